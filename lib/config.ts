@@ -1,0 +1,140 @@
+import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
+import path from 'node:path';
+import { z } from 'zod';
+
+const port = z.coerce.number().int().min(0).max(65_535);
+const optionalUrl = z.url().optional();
+const flag = z.enum(['true', 'false']).transform((text) => text === 'true');
+
+// Every variable the product reads. `.env.example` explains each; a test keeps the two in step.
+const schema = z.object({
+  NODE_ENV: z.enum(['development', 'test', 'production']).default('development'),
+  LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info'),
+
+  CARILLON_DATA_DIR: z.string().default('.carillon'),
+  CARILLON_CACHE_DIR: z.string().default(path.join(homedir(), '.cache', 'carillon')),
+
+  API_HOST: z.string().default('127.0.0.1'),
+  API_PORT: port.default(3000),
+  PUBLIC_URL: optionalUrl,
+  CORS_ORIGINS: z.string().default(''),
+  TRUST_PROXY: flag.default(false),
+
+  DATABASE_URL: z
+    .string()
+    .regex(/^postgres(ql)?:\/\//, 'must start with postgres:// or postgresql://')
+    .optional(),
+  DATABASE_POOL_MAX: z.coerce.number().int().min(2).max(200).default(20),
+  POSTGRES_PORT: port.default(5439),
+
+  TEMPORAL_ADDRESS: z
+    .string()
+    .regex(/^[^\s/]+:\d+$/, 'must be host:port')
+    .optional(),
+  TEMPORAL_NAMESPACE: z.string().min(1).default('carillon'),
+  TEMPORAL_TLS: flag.default(false),
+  TEMPORAL_API_KEY: z.string().optional(),
+  TEMPORAL_CLI_PATH: z.string().optional(),
+  TEMPORAL_PORT: port.default(7233),
+  TEMPORAL_UI_PORT: port.default(8233),
+  TEMPORAL_UI_URL: optionalUrl,
+
+  SANDBOX_PORT: port.default(8025),
+
+  WORKERS: z.coerce.number().int().min(1).max(64).default(1),
+  WORKER_HOST: z.string().default('127.0.0.1'),
+  WORKER_PORT: port.default(3100),
+  WORKFLOW_BUNDLE_PATH: z.string().optional(),
+
+  JWT_SECRET: z.string().min(32, 'must have at least 32 characters').optional(),
+  TRACKING_SECRET: z.string().min(32, 'must have at least 32 characters').optional(),
+
+  SENDGRID_API_KEY: z.string().startsWith('SG.', 'must start with SG.').optional(),
+  SENDGRID_BASE_URL: optionalUrl,
+  SENDGRID_WEBHOOK_PUBLIC_KEY: z.string().optional(),
+
+  BULK_EMAIL_RATE_LIMIT_PER_MIN: z.coerce.number().int().min(0).default(0),
+  PROVIDER_TIMEOUT_MS: z.coerce.number().int().min(100).default(15_000),
+  DISPATCH_LEASE_MS: z.coerce.number().int().min(500).default(60_000),
+  SLICE_MS: z.coerce.number().int().min(100).default(30_000),
+});
+
+export type Config = z.output<typeof schema>;
+
+/** Every variable's name, for the check of `.env.example`. */
+export const variableNames: readonly string[] = Object.keys(schema.shape);
+
+/** Thrown when the environment is wrong; the message lists every problem, one a line. */
+export class ConfigError extends Error {
+  constructor(readonly problems: string[]) {
+    super(`The configuration has problems:\n${problems.map((text) => `  - ${text}`).join('\n')}`);
+    this.name = 'ConfigError';
+  }
+}
+
+type Requirement = 'DATABASE_URL' | 'TEMPORAL_ADDRESS' | 'JWT_SECRET' | 'TRACKING_SECRET';
+
+/**
+ * Reads the environment (and `.env`, which never overrides it), checks all of it and throws one
+ * ConfigError with every problem. `required` names what this process cannot do without.
+ */
+export function loadConfig<R extends Requirement | keyof Config = never>(
+  required: readonly R[] = [],
+  environment?: Record<string, string | undefined>,
+): Config & { [K in R]-?: NonNullable<Config[K]> } {
+  if (environment === undefined && existsSync('.env')) {
+    process.loadEnvFile('.env');
+  }
+  const given = environment ?? process.env;
+  const present = Object.fromEntries(
+    Object.entries(given).filter(([, value]) => value !== undefined && value !== ''),
+  );
+  const parsed = schema.safeParse(present);
+  const problems = parsed.success
+    ? []
+    : parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
+  for (const name of required) {
+    if (present[name] === undefined && parsed.data?.[name] === undefined) {
+      problems.push(`${name}: is required here`);
+    }
+  }
+  problems.push(...crossChecks(parsed.data));
+  if (!parsed.success || problems.length > 0) {
+    throw new ConfigError(problems);
+  }
+  if (!hasAll(parsed.data, required)) {
+    throw new ConfigError(required.map((name) => `${name}: is required here`));
+  }
+  return parsed.data;
+}
+
+/** The environment a child process starts with: ours, plus what is given. */
+export function childEnvironment(
+  extra: Record<string, string | undefined>,
+): Record<string, string | undefined> {
+  return { ...process.env, ...extra };
+}
+
+function crossChecks(config: Config | undefined): string[] {
+  if (config === undefined) {
+    return [];
+  }
+  const problems: string[] = [];
+  if (config.PROVIDER_TIMEOUT_MS * 2 > config.DISPATCH_LEASE_MS) {
+    problems.push(
+      'PROVIDER_TIMEOUT_MS: must be at most half of DISPATCH_LEASE_MS, or a slow call could outlive its lease',
+    );
+  }
+  if (config.NODE_ENV === 'production' && config.PUBLIC_URL?.startsWith('http:')) {
+    problems.push('PUBLIC_URL: must be https in production (RFC 8058 asks for it)');
+  }
+  return problems;
+}
+
+function hasAll<R extends keyof Config>(
+  config: Config,
+  required: readonly R[],
+): config is Config & { [K in R]-?: NonNullable<Config[K]> } {
+  return required.every((name) => config[name] !== undefined);
+}

@@ -1,0 +1,60 @@
+import { Model } from 'objection';
+import type { Knex } from 'knex';
+
+/** Every model: snake_case columns are camelCase properties; columns are only ever declared. */
+export class BaseModel extends Model {
+  static override get columnNameMappers() {
+    return snakeCaseColumns;
+  }
+
+  static override get useLimitInFirst() {
+    return true;
+  }
+}
+
+const snakeCaseColumns = {
+  parse: (row: Record<string, unknown>) => mapKeys(row, toCamel),
+  format: (row: Record<string, unknown>) => mapKeys(row, toSnake),
+};
+
+/**
+ * Runs the work in one transaction that belongs to one tenant. Every query of tenant data goes
+ * through here: the transaction-local setting is what row-level security keys on.
+ */
+export function withTenant<T>(
+  db: Knex,
+  tenantId: string,
+  work: (trx: Knex.Transaction) => Promise<T>,
+): Promise<T> {
+  return db.transaction(async (trx) => {
+    await trx.raw(`select set_config('carillon.tenant_id', ?, true)`, [tenantId]);
+    return work(trx);
+  });
+}
+
+/** The only statements that may look across tenants; each has its reason where it is used. */
+export type CrossTenantPurpose = 'login' | 'eventIntake' | 'eventApply' | 'reconcile' | 'tracking';
+
+/** Runs one of the few cross-tenant statements, named so that it can be found and given its own role. */
+export function acrossTenants<T>(
+  db: Knex,
+  purpose: CrossTenantPurpose,
+  work: (trx: Knex.Transaction) => Promise<T>,
+): Promise<T> {
+  return db.transaction(async (trx) => {
+    await trx.raw(`select set_config('carillon.purpose', ?, true)`, [purpose]);
+    return work(trx);
+  });
+}
+
+function mapKeys(row: Record<string, unknown>, rename: (key: string) => string) {
+  return Object.fromEntries(Object.entries(row).map(([key, value]) => [rename(key), value]));
+}
+
+function toCamel(name: string): string {
+  return name.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
+}
+
+function toSnake(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
