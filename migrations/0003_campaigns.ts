@@ -79,10 +79,10 @@ export async function up(knex: Knex): Promise<void> {
       actor_kind text not null check (actor_kind in ('user', 'operator', 'system')),
       actor_id uuid,
       detail jsonb not null default '{}',
-      created_at timestamptz not null default now(),
+      created_at timestamptz not null default clock_timestamp(),
       foreign key (tenant_id, campaign_id) references campaigns (tenant_id, id) on delete cascade
     );
-    create index campaign_log_campaign on campaign_log (tenant_id, campaign_id, id);
+    create index campaign_log_campaign on campaign_log (tenant_id, campaign_id, created_at, id);
   `);
 }
 

@@ -25,11 +25,12 @@ export function withTenant<T>(
   db: Knex,
   tenantId: string,
   work: (trx: Knex.Transaction) => Promise<T>,
+  options: { isolationLevel?: Knex.IsolationLevels } = {},
 ): Promise<T> {
   return db.transaction(async (trx) => {
     await trx.raw(`select set_config('carillon.tenant_id', ?, true)`, [tenantId]);
     return work(trx);
-  });
+  }, options);
 }
 
 /** The only statements that may look across tenants; each has its reason where it is used. */

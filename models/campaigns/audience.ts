@@ -1,0 +1,67 @@
+import type { Knex } from 'knex';
+import type { Audience, Channel, LeftOutReason } from '../../domain/campaigns/types';
+import type { ZoneGroup } from '../../domain/campaigns/waves';
+
+/** The audience of a tenant as counts: who can be reached, by stored zone, and who is left out. */
+export interface AudienceCount {
+  /** Everyone the audience names, reachable or not. */
+  total: number;
+  groups: ZoneGroup[];
+  leftOut: Partial<Record<LeftOutReason, number>>;
+}
+
+/** Counts an audience in one statement. */
+export async function countAudience(
+  trx: Knex.Transaction,
+  tenantId: string,
+  channel: Channel,
+  audience: Audience,
+): Promise<AudienceCount> {
+  const counted = await trx.raw(
+    `select case when reason is null then time_zone end as zone, reason, count(*) as customers
+       from (
+         select c.time_zone, ${leftOutReason} as reason
+           from customers c
+           left join suppressions s on s.tenant_id = c.tenant_id and s.channel = :channel
+             and s.address = lower(c.email)
+          where c.tenant_id = :tenantId and ${inAudience}
+       ) audience
+      group by 1, 2`,
+    audienceBindings(tenantId, channel, audience),
+  );
+  const rows: { zone: string | null; reason: LeftOutReason | null; customers: number }[] =
+    counted.rows;
+  const count: AudienceCount = { total: 0, groups: [], leftOut: {} };
+  for (const row of rows) {
+    count.total += row.customers;
+    if (row.reason === null) {
+      count.groups.push({ zone: row.zone, customers: row.customers });
+    } else {
+      count.leftOut[row.reason] = (count.leftOut[row.reason] ?? 0) + row.customers;
+    }
+  }
+  return count;
+}
+
+/** The bindings that `inAudience` and `leftOutReason` speak of. */
+export function audienceBindings(tenantId: string, channel: Channel, audience: Audience) {
+  return {
+    tenantId,
+    channel,
+    includeTags: audience.includeTags,
+    excludeTags: audience.excludeTags,
+    customerIds: audience.customerIds,
+  };
+}
+
+/** SQL: the customer `c` belongs to the audience. */
+export const inAudience = `
+  (cardinality(cast(:includeTags as text[])) = 0 or c.tags && cast(:includeTags as text[]))
+  and (cardinality(cast(:excludeTags as text[])) = 0 or not c.tags && cast(:excludeTags as text[]))
+  and (cardinality(cast(:customerIds as uuid[])) = 0 or c.id = any(cast(:customerIds as uuid[])))`;
+
+/** SQL: why the customer `c` (with its suppression `s`) can't be reached now, or null. */
+export const leftOutReason = `
+  case when c.email is null then 'noAddress'
+       when c.email_consent = 'withdrawn' then 'withdrawn'
+       when s.address is not null then 'suppressed' end`;

@@ -1,0 +1,278 @@
+import type { Knex } from 'knex';
+import { conflict, notFound } from '../../domain/errors';
+import {
+  runIsOpen,
+  type Actor,
+  type Audience,
+  type Channel,
+  type DoubtPolicy,
+  type Gate,
+  type RunState,
+  type Schedule,
+} from '../../domain/campaigns/types';
+import { logCampaign } from './log';
+
+export interface CampaignRun {
+  id: string;
+  tenantId: string;
+  campaignId: string;
+  n: number;
+  channel: Channel;
+  contentVersion: number;
+  audience: Audience;
+  schedule: Schedule;
+  state: RunState;
+  gate: Gate;
+  gateReason: string | null;
+  failure: string | null;
+  planVersion: number;
+  planSealedAt: Date | null;
+  leftOut: Record<string, number>;
+  doubtPolicy: DoubtPolicy;
+  doubtDeadlineMs: number;
+  startsAt: Date | null;
+  completedAt: Date | null;
+  createdAt: Date;
+}
+
+const runColumns = `
+  id, tenant_id as "tenantId", campaign_id as "campaignId", n, channel,
+  content_version as "contentVersion", audience, schedule, state, gate,
+  gate_reason as "gateReason", failure, plan_version as "planVersion",
+  plan_sealed_at as "planSealedAt", left_out as "leftOut", doubt_policy as "doubtPolicy",
+  doubt_deadline_ms as "doubtDeadlineMs", starts_at as "startsAt",
+  completed_at as "completedAt", created_at as "createdAt"`;
+
+/**
+ * Writes a new run of a campaign, its gate open. Running it is the workflow's business; a run whose
+ * workflow was not started after the commit is found by the reconciler.
+ *
+ * @throws conflict campaignIsRunning while another run of the campaign is open.
+ */
+export async function createRun(
+  trx: Knex.Transaction,
+  run: {
+    id: string;
+    tenantId: string;
+    campaignId: string;
+    channel: Channel;
+    contentVersion: number;
+    audience: Audience;
+    schedule: Schedule;
+    doubtPolicy?: DoubtPolicy;
+    doubtDeadlineMs?: number;
+    actor: Actor;
+  },
+): Promise<CampaignRun> {
+  const locked = await trx.raw(
+    `select c.current_run_id, r.state from campaigns c
+       left join campaign_runs r on r.id = c.current_run_id
+      where c.tenant_id = ? and c.id = ? for update of c`,
+    [run.tenantId, run.campaignId],
+  );
+  const campaign: { state: RunState | null } | undefined = locked.rows[0];
+  if (campaign === undefined) {
+    throw notFound('campaign');
+  }
+  if (campaign.state !== null && runIsOpen[campaign.state]) {
+    throw conflict('campaignIsRunning', 'The campaign is scheduled or sending already.');
+  }
+  const inserted = await trx.raw(
+    `insert into campaign_runs (id, tenant_id, campaign_id, n, channel, content_version, audience,
+       schedule, state, doubt_policy, doubt_deadline_ms, created_by)
+     select :id, :tenantId, :campaignId, coalesce(max(n), 0) + 1, :channel, :contentVersion,
+       :audience, :schedule, 'planning', :doubtPolicy, :doubtDeadlineMs, :createdBy
+       from campaign_runs where tenant_id = :tenantId and campaign_id = :campaignId
+     returning ${runColumns}`,
+    {
+      id: run.id,
+      tenantId: run.tenantId,
+      campaignId: run.campaignId,
+      channel: run.channel,
+      contentVersion: run.contentVersion,
+      audience: JSON.stringify(run.audience),
+      schedule: JSON.stringify(run.schedule),
+      doubtPolicy: run.doubtPolicy ?? 'hold',
+      doubtDeadlineMs: run.doubtDeadlineMs ?? 24 * 3_600_000,
+      createdBy: run.actor.id,
+    },
+  );
+  await trx.raw(
+    `update campaigns set current_run_id = ?, version = version + 1, updated_at = now()
+      where tenant_id = ? and id = ?`,
+    [run.id, run.tenantId, run.campaignId],
+  );
+  await logCampaign(trx, {
+    tenantId: run.tenantId,
+    campaignId: run.campaignId,
+    runId: run.id,
+    kind: 'scheduled',
+    actor: run.actor,
+    detail: { schedule: run.schedule },
+  });
+  return inserted.rows[0];
+}
+
+/** The run, or notFound. */
+export async function getRun(
+  trx: Knex.Transaction,
+  tenantId: string,
+  runId: string,
+): Promise<CampaignRun> {
+  const found = await trx.raw(
+    `select ${runColumns} from campaign_runs where tenant_id = ? and id = ?`,
+    [tenantId, runId],
+  );
+  if (found.rows[0] === undefined) {
+    throw notFound('run');
+  }
+  return found.rows[0];
+}
+
+/**
+ * Opens, pauses or closes the gate: from the commit on no new call leaves unless it is open. A
+ * closed gate never opens again, and a run that has ended is left as it is.
+ */
+export async function setGate(
+  trx: Knex.Transaction,
+  change: { tenantId: string; runId: string; gate: Gate; reason: string | null; actor: Actor },
+): Promise<{ run: CampaignRun; changed: boolean }> {
+  const updated = await trx.raw(
+    `update campaign_runs set gate = :gate, gate_reason = :reason, updated_at = now()
+      where tenant_id = :tenantId and id = :runId and gate <> :gate and gate <> 'closed'
+        and state in ('planning', 'waiting', 'sending')
+     returning ${runColumns}`,
+    {
+      gate: change.gate,
+      reason: change.reason,
+      tenantId: change.tenantId,
+      runId: change.runId,
+    },
+  );
+  const run: CampaignRun | undefined = updated.rows[0];
+  if (run === undefined) {
+    return { run: await getRun(trx, change.tenantId, change.runId), changed: false };
+  }
+  await logCampaign(trx, {
+    tenantId: run.tenantId,
+    campaignId: run.campaignId,
+    runId: run.id,
+    kind: gateLogKind[change.gate],
+    actor: change.actor,
+    detail: change.reason === null ? {} : { reason: change.reason },
+  });
+  return { run, changed: true };
+}
+
+const gateLogKind: Record<Gate, string> = {
+  open: 'resumed',
+  paused: 'paused',
+  closed: 'cancelRequested',
+};
+
+/**
+ * Stores a new schedule and raises the plan version: from the commit on no call of the old plan
+ * leaves. Moving what is planned to its new waves is the workflow's business.
+ *
+ * @throws conflict runHasEnded when there is nothing left to move.
+ */
+export async function requestReschedule(
+  trx: Knex.Transaction,
+  change: { tenantId: string; runId: string; schedule: Schedule; actor: Actor },
+): Promise<CampaignRun> {
+  const updated = await trx.raw(
+    `update campaign_runs
+        set schedule = :schedule, plan_version = plan_version + 1, updated_at = now()
+      where tenant_id = :tenantId and id = :runId and gate <> 'closed'
+        and state in ('planning', 'waiting', 'sending')
+     returning ${runColumns}`,
+    {
+      schedule: JSON.stringify(change.schedule),
+      tenantId: change.tenantId,
+      runId: change.runId,
+    },
+  );
+  const run: CampaignRun | undefined = updated.rows[0];
+  if (run === undefined) {
+    throw conflict('runHasEnded', 'The campaign is not scheduled or sending any more.');
+  }
+  await logCampaign(trx, {
+    tenantId: run.tenantId,
+    campaignId: run.campaignId,
+    runId: run.id,
+    kind: 'rescheduled',
+    actor: change.actor,
+    detail: { schedule: change.schedule, planVersion: run.planVersion },
+  });
+  return run;
+}
+
+/** Notes that the run's workflow has been started, so that the reconciler leaves it alone. */
+export async function markWorkflowStarted(
+  trx: Knex.Transaction,
+  tenantId: string,
+  runId: string,
+): Promise<void> {
+  await trx.raw(
+    `update campaign_runs set workflow_started_at = now()
+      where tenant_id = ? and id = ? and workflow_started_at is null`,
+    [tenantId, runId],
+  );
+}
+
+/** The first slice of a run turns waiting into sending; later ones change nothing. */
+export async function markSending(
+  trx: Knex.Transaction,
+  tenantId: string,
+  runId: string,
+): Promise<void> {
+  await trx.raw(
+    `with started as (
+       update campaign_runs set state = 'sending', updated_at = now()
+        where tenant_id = :tenantId and id = :runId and state = 'waiting' and gate = 'open'
+       returning tenant_id, campaign_id, id
+     )
+     insert into campaign_log (id, tenant_id, campaign_id, run_id, kind, actor_kind)
+     select gen_random_uuid(), tenant_id, campaign_id, id, 'sendingStarted', 'system' from started`,
+    { tenantId, runId },
+  );
+}
+
+/** Ends a run in a final state, once. The gate is closed with it. */
+export async function endRun(
+  trx: Knex.Transaction,
+  end: {
+    tenantId: string;
+    runId: string;
+    state: 'completed' | 'cancelled' | 'failed';
+    failure?: string;
+    actor: Actor;
+  },
+): Promise<boolean> {
+  const updated = await trx.raw(
+    `update campaign_runs
+        set state = :state, gate = 'closed', failure = :failure, completed_at = now(),
+            updated_at = now()
+      where tenant_id = :tenantId and id = :runId and state in ('planning', 'waiting', 'sending')
+     returning campaign_id as "campaignId"`,
+    {
+      state: end.state,
+      failure: end.failure ?? null,
+      tenantId: end.tenantId,
+      runId: end.runId,
+    },
+  );
+  const run: { campaignId: string } | undefined = updated.rows[0];
+  if (run === undefined) {
+    return false;
+  }
+  await logCampaign(trx, {
+    tenantId: end.tenantId,
+    campaignId: run.campaignId,
+    runId: end.runId,
+    kind: end.state,
+    actor: end.actor,
+    detail: end.failure === undefined ? {} : { reason: end.failure },
+  });
+  return true;
+}

@@ -1,0 +1,67 @@
+import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
+import type { Actor, CampaignStatus, Channel, Gate } from '../../domain/campaigns/types';
+
+/** The campaign's workflow: one at a time for each campaign. */
+export function campaignWorkflowId(tenantId: string, campaignId: string): string {
+  return `campaign/${tenantId}/${campaignId}`;
+}
+
+/** One occurrence of the campaign. */
+export function runWorkflowId(tenantId: string, campaignId: string, runN: number): string {
+  return `${campaignWorkflowId(tenantId, campaignId)}/run/${runN}`;
+}
+
+/** One wave of one version of a run's plan. */
+export function waveWorkflowId(runWorkflow: string, planVersion: number, waveN: number): string {
+  return `${runWorkflow}/wave/${planVersion}-${waveN}`;
+}
+
+export interface CampaignInput {
+  tenantId: string;
+  campaignId: string;
+  runId: string;
+  runN: number;
+  channel: Channel;
+  /** What the author called it, shown to operators. */
+  name: string;
+}
+
+export interface RunStatus {
+  status: CampaignStatus;
+  gate: Gate;
+  /** Why it stands still or what comes next, for people. */
+  explanation: string;
+  nextRunAt: string | null;
+  planned: number;
+  accepted: number;
+  refused: number;
+  leftOut: number;
+  inDoubt: number;
+  open: number;
+  wavesOpen: number;
+  waves: number;
+}
+
+/** The update's argument may be left out: then an operator did it. */
+export interface Steering {
+  actor?: Actor;
+  reason?: string;
+}
+
+export const pauseUpdate = defineUpdate<RunStatus, [Steering?]>('pause');
+export const resumeUpdate = defineUpdate<RunStatus, [Steering?]>('resume');
+export const cancelUpdate = defineUpdate<RunStatus, [Steering?]>('cancel');
+/** Takes up the schedule that is stored with the run's newest plan version. */
+export const rescheduleUpdate = defineUpdate<RunStatus, [Steering?]>('reschedule');
+export const statusQuery = defineQuery<RunStatus>('status');
+
+/** The run's gate has changed in the records. */
+export const gateSignal = defineSignal<[Gate, string?]>('gate');
+/** The stored plan version is newer than the running one. */
+export const replanSignal = defineSignal('replan');
+/** Something outside changed the ledger of this run: look again. */
+export const ledgerSignal = defineSignal('ledgerChanged');
+/** A child tells its campaign how it stands. */
+export const progressSignal = defineSignal<[RunStatus]>('progress');
+/** The wave is to let its slices finish and return what is left. */
+export const stopSignal = defineSignal('stop');
