@@ -1,0 +1,90 @@
+import { createConnection, createServer } from 'node:net';
+import { readdir, readFile, readlink } from 'node:fs/promises';
+import { commandLineOf } from './processes';
+
+/** A port of the loopback address that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject).listen(0, '127.0.0.1', resolve);
+  });
+  const address = server.address();
+  await new Promise<void>((resolve) => {
+    server.close(() => resolve());
+  });
+  if (address === null || typeof address === 'string') {
+    throw new Error('The system gave no port');
+  }
+  return address.port;
+}
+
+/** Whether somebody listens on the port, on this host. */
+export function isPortTaken(port: number, host = '127.0.0.1'): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(true));
+    server.listen({ port, host, exclusive: true }, () => server.close(() => resolve(false)));
+  });
+}
+
+/** Whether a connection to host:port is accepted within the time given. */
+export function acceptsConnections(
+  host: string,
+  port: number,
+  timeoutMs: number,
+): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createConnection({ host, port });
+    const settle = (answer: boolean) => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.setTimeout(timeoutMs, () => settle(false));
+    socket.once('connect', () => settle(true)).once('error', () => settle(false));
+  });
+}
+
+/** Who listens on the port, as "pid 123 (node server.js)"; undefined where the system hides it. */
+export async function portHolder(port: number): Promise<string | undefined> {
+  const inode = await listenerInode(port);
+  if (inode === undefined) {
+    return undefined;
+  }
+  const pid = await ownerOfSocket(inode);
+  if (pid === undefined) {
+    return undefined;
+  }
+  const commandLine = await commandLineOf(pid);
+  const shown = commandLine.length > 80 ? `${commandLine.slice(0, 80)}…` : commandLine;
+  return `pid ${pid} (${shown})`;
+}
+
+// Linux tells in /proc; elsewhere we say only that the port is taken.
+async function listenerInode(port: number): Promise<string | undefined> {
+  const hexPort = port.toString(16).toUpperCase().padStart(4, '0');
+  for (const table of ['/proc/net/tcp', '/proc/net/tcp6']) {
+    const rows = (await readFile(table, 'utf8').catch(() => '')).split('\n').slice(1);
+    for (const row of rows) {
+      const columns = row.trim().split(/\s+/);
+      const isListening = columns[3] === '0A';
+      if (isListening && columns[1]?.endsWith(`:${hexPort}`)) {
+        return columns[9];
+      }
+    }
+  }
+  return undefined;
+}
+
+async function ownerOfSocket(inode: string): Promise<number | undefined> {
+  const pids = (await readdir('/proc').catch(() => [])).filter((name) => /^\d+$/.test(name));
+  for (const pid of pids) {
+    const descriptors = await readdir(`/proc/${pid}/fd`).catch(() => []);
+    for (const descriptor of descriptors) {
+      const target = await readlink(`/proc/${pid}/fd/${descriptor}`).catch(() => '');
+      if (target === `socket:[${inode}]`) {
+        return Number(pid);
+      }
+    }
+  }
+  return undefined;
+}
