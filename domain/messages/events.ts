@@ -1,0 +1,30 @@
+/** What a provider or a recipient tells about one message after its call. */
+export type EventKind =
+  | 'processed'
+  | 'deferred'
+  | 'delivered'
+  | 'bounced'
+  | 'dropped'
+  | 'complained'
+  | 'opened'
+  | 'clicked'
+  | 'unsubscribed';
+
+/** An event as it is stored: ours are numbers within a run, the rest is for people. */
+export interface MessageEvent {
+  providerEventId: string;
+  source: 'sendgrid' | 'carillon';
+  runId: string | null;
+  dispatchN: number | null;
+  attempt: number | null;
+  messageN: number | null;
+  kind: EventKind;
+  occurredAt: Date;
+  /** The address it speaks of, when it has to be suppressed. */
+  suppress: { address: string; reason: SuppressionReason } | null;
+  /** A machine opened it, not a person. */
+  machine: boolean;
+  detail: Record<string, string>;
+}
+
+export type SuppressionReason = 'unsubscribed' | 'bounced' | 'complained' | 'invalid' | 'manual';

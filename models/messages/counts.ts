@@ -1,0 +1,143 @@
+import type { Knex } from 'knex';
+
+/** How a run stands, summed over its dispatches; every number counts messages. */
+export interface RunCounts {
+  planned: number;
+  accepted: number;
+  refused: number;
+  inDoubt: number;
+  unconfirmed: number;
+  cancelled: number;
+  expired: number;
+  /** Not sent yet: planned, claimed or calling. */
+  open: number;
+  leftOut: number;
+  delivered: number;
+  bounced: number;
+  complained: number;
+  opened: number;
+  clicked: number;
+  unsubscribed: number;
+}
+
+// A message follows its dispatch unless it was left out or refused on its own.
+const following = 'd.message_count - d.left_out_count - d.refused_count';
+
+const sums = `
+  coalesce(sum(d.message_count), 0) as planned,
+  coalesce(sum(${following}) filter (where d.state = 'accepted'), 0) as accepted,
+  coalesce(sum(d.refused_count), 0)
+    + coalesce(sum(${following}) filter (where d.state = 'refused'), 0) as refused,
+  coalesce(sum(${following}) filter (where d.state = 'in_doubt'), 0) as "inDoubt",
+  coalesce(sum(${following}) filter (where d.state = 'unconfirmed'), 0) as unconfirmed,
+  coalesce(sum(${following}) filter (where d.state = 'cancelled'), 0) as cancelled,
+  coalesce(sum(${following}) filter (where d.state = 'expired'), 0) as expired,
+  coalesce(sum(${following}) filter (where d.state in ('planned', 'claimed', 'calling')), 0) as open,
+  coalesce(sum(d.left_out_count), 0) as "leftOut",
+  coalesce(sum(d.delivered_count), 0) as delivered,
+  coalesce(sum(d.bounced_count), 0) as bounced,
+  coalesce(sum(d.complained_count), 0) as complained,
+  coalesce(sum(d.opened_count), 0) as opened,
+  coalesce(sum(d.clicked_count), 0) as clicked,
+  coalesce(sum(d.unsubscribed_count), 0) as unsubscribed`;
+
+/** The counts of one run. planned = accepted + refused + inDoubt + unconfirmed + cancelled + expired + open + leftOut. */
+export async function countRun(
+  trx: Knex.Transaction,
+  tenantId: string,
+  runId: string,
+): Promise<RunCounts> {
+  const counted = await trx.raw(
+    `select ${sums} from dispatches d
+      where d.tenant_id = ? and d.run_id = ? and d.state <> 'split'`,
+    [tenantId, runId],
+  );
+  return counted.rows[0];
+}
+
+/** A wave with its counts and what it waits for. */
+export interface WaveCounts extends RunCounts {
+  planVersion: number;
+  n: number;
+  kind: string;
+  startsAt: Date;
+  closesAt: Date;
+  timeZones: string[];
+  dispatches: number;
+  waitsUntil: Date | null;
+  waitReason: string | null;
+}
+
+/** The counts of each wave of a run that holds dispatches, oldest plan first. */
+export async function countWaves(
+  trx: Knex.Transaction,
+  tenantId: string,
+  runId: string,
+): Promise<WaveCounts[]> {
+  const counted = await trx.raw(
+    `select w.plan_version as "planVersion", w.n, w.kind, w.starts_at as "startsAt",
+            w.closes_at as "closesAt", w.time_zones as "timeZones",
+            count(d.n) as dispatches,
+            min(d.not_before) filter (where d.state = 'planned') as "waitsUntil",
+            min(d.wait_reason) filter (where d.state = 'planned') as "waitReason",
+            ${sums}
+       from waves w
+       join dispatches d on d.run_id = w.run_id and d.plan_version = w.plan_version
+        and d.wave_n = w.n and d.state <> 'split'
+      where w.tenant_id = ? and w.run_id = ?
+      group by w.run_id, w.plan_version, w.n
+      order by w.plan_version, w.starts_at, w.n`,
+    [tenantId, runId],
+  );
+  return counted.rows;
+}
+
+/** Messages that were left out at their call, by reason. */
+export async function countLeftOut(
+  trx: Knex.Transaction,
+  tenantId: string,
+  runId: string,
+): Promise<Record<string, number>> {
+  const counted = await trx.raw(
+    `select reason, count(*) as messages from messages
+      where tenant_id = ? and run_id = ? and outcome = 'left_out' group by reason`,
+    [tenantId, runId],
+  );
+  const rows: { reason: string; messages: number }[] = counted.rows;
+  return Object.fromEntries(rows.map((row) => [row.reason, row.messages]));
+}
+
+/** A call whose outcome is not known, or was recorded twice. */
+export interface DispatchRow {
+  n: number;
+  state: string;
+  attempt: number;
+  messages: number;
+  reason: string | null;
+  calledAt: Date | null;
+  doubtUntil: Date | null;
+  acceptedAttempts: number;
+}
+
+/** The dispatches of a run that a person should look at: in doubt, unconfirmed, or accepted twice. */
+export async function listDoubts(
+  trx: Knex.Transaction,
+  tenantId: string,
+  runId: string,
+): Promise<DispatchRow[]> {
+  const listed = await trx.raw(
+    `select d.n, d.state, d.attempt, ${following} as messages, d.reason,
+            d.called_at as "calledAt", d.doubt_until as "doubtUntil",
+            coalesce(a.accepted, 0) as "acceptedAttempts"
+       from dispatches d
+       left join (
+         select dispatch_n, count(*) as accepted from dispatch_attempts
+          where run_id = :runId and outcome = 'accepted' group by dispatch_n having count(*) > 1
+       ) a on a.dispatch_n = d.n
+      where d.tenant_id = :tenantId and d.run_id = :runId
+        and (d.state in ('in_doubt', 'unconfirmed') or a.accepted > 1)
+      order by d.n limit 1000`,
+    { tenantId, runId },
+  );
+  return listed.rows;
+}

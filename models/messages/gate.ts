@@ -1,0 +1,151 @@
+import type { Knex } from 'knex';
+import type { Channel, LeftOutReason } from '../../domain/campaigns/types';
+import type { ClaimedDispatch } from './claims';
+
+/** Everything a message is rendered from. */
+export interface Recipient {
+  n: number;
+  customerId: string;
+  email: string | null;
+  phone: string | null;
+  firstName: string | null;
+  lastName: string | null;
+  language: string | null;
+  timeZone: string | null;
+  externalId: string | null;
+  tags: string[];
+  attributes: Record<string, unknown>;
+}
+
+/** The customers of a dispatch whose messages have no outcome of their own. */
+export async function loadRecipients(
+  trx: Knex.Transaction,
+  tenantId: string,
+  runId: string,
+  dispatch: { n: number; firstMessageN: number; lastMessageN: number },
+): Promise<Recipient[]> {
+  const loaded = await trx.raw(
+    `select m.n, c.id as "customerId", c.email, c.phone, c.first_name as "firstName",
+            c.last_name as "lastName", c.language, c.time_zone as "timeZone",
+            c.external_id as "externalId", c.tags, c.attributes
+       from messages m
+       join customers c on c.tenant_id = m.tenant_id and c.id = m.customer_id
+      where m.run_id = :runId and m.n between :first and :last and m.dispatch_n = :dispatchN
+        and m.tenant_id = :tenantId and m.outcome is null
+      order by m.n`,
+    {
+      runId,
+      first: dispatch.firstMessageN,
+      last: dispatch.lastMessageN,
+      dispatchN: dispatch.n,
+      tenantId,
+    },
+  );
+  return loaded.rows;
+}
+
+export type GateAnswer =
+  /** The call may leave, with this attempt, for everyone but `leftOut`. */
+  | { kind: 'open'; attempt: number; leftOut: Set<number> }
+  /** Nobody is left: the dispatch has ended without a call. */
+  | { kind: 'empty' }
+  /** Paused, cancelled, replanned, too early, too late, or the claim is lost: drop the work. */
+  | { kind: 'shut' };
+
+/**
+ * The one gate before a provider call, run right before the bytes leave: leaves out whoever is
+ * suppressed, withdrawn, gone, or changed since loading, then turns `claimed` into `calling` if the
+ * claim, its lease, the run's gate, the plan version and the wave's window still hold by the
+ * database's clock. After `open` only the provider's outcome may write the dispatch.
+ */
+export async function passGate(
+  trx: Knex.Transaction,
+  call: {
+    tenantId: string;
+    runId: string;
+    channel: Channel;
+    dispatch: ClaimedDispatch;
+    leaseMs: number;
+    loaded: { n: number; email: string | null }[];
+    notRendered: number[];
+  },
+): Promise<GateAnswer> {
+  const { dispatch } = call;
+  const keys = {
+    runId: call.runId,
+    tenantId: call.tenantId,
+    n: dispatch.n,
+    first: dispatch.firstMessageN,
+    last: dispatch.lastMessageN,
+  };
+  const left = await trx.raw(
+    `with reasons as (
+       select m.n, case when c.id is null then 'erased'
+                        when c.email is null then 'noAddress'
+                        when c.email_consent = 'withdrawn' then 'withdrawn'
+                        when s.address is not null then 'suppressed'
+                        when m.n = any(cast(:notRendered as int[])) then 'renderFailed' end as reason
+         from messages m
+         left join customers c on c.tenant_id = m.tenant_id and c.id = m.customer_id
+         left join suppressions s on s.tenant_id = c.tenant_id and s.channel = :channel
+           and s.address = lower(c.email)
+        where m.run_id = :runId and m.n between :first and :last and m.dispatch_n = :n
+          and m.tenant_id = :tenantId and m.outcome is null
+     )
+     update messages m set outcome = 'left_out', reason = reasons.reason
+       from reasons
+      where m.run_id = :runId and m.n = reasons.n and reasons.reason is not null
+     returning m.n, m.reason`,
+    { ...keys, channel: call.channel, notRendered: call.notRendered },
+  );
+  const leftOut: { n: number; reason: LeftOutReason }[] = left.rows;
+  const leftOutNs = new Set(leftOut.map((row) => row.n));
+  const empty = call.loaded.every((recipient) => leftOutNs.has(recipient.n));
+  const passed = await trx.raw(
+    `with passed as (
+       update dispatches d
+          set state = :state, attempt = d.attempt + :calls,
+              called_at = case when :calls = 1 then clock_timestamp() else d.called_at end,
+              settled_at = case when :calls = 0 then clock_timestamp() end,
+              reason = case when :calls = 0 then 'everyoneLeftOut' end,
+              lease_until = case when :calls = 1
+                then clock_timestamp() + :leaseMs * interval '1 millisecond' end,
+              left_out_count = d.left_out_count + :leftOut
+         from waves w, campaign_runs r
+        where d.run_id = :runId and d.n = :n and d.tenant_id = :tenantId
+          and d.state = 'claimed' and d.claim_n = :claimN and d.lease_until > clock_timestamp()
+          and r.id = d.run_id and r.gate = 'open' and r.plan_version = d.plan_version
+          and w.run_id = d.run_id and w.plan_version = d.plan_version and w.n = d.wave_n
+          and clock_timestamp() >= w.starts_at and clock_timestamp() < w.closes_at
+       returning d.run_id, d.n, d.attempt, d.tenant_id
+     ), noted as (
+       insert into dispatch_attempts (run_id, dispatch_n, attempt, tenant_id, called_at)
+       select run_id, n, attempt, tenant_id, clock_timestamp() from passed where :calls = 1
+     )
+     select attempt from passed`,
+    {
+      runId: call.runId,
+      n: dispatch.n,
+      tenantId: call.tenantId,
+      claimN: dispatch.claimN,
+      leaseMs: call.leaseMs,
+      state: empty ? 'cancelled' : 'calling',
+      calls: empty ? 0 : 1,
+      leftOut: leftOut.length,
+    },
+  );
+  const attempt: number | undefined = passed.rows[0]?.attempt;
+  if (attempt === undefined) {
+    // Nothing of this may stay: who is left out is found again by whoever sends.
+    throw new GateShut();
+  }
+  return empty ? { kind: 'empty' } : { kind: 'open', attempt, leftOut: leftOutNs };
+}
+
+/** Rolls the gate's transaction back; `passGate`'s caller answers it with `shut`. */
+export class GateShut extends Error {
+  constructor() {
+    super('the gate is shut');
+    this.name = 'GateShut';
+  }
+}
