@@ -46,6 +46,7 @@ const schema = z.object({
   WORKER_HOST: z.string().default('127.0.0.1'),
   WORKER_PORT: port.default(3100),
   WORKFLOW_BUNDLE_PATH: z.string().optional(),
+  SUPERVISOR_PID: z.coerce.number().int().min(2).optional(),
 
   JWT_SECRET: z.string().min(32, 'must have at least 32 characters').optional(),
   TRACKING_SECRET: z.string().min(32, 'must have at least 32 characters').optional(),

@@ -1,7 +1,7 @@
 import { createTestDatabase, startPostgres } from '../support/postgres';
 import { startTemporal, temporalAddress, testNamespace } from '../support/temporal';
 import { isTemporalReady } from '../../workers/launch/temporalServer';
-import { isAlive } from '../../workers/launch/processes';
+import { isAlive } from '../../lib/processes';
 import { createDatabase } from '../../lib/db';
 
 describe('the ground tests stand on', () => {

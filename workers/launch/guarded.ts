@@ -4,7 +4,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { childEnvironment } from '../../lib/config';
 import type { GuardOrder } from './guard';
 import { ourScript } from './ourScript';
-import { commandLineOf, isAlive } from './processes';
+import { commandLineOf, isAlive } from '../../lib/processes';
 
 /** Starts a guard that owns the server; closing its standard input, or dying, stops the server. */
 export function spawnGuarded(

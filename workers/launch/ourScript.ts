@@ -1,4 +1,3 @@
-import { realpathSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 
@@ -9,17 +8,10 @@ export const codeRoot = path.resolve(__dirname, '..', '..');
  * Arguments for Node to run one of our own scripts, named without extension (`api/server`): through
  * tsx from the sources, as plain JavaScript from a build.
  */
-export function ourScript(name: string, options: { watch?: boolean } = {}): string[] {
+export function ourScript(name: string): string[] {
   const extension = path.extname(__filename);
   const file = path.join(codeRoot, `${name}${extension}`);
-  if (extension === '.js') {
-    return [file];
-  }
-  return options.watch
-    ? [tsxCommand(), 'watch', '--clear-screen=false', file]
+  return extension === '.js'
+    ? [file]
     : ['--import', pathToFileURL(require.resolve('tsx')).href, file];
-}
-
-function tsxCommand(): string {
-  return realpathSync(path.join(path.dirname(require.resolve('tsx/package.json')), 'dist/cli.mjs'));
 }

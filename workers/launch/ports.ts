@@ -1,6 +1,6 @@
 import { createConnection, createServer } from 'node:net';
 import { readdir, readFile, readlink } from 'node:fs/promises';
-import { commandLineOf } from './processes';
+import { commandLineOf } from '../../lib/processes';
 
 /** A port of the loopback address that was free a moment ago. */
 export async function freePort(): Promise<number> {

@@ -1,0 +1,67 @@
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { z } from 'zod';
+
+const Secrets = z.object({
+  postgresAdminPassword: z.string().min(1),
+  postgresPassword: z.string().min(1),
+  jwtSecret: z.string().min(32),
+  trackingSecret: z.string().min(32),
+  /** Base64 of the DER key, as SendGrid shows it. */
+  webhookPublicKey: z.string().min(1),
+  /** PEM; the sandbox signs its events with it. */
+  webhookPrivateKey: z.string().min(1),
+  demoPassword: z.string().min(12),
+});
+
+export type Secrets = z.output<typeof Secrets>;
+
+/**
+ * What this installation made up for itself on its first start and keeps since: passwords, signing
+ * secrets and the key pair of the sandbox's webhooks, readable by the owner alone.
+ */
+export function loadSecrets(dataDir: string): Secrets {
+  const file = path.join(dataDir, 'secrets.json');
+  if (existsSync(file)) {
+    return readSecrets(file);
+  }
+  if (existsSync(path.join(dataDir, 'postgres', 'PG_VERSION'))) {
+    throw new Error(
+      `${file} is missing, and with it the password of the data in ${dataDir}/postgres. ` +
+        'Put the file back, or move the folder away to start empty.',
+    );
+  }
+  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const secrets: Secrets = {
+    postgresAdminPassword: randomText(),
+    postgresPassword: randomText(),
+    jwtSecret: randomText(),
+    trackingSecret: randomText(),
+    webhookPublicKey: publicKey.export({ type: 'spki', format: 'der' }).toString('base64'),
+    webhookPrivateKey: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    demoPassword: randomBytes(12).toString('base64url'),
+  };
+  writePrivately(file, `${JSON.stringify(secrets, null, 2)}\n`);
+  return secrets;
+}
+
+function readSecrets(file: string): Secrets {
+  try {
+    return Secrets.parse(JSON.parse(readFileSync(file, 'utf8')));
+  } catch (error) {
+    throw new Error(`${file} cannot be read as it was written. Restore it from a copy.`, {
+      cause: error,
+    });
+  }
+}
+
+function randomText(): string {
+  return randomBytes(32).toString('base64url');
+}
+
+/** Writes a file that only its owner may read; whole or not at all. */
+export function writePrivately(file: string, text: string): void {
+  writeFileSync(`${file}.new`, text, { mode: 0o600 });
+  renameSync(`${file}.new`, file);
+}
