@@ -1,0 +1,129 @@
+import {
+  Context,
+  type FilterImplOptions,
+  Liquid,
+  LiquidError,
+  type Template,
+  filters,
+} from 'liquidjs';
+import { type Recipient, RenderFailure } from './content';
+
+// Limits count work, not time: a process that was stopped for a minute in the middle of a message
+// must render the same when it wakes.
+const MAX_ALLOCATIONS = 10_000_000;
+const MAX_STEPS = 100_000;
+
+const DATE_FILTERS = [
+  'date',
+  'date_to_xmlschema',
+  'date_to_rfc822',
+  'date_to_string',
+  'date_to_long_string',
+] as const;
+
+/** Liquid whose output is escaped for HTML, unless it ends in `| raw`. */
+export const htmlEngine = createEngine('escape');
+
+/** Liquid whose output is left as it is: for subjects and text parts. */
+export const plainEngine = createEngine(undefined);
+
+/** What every recipient of one compiled content sees alike. */
+export interface SharedValues {
+  campaignName: string;
+  tenantName: string;
+}
+
+/** A fresh scope for one part of one message. `at` is what "now" means to date filters. */
+export function createContext(
+  engine: Liquid,
+  values: { recipient: Recipient; shared: SharedValues; at: Date },
+): Context {
+  const { recipient, shared } = values;
+  const context = new Context(
+    {
+      customer: {
+        email: recipient.email,
+        firstName: recipient.firstName,
+        lastName: recipient.lastName,
+        phone: recipient.phone,
+        language: recipient.language,
+        timeZone: recipient.timeZone,
+        externalId: recipient.externalId,
+        tags: recipient.tags,
+        attributes: recipient.attributes,
+      },
+      campaign: { name: shared.campaignName },
+      tenant: { name: shared.tenantName },
+      links: recipient.links,
+    },
+    engine.options,
+    { sync: true },
+    { liquid: engine },
+  );
+  context.setRegister('at', values.at);
+  let steps = 0;
+  // The engine checks this limit at every node it renders, with a clock reading that is ignored.
+  context.renderLimit.check = () => {
+    steps += 1;
+    if (steps > MAX_STEPS) {
+      throw new Error('the template takes too many steps');
+    }
+  };
+  return context;
+}
+
+/**
+ * Renders nodes in a context made by `createContext`, on which assignments stay for later nodes.
+ *
+ * @throws RenderFailure
+ */
+export function renderNodes(engine: Liquid, nodes: Template[], context: Context): string {
+  let text: unknown;
+  try {
+    text = engine.renderSync(nodes, context);
+  } catch (error) {
+    throw new RenderFailure(plainMessage(error), { cause: error });
+  }
+  if (context.breakCalled || context.continueCalled) {
+    throw new RenderFailure('break or continue outside of a loop');
+  }
+  return String(text);
+}
+
+/** Liquid's message without the position it appends. */
+export function plainMessage(error: unknown): string {
+  if (LiquidError.is(error)) {
+    return (error.originalError?.message ?? error.message).replace(/, line:\d+, col:\d+$/, '');
+  }
+  return error instanceof Error ? error.message : String(error);
+}
+
+function createEngine(outputEscape: 'escape' | undefined): Liquid {
+  const engine = new Liquid({
+    strictFilters: true,
+    ownPropertyOnly: true,
+    // A missing field is an everyday thing in customer data and renders as nothing.
+    strictVariables: false,
+    locale: 'en-US',
+    // Else dates would be printed in the zone of whichever machine renders.
+    timezoneOffset: 0,
+    memoryLimit: MAX_ALLOCATIONS,
+    ...(outputEscape ? { outputEscape } : {}),
+  });
+  // Other files are not a template's business.
+  for (const tag of ['include', 'render', 'layout', 'block']) {
+    delete engine.tags[tag];
+  }
+  // A random pick would show one thing in the preview and another in the message.
+  engine.unregisterFilter('sample');
+  for (const name of DATE_FILTERS) {
+    const handler: FilterImplOptions | undefined = filters[name];
+    if (typeof handler === 'function') {
+      engine.registerFilter(name, function atDispatch(value: unknown, ...args: unknown[]): unknown {
+        const isNow = value === 'now' || value === 'today';
+        return handler.call(this, isNow ? this.context.getRegister('at') : value, ...args);
+      });
+    }
+  }
+  return engine;
+}

@@ -1,0 +1,160 @@
+import type { Context } from 'liquidjs';
+import {
+  type CompiledContent,
+  type CompiledPart,
+  type PartNode,
+  escapeValue,
+} from './compileContent';
+import { type Recipient, RenderFailure, type RenderedMessage } from './content';
+import { createContext, renderNodes } from './engine';
+import { printField } from './fields';
+import { renderOne } from './renderOne';
+import { utf8Length } from './utf8Length';
+
+/** SendGrid counts the substitutions of one recipient and refuses the call above this. */
+export const MAX_SUBSTITUTION_BYTES = 10_000;
+
+/** Messages for one call to a provider that puts each recipient's values into a shared text. */
+export interface RenderedBatch {
+  /** The message with a token for every value. */
+  template: RenderedMessage;
+  /** The tokens in the template, in the order of the values. */
+  tokens: string[];
+  /**
+   * By index of the recipient: its JSON object from token to value, ready to be put into a request;
+   * null when the recipient is among `singles` or `failures`.
+   */
+  substitutions: (string | null)[];
+  /** Recipients whose values are too large, rendered whole for a call of their own. */
+  singles: { index: number; message: RenderedMessage }[];
+  /** Recipients whose message cannot be rendered. The message may quote the customer's data. */
+  failures: { index: number; message: string }[];
+}
+
+/** How a batch is rendered. */
+export interface BatchOptions {
+  /** At least 8 letters and digits nobody can guess, new for every call to the provider. */
+  tokenPrefix: string;
+  /** What "now" means to date filters. */
+  at: Date;
+}
+
+/**
+ * Renders many recipients' messages at a fraction of the cost of as many `renderOne`: what differs
+ * between them becomes tokens and values. One recipient that cannot be rendered harms no other.
+ */
+export function renderBatch(
+  compiled: CompiledContent,
+  recipients: readonly Recipient[],
+  options: BatchOptions,
+): RenderedBatch {
+  if (!/^[A-Za-z0-9]{8,64}$/.test(options.tokenPrefix)) {
+    throw new RangeError('tokenPrefix needs 8 to 64 letters and digits');
+  }
+  const tokens = Array.from(
+    { length: compiled.slots },
+    (_, slot) => `-${options.tokenPrefix}x${slot}-`,
+  );
+  const keys = tokens.map((token, slot) => `${slot === 0 ? '{' : ','}${JSON.stringify(token)}:`);
+  const { parts } = compiled;
+  const batch: RenderedBatch = {
+    template: {
+      subject: partWithTokens(parts.subject, tokens),
+      html: partWithTokens(parts.html, tokens),
+      text: partWithTokens(parts.text, tokens),
+    },
+    tokens,
+    substitutions: [],
+    singles: [],
+    failures: [],
+  };
+  const values: string[] = Array.from({ length: compiled.slots }, () => '');
+  const evaluate = createEvaluator(compiled, options.at);
+  for (const [index, recipient] of recipients.entries()) {
+    batch.substitutions.push(null);
+    try {
+      evaluate(recipient, values);
+      const json = objectJson(keys, values);
+      if (isTooLarge(json)) {
+        batch.singles.push({ index, message: renderOne(compiled, recipient, options) });
+      } else {
+        batch.substitutions[index] = json;
+      }
+    } catch (error) {
+      if (!(error instanceof RenderFailure)) {
+        throw error;
+      }
+      batch.failures.push({ index, message: error.message });
+    }
+  }
+  return batch;
+}
+
+function partWithTokens(part: CompiledPart, tokens: string[]): string {
+  let text = '';
+  for (const node of part.nodes) {
+    if (node.kind === 'static') {
+      text += node.text;
+    } else if (node.kind !== 'silent') {
+      text += tokens[node.slot] ?? '';
+    }
+  }
+  return text;
+}
+
+/** A function that fills `values`, by slot, with what one recipient's message shows. */
+function createEvaluator(
+  compiled: CompiledContent,
+  at: Date,
+): (recipient: Recipient, values: string[]) => void {
+  const { parts, shared } = compiled;
+  const programs = [parts.subject, parts.html, parts.text].map((part) => ({
+    part,
+    steps: part.nodes.filter(isStep),
+  }));
+  const subjectSlots = parts.subject.nodes.flatMap((node) => ('slot' in node ? [node.slot] : []));
+  return (recipient, values) => {
+    for (const { part, steps } of programs) {
+      // One context a part, made only when something needs Liquid: assignments live in it.
+      let context: Context | undefined;
+      for (const step of steps) {
+        if (step.kind === 'field') {
+          const printed = printField(step.field.read(recipient), step.field.fallback);
+          if (printed !== null) {
+            values[step.slot] = escapeValue(printed, part.escaping);
+            continue;
+          }
+        }
+        context ??= createContext(part.engine, { recipient, shared, at });
+        const rendered = renderNodes(part.engine, [step.template], context);
+        if (step.kind !== 'silent') {
+          // Inside a node the engine has escaped; only what no engine knows is left to do.
+          values[step.slot] =
+            part.escaping === 'subject' ? escapeValue(rendered, 'subject') : rendered;
+        }
+      }
+    }
+    if (compiled.canSubjectBeBlank && subjectSlots.every((slot) => values[slot]?.trim() === '')) {
+      throw new RenderFailure('the subject is empty');
+    }
+  };
+}
+
+function isStep(node: PartNode): node is Exclude<PartNode, { kind: 'static' }> {
+  // A value that several nodes show is made by the first.
+  return node.kind !== 'static' && (node.kind === 'silent' || node.isFirst);
+}
+
+/** A JSON object's text from its keys' texts (with brace or comma, and colon) and its values. */
+function objectJson(keys: string[], values: string[]): string {
+  let json = '';
+  for (let slot = 0; slot < keys.length; slot += 1) {
+    json += (keys[slot] ?? '') + JSON.stringify(values[slot]);
+  }
+  return keys.length === 0 ? '{}' : `${json}}`;
+}
+
+function isTooLarge(json: string): boolean {
+  // No UTF-16 unit takes more than three bytes, which settles nearly every case without counting.
+  return json.length * 3 > MAX_SUBSTITUTION_BYTES && utf8Length(json) > MAX_SUBSTITUTION_BYTES;
+}
