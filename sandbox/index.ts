@@ -1,0 +1,71 @@
+import type { Server } from 'node:http';
+import { openIntake, type Intake } from './intake';
+import type { SandboxOptions } from './options';
+import { createSendGridVendor } from './sendgrid/acceptedMail';
+import { createEventPost } from './sendgrid/eventPost';
+import { createMailSend } from './sendgrid/mailSend';
+import { createSandboxServer } from './server';
+
+export { DEMO_ENGAGEMENT } from './options';
+export type { EngagementRates, SandboxMode, SandboxOptions, WebhookTarget } from './options';
+export type { Call } from './calls';
+export type { FaultPlan } from './faults';
+export { createWebhookKeys, publicKeyOf } from './sendgrid/eventPost';
+
+const CLOSE_GRACE_MS = 2_000;
+
+export interface Sandbox {
+  /** Base address of everything: vendors' APIs, inbox, control. */
+  url: string;
+  port: number;
+  /** Answers what is under way (two seconds at most), then stops; what was accepted stays. */
+  close(): Promise<void>;
+}
+
+/** Starts the providers' stand-in. Rejects when the port is taken or a journal cannot be read. */
+export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
+  const { host = '127.0.0.1', dataDir, mode = 'inbox', webhook, apiKeys, logger } = options;
+  const audience = {
+    seed: options.eventSeed ?? 'carillon',
+    engagement: options.engagement ?? null,
+  };
+  const intake = await openIntake({
+    dataDir: dataDir ?? null,
+    mode,
+    vendors: [createSendGridVendor(audience)],
+    post: webhook ? createEventPost(webhook) : null,
+    logger,
+  });
+  const mailSend = createMailSend({ intake, audience, apiKeys: apiKeys ?? null });
+  const server = createSandboxServer({ intake, mailSend, logger });
+  try {
+    const port = await listen(server, options.port, host);
+    const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+    logger.info({ url, mode, events: webhook !== undefined }, 'sandbox ready');
+    return { url, port, close: () => close(server, intake) };
+  } catch (error) {
+    await intake.close();
+    throw error;
+  }
+}
+
+function listen(server: Server, port: number, host: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      const address = server.address();
+      resolve(typeof address === 'object' && address ? address.port : port);
+    });
+  });
+}
+
+async function close(server: Server, intake: Intake): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  intake.stopWaiting();
+  server.closeIdleConnections();
+  const hurry = setTimeout(() => server.closeAllConnections(), CLOSE_GRACE_MS);
+  await closed;
+  clearTimeout(hurry);
+  await intake.close();
+}
