@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { v4, v7, validate } from 'uuid';
 
 /** A new time-ordered id (uuid v7, RFC 9562): rows written together lie together. */
@@ -13,4 +14,10 @@ export function newRandomId(): string {
 /** Whether the text is a uuid of any version. */
 export function isId(text: string): boolean {
   return validate(text);
+}
+
+/** A time-ordered id that is always the same for the same instant and seed. */
+export function derivedId(at: Date, seed: string): string {
+  const random = createHash('sha256').update(seed).digest();
+  return v7({ msecs: at.getTime(), random, seq: random.readUInt32BE(16) });
 }

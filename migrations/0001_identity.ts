@@ -18,6 +18,8 @@ export async function up(knex: Knex): Promise<void> {
       password_hash text not null,
       first_name text,
       last_name text,
+      language text,
+      time_zone text,
       role text not null check (role in ('owner', 'member', 'viewer')),
       last_login_at timestamptz,
       created_at timestamptz not null default now(),

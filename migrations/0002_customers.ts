@@ -30,6 +30,7 @@ export async function up(knex: Knex): Promise<void> {
     create index customers_tags on customers using gin (tags);
 
     create table suppressions (
+      id uuid not null default gen_random_uuid(),
       tenant_id uuid not null references tenants (id),
       channel text not null check (channel in ('email')),
       address text not null,
@@ -37,8 +38,10 @@ export async function up(knex: Knex): Promise<void> {
         check (reason in ('unsubscribed', 'bounced', 'complained', 'invalid', 'manual')),
       run_id uuid,
       created_at timestamptz not null default now(),
-      primary key (tenant_id, channel, address)
+      primary key (tenant_id, channel, address),
+      unique (tenant_id, id)
     );
+    create index suppressions_created_at on suppressions (tenant_id, created_at, id);
 
     create table imports (
       id uuid not null,
@@ -49,9 +52,12 @@ export async function up(knex: Knex): Promise<void> {
       rows_created int not null default 0,
       rows_updated int not null default 0,
       rows_rejected int not null default 0,
+      failure_code text,
       failure text,
       created_by uuid,
       created_at timestamptz not null default now(),
+      -- Moves with every batch: an import that stands still has lost its process.
+      updated_at timestamptz not null default now(),
       finished_at timestamptz,
       primary key (tenant_id, id)
     );

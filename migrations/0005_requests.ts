@@ -8,6 +8,8 @@ export async function up(knex: Knex): Promise<void> {
       route text not null,
       request_hash bytea not null,
       state text not null check (state in ('running', 'done')),
+      -- The attempt that holds the key: one that lost its lock may not store an answer.
+      claimed_by uuid not null,
       locked_until timestamptz not null,
       status int,
       headers jsonb,

@@ -1,0 +1,80 @@
+import cors from '@koa/cors';
+import Koa from 'koa';
+import compress from 'koa-compress';
+import helmet from 'koa-helmet';
+import { constants } from 'node:zlib';
+import type { ApiMiddleware, ApiState } from './context';
+import type { ApiDeps } from './deps';
+import { accessLog } from './middleware/accessLog';
+import { problem } from './middleware/problem';
+import { requestId } from './middleware/requestId';
+import { docs } from './openapi/docs';
+import { openApiDocument } from './openapi/document';
+import { createRouter, routes, unmatched } from './router';
+
+export type App = Koa<ApiState>;
+
+/** The whole HTTP interface as one Koa application; nothing in it listens yet. */
+export function createApp(deps: ApiDeps): App {
+  const app = new Koa<ApiState>();
+  app.proxy = deps.config.TRUST_PROXY;
+  app.on('error', (error: unknown) => deps.logger.warn({ err: error }, 'response failed'));
+
+  const router = createRouter(routes, deps);
+  app.use(requestId);
+  app.use(accessLog(deps));
+  app.use(securityHeaders(deps.config.NODE_ENV === 'production'));
+  app.use(corsFor(deps.config.CORS_ORIGINS));
+  app.use(compression());
+  app.use(problem(deps.logger));
+  app.use(docs(() => openApiDocument(routes)));
+  app.use(router.routes());
+  app.use(unmatched(router));
+  return app;
+}
+
+// JSON needs no rights in a browser at all; pages set a policy of their own.
+function securityHeaders(isProduction: boolean): ApiMiddleware {
+  return helmet({
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
+    },
+    strictTransportSecurity: isProduction,
+    crossOriginResourcePolicy: { policy: 'cross-origin' },
+  });
+}
+
+function corsFor(origins: string): ApiMiddleware {
+  const allowed = new Set(
+    origins
+      .split(',')
+      .map((origin) => origin.trim())
+      .filter((origin) => origin !== ''),
+  );
+  return cors({
+    origin: ({ request }) => (allowed.has(request.get('Origin')) ? request.get('Origin') : ''),
+    allowMethods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
+    allowHeaders: [
+      'Authorization',
+      'Content-Type',
+      'Idempotency-Key',
+      'If-Match',
+      'If-None-Match',
+      'X-Request-Id',
+    ],
+    exposeHeaders: ['ETag', 'Idempotency-Replayed', 'Location', 'Retry-After', 'X-Request-Id'],
+    maxAge: 600,
+    keepHeadersOnError: true,
+  });
+}
+
+function compression(): ApiMiddleware {
+  return compress({
+    threshold: 1024,
+    gzip: {},
+    deflate: false,
+    // The default of 11 is for files that are packed once.
+    br: { params: { [constants.BROTLI_PARAM_QUALITY]: 4 } },
+  });
+}

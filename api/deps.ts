@@ -1,0 +1,17 @@
+import type { AccessTokens } from '../lib/accessTokens';
+import type { Config } from '../lib/config';
+import type { Knex } from '../lib/db';
+import type { Logger } from '../lib/logger';
+import type { Registry } from '../lib/metrics';
+import type { Temporal } from '../lib/temporal';
+
+/** What the API works with; one object made by server.ts, or by a test. */
+export interface ApiDeps {
+  readonly config: Config;
+  readonly db: Knex;
+  readonly logger: Logger;
+  readonly metrics: Registry;
+  /** Connects on first use, so that the API lives without it. */
+  readonly temporal: Pick<Temporal, 'client' | 'check'>;
+  readonly accessTokens: AccessTokens;
+}

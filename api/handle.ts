@@ -1,0 +1,23 @@
+import type { ApiContext, ApiMiddleware } from './context';
+import type { ApiDeps } from './deps';
+import { once } from './idempotency';
+import { render, send } from './replies';
+import type { Route } from './route';
+
+/** Reads and checks the request, runs the handler (once, for an Idempotency-Key) and answers. */
+export function handle(route: Route, deps: ApiDeps): ApiMiddleware {
+  const isChecked = deps.config.NODE_ENV === 'test';
+  return async (context) => {
+    const call = await route.read(context, deps);
+    const run = async () =>
+      render(route, await call.run(), { fields: fieldsOf(context), isChecked });
+    const reply = route.idempotent ? await once(context, deps, call, run) : await run();
+    send(context, reply);
+  };
+}
+
+// Which of them exist was checked with the query; routes without the parameter refuse it there.
+function fieldsOf(context: ApiContext): string[] | undefined {
+  const { fields } = context.query;
+  return typeof fields === 'string' ? fields.split(',').map((name) => name.trim()) : undefined;
+}

@@ -1,0 +1,47 @@
+import type { z } from 'zod';
+import type {
+  Session,
+  Tenant as TenantShape,
+  User as UserShape,
+} from '../../domain/identity/schema';
+import type { AccessTokens } from '../../lib/accessTokens';
+import type { Account } from '../../models/identity/accounts';
+import type { Tenant } from '../../models/identity/Tenant';
+import type { User } from '../../models/identity/User';
+
+export function presentUser(user: User): z.output<typeof UserShape> {
+  return {
+    id: user.id,
+    email: user.email,
+    firstName: user.firstName,
+    lastName: user.lastName,
+    language: user.language,
+    timeZone: user.timeZone,
+    role: user.role,
+    lastLoginAt: user.lastLoginAt?.toISOString() ?? null,
+    createdAt: user.createdAt.toISOString(),
+  };
+}
+
+export function presentTenant(tenant: Tenant): z.output<typeof TenantShape> {
+  return {
+    id: tenant.id,
+    name: tenant.name,
+    timeZone: tenant.timeZone,
+    defaultLanguage: tenant.defaultLanguage,
+    createdAt: tenant.createdAt.toISOString(),
+  };
+}
+
+/** A fresh access token and whose it is. */
+export function presentSession(
+  { user, tenant }: Account,
+  accessTokens: AccessTokens,
+): z.output<typeof Session> {
+  return {
+    accessToken: accessTokens.issue({ userId: user.id, tenantId: tenant.id, role: user.role }),
+    expiresIn: accessTokens.lifetimeSeconds,
+    user: presentUser(user),
+    tenant: presentTenant(tenant),
+  };
+}

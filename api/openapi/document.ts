@@ -1,0 +1,222 @@
+import { z } from 'zod';
+import type { ParamSpec } from '../parameters';
+import type { Answers, Route } from '../route';
+import { Components, type JsonSchema } from './components';
+
+/** The OpenAPI 3.1 document of the routes, made of the schemas that check their requests. */
+export function openApiDocument(routes: readonly Route[]): JsonSchema {
+  const components = new Components();
+  const problem = components.schemaOf(Problem, 'output');
+  const paths: Record<string, JsonSchema> = {};
+  for (const route of routes) {
+    const path = route.path.replace(/:(\w+)/g, '{$1}');
+    paths[path] = { ...paths[path], [route.method]: operationOf(route, components, problem) };
+  }
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Carillon',
+      version: '1.0.0',
+      description:
+        'Campaigns that reach each customer once, at their own hour. Answers are `{ data, meta }`; errors are problem details (RFC 9457) with a stable `code`.',
+    },
+    servers: [{ url: '/' }],
+    security: [{ accessToken: [] }],
+    paths,
+    components: {
+      securitySchemes: { accessToken: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } },
+      schemas: components.schemas,
+    },
+  };
+}
+
+const Problem = z
+  .object({
+    type: z.string().meta({ format: 'uri' }),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string(),
+    code: z.string().meta({ description: 'Stable: programs may rely on it' }),
+    requestId: z.string(),
+    errors: z
+      .array(z.object({ path: z.string(), code: z.string(), message: z.string() }))
+      .optional()
+      .meta({ description: 'Every field that is not right' }),
+  })
+  .meta({ id: 'Problem' });
+
+function operationOf(route: Route, components: Components, problem: JsonSchema): JsonSchema {
+  const description = [route.description, problemsText(route)].filter(Boolean).join('\n\n');
+  return {
+    operationId: route.name,
+    summary: route.summary,
+    ...(description === '' ? {} : { description }),
+    tags: route.tags,
+    ...(route.permission === 'public' ? { security: [] } : {}),
+    parameters: parametersOf(route, components),
+    ...(route.body === undefined ? {} : { requestBody: requestBodyOf(route, components) }),
+    responses: responsesOf(route, components, problem),
+  };
+}
+
+function problemsText(route: Route): string | undefined {
+  return route.problems.length === 0
+    ? undefined
+    : `Codes of its own: ${route.problems.map((code) => `\`${code}\``).join(', ')}.`;
+}
+
+function parametersOf(route: Route, components: Components): JsonSchema[] {
+  return [
+    ...Object.entries(route.params).map(([name, spec]) => pathParameter(name, spec, components)),
+    ...queryParameters(route, components),
+    ...(route.idempotent
+      ? [
+          {
+            name: 'Idempotency-Key',
+            in: 'header',
+            description: 'The same key and body get the same answer for 24 hours',
+            schema: { type: 'string', minLength: 1, maxLength: 255 },
+          },
+        ]
+      : []),
+    ...(route.method === 'put' || route.method === 'patch'
+      ? [
+          {
+            name: 'If-Match',
+            in: 'header',
+            description: 'The ETag that was read: answers 412 when it has changed since',
+            schema: { type: 'string' },
+          },
+        ]
+      : []),
+  ];
+}
+
+function pathParameter(name: string, spec: ParamSpec, components: Components): JsonSchema {
+  return {
+    name,
+    in: 'path',
+    required: true,
+    schema:
+      typeof spec === 'string'
+        ? { type: 'string', format: 'uuid' }
+        : components.schemaOf(spec.schema, 'input'),
+  };
+}
+
+function queryParameters(route: Route, components: Components): JsonSchema[] {
+  if (route.query === undefined) {
+    return [];
+  }
+  const { properties, required } = components.schemaOf(route.query, 'input');
+  const names = Array.isArray(required) ? required : [];
+  return Object.entries(isRecord(properties) ? properties : {}).map(([name, schema]) => ({
+    name,
+    in: 'query',
+    required: names.includes(name),
+    schema,
+  }));
+}
+
+function requestBodyOf(route: Route, components: Components): JsonSchema {
+  const { body } = route;
+  return {
+    required: true,
+    content: Object.fromEntries(
+      (body?.contentTypes ?? []).map((type) => [
+        type,
+        body?.schema == null
+          ? { schema: body?.jsonSchema ?? {} }
+          : { schema: components.schemaOf(body.schema, 'input') },
+      ]),
+    ),
+  };
+}
+
+function responsesOf(route: Route, components: Components, problem: JsonSchema): JsonSchema {
+  const answers = Object.entries(route.answers).map(([status, answer]) => [
+    status,
+    answerOf(answer, components),
+  ]);
+  const problems = problemStatuses(route).map((status) => [
+    String(status),
+    {
+      description: descriptions[status],
+      content: { 'application/problem+json': { schema: problem } },
+    },
+  ]);
+  return Object.fromEntries([...problems, ...answers]);
+}
+
+function answerOf(answer: Answers[number], components: Components): JsonSchema {
+  if (answer === null) {
+    return { description: 'Done; no content' };
+  }
+  if (!(answer instanceof z.ZodType)) {
+    return { description: 'Done', content: { [answer.contentType]: { schema: {} } } };
+  }
+  const data = components.schemaOf(answer, 'output');
+  const isList = data['type'] === 'array';
+  return {
+    description: 'Done',
+    content: {
+      'application/json': {
+        schema: {
+          type: 'object',
+          required: isList ? ['data', 'meta'] : ['data'],
+          properties: {
+            data,
+            ...(isList ? { meta: components.schemaOf(ListMeta, 'output') } : {}),
+          },
+        },
+      },
+    },
+  };
+}
+
+const ListMeta = z
+  .object({
+    page: z.int().optional(),
+    perPage: z.int(),
+    total: z.int().optional(),
+    pages: z.int().optional(),
+    nextCursor: z.string().nullable().optional(),
+  })
+  .meta({ id: 'ListMeta' });
+
+const descriptions = {
+  400: 'Malformed',
+  401: 'No valid access token',
+  403: 'Not allowed for your role',
+  404: 'There is no such thing in your tenant',
+  409: 'Not possible in the present state',
+  412: 'Changed since you read it',
+  413: 'Too large',
+  415: 'Of a type that is not read here',
+  422: 'Some fields are not right',
+  500: 'Our fault',
+  503: 'Not available right now',
+} as const;
+
+function problemStatuses(route: Route): (keyof typeof descriptions)[] {
+  const hasBody = route.body !== undefined;
+  const isChange = route.method === 'put' || route.method === 'patch';
+  const conditions: [keyof typeof descriptions, boolean][] = [
+    [400, hasBody || route.query !== undefined],
+    [401, route.permission !== 'public' || route.problems.includes('wrongCredentials')],
+    [403, route.permission !== 'public'],
+    [404, Object.keys(route.params).length > 0],
+    [409, route.idempotent || route.problems.length > 0],
+    [412, isChange],
+    [413, hasBody],
+    [415, hasBody],
+    [422, true],
+    [500, true],
+    [503, true],
+  ];
+  return conditions.filter(([, applies]) => applies).map(([status]) => status);
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,81 @@
+import type { Readable } from 'node:stream';
+import { z } from 'zod';
+import type { ApiContext } from './context';
+import { etagOf, names } from './etags';
+import type { AnyReply, Route } from './route';
+
+/** An answer as it leaves: what is stored for an Idempotency-Key, and what is sent. */
+export interface RenderedReply<Body = string | Buffer | Readable | null> {
+  readonly status: number;
+  readonly headers: Record<string, string>;
+  readonly body: Body;
+}
+
+/** Turns a handler's reply into bytes and headers by what the route declared for its status. */
+export function render(
+  route: Route,
+  reply: AnyReply,
+  options: { fields: readonly string[] | undefined; isChecked: boolean },
+): RenderedReply {
+  const declared = route.answers[reply.status];
+  if (declared === undefined) {
+    throw new Error(`${route.name} answered ${reply.status}, which it does not declare`);
+  }
+  if (declared === null) {
+    return { status: reply.status, headers: { ...reply.headers }, body: null };
+  }
+  if (!(declared instanceof z.ZodType)) {
+    return {
+      status: reply.status,
+      headers: { 'Content-Type': declared.contentType, ...reply.headers },
+      body: reply.body ?? null,
+    };
+  }
+  if (options.isChecked) {
+    // The document is made of these schemas: an answer that breaks them is a bug of ours.
+    declared.parse(reply.data);
+  }
+  const data = options.fields === undefined ? reply.data : pick(reply.data, options.fields);
+  return {
+    status: reply.status,
+    headers: {
+      'Content-Type': 'application/json; charset=utf-8',
+      ...(hasEtag(route) ? { ETag: reply.etag ?? etagOf(reply.data) } : {}),
+      ...reply.headers,
+    },
+    body: JSON.stringify(reply.meta === undefined ? { data } : { data, meta: reply.meta }),
+  };
+}
+
+/** Sends it; a caller who has this version already is told so. */
+export function send(context: ApiContext, reply: RenderedReply): void {
+  context.status = reply.status;
+  context.set(reply.headers);
+  const etag = reply.headers['ETag'];
+  const known = context.get('If-None-Match');
+  const isRead = context.method === 'GET' || context.method === 'HEAD';
+  if (isRead && etag !== undefined && known !== '' && names(known, etag)) {
+    context.status = 304;
+    context.remove('Content-Type');
+    return;
+  }
+  context.body = reply.body;
+  if (reply.headers['Content-Type'] !== undefined) {
+    context.set('Content-Type', reply.headers['Content-Type']);
+  }
+}
+
+// Lists have one too: a poller of an unchanged page gets 304.
+function hasEtag(route: Route): boolean {
+  return route.permission !== 'public' && route.method !== 'post' && route.method !== 'delete';
+}
+
+function pick(data: unknown, fields: readonly string[]): unknown {
+  if (Array.isArray(data)) {
+    return data.map((item: unknown) => pick(item, fields));
+  }
+  if (typeof data !== 'object' || data === null) {
+    return data;
+  }
+  return Object.fromEntries(Object.entries(data).filter(([name]) => fields.includes(name)));
+}

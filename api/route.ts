@@ -1,0 +1,248 @@
+import type { Readable } from 'node:stream';
+import type { z } from 'zod';
+import type { Permission } from '../domain/identity/permissions';
+import { withTenant } from '../models/base';
+import type { Knex } from '../lib/db';
+import { newId } from '../lib/ids';
+import { emptyBody, type BodyReader } from './bodies';
+import type { ApiContext, Principal } from './context';
+import type { ApiDeps } from './deps';
+import { parseParams, parseQuery, type ParamSpecs } from './parameters';
+
+export type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';
+
+/** An answer that is not JSON: a file, a page, a pixel, a redirect. */
+export interface RawAnswer {
+  readonly contentType: string;
+}
+
+/** Declares an answer that is not JSON. */
+export function rawAnswer(contentType: string): RawAnswer {
+  return { contentType };
+}
+
+/** The answers of a route by status: the schema of `data`, null for no content, or raw. */
+export type Answers = Readonly<Record<number, z.ZodType | RawAnswer | null>>;
+
+/** What a handler gives back: one of the declared answers. */
+export type Reply<A extends Answers> = {
+  [S in keyof A & number]: A[S] extends z.ZodType
+    ? { status: S; data: z.output<A[S]>; meta?: Meta; etag?: string; headers?: Headers }
+    : A[S] extends RawAnswer
+      ? { status: S; body: string | Buffer | Readable; headers?: Headers }
+      : { status: S; headers?: Headers };
+}[keyof A & number];
+
+type Headers = Readonly<Record<string, string>>;
+export type Meta = Readonly<Record<string, unknown>>;
+
+/** An answer with `data`; `reply(204)` is one without any. */
+export function reply<S extends number>(status: S): { status: S };
+export function reply<S extends number, D>(
+  status: S,
+  data: D,
+  extra?: { meta?: Meta; etag?: string; headers?: Headers },
+): { status: S; data: D; meta?: Meta; etag?: string; headers?: Headers };
+export function reply(status: number, data?: unknown, extra: object = {}): object {
+  return { status, data, ...extra };
+}
+
+/** An answer that is not JSON. */
+export function rawReply<S extends number>(
+  status: S,
+  body: string | Buffer | Readable,
+  headers: Headers = {},
+): { status: S; body: string | Buffer | Readable; headers: Headers } {
+  return { status, body, headers };
+}
+
+/** A reply whose declaration is behind it. */
+export interface AnyReply {
+  readonly status: number;
+  readonly data?: unknown;
+  readonly body?: string | Buffer | Readable;
+  readonly meta?: Meta;
+  readonly etag?: string;
+  readonly headers?: Headers;
+}
+
+/** The checked request a public handler gets. */
+export interface PublicRequest<P, Q, B> {
+  readonly deps: ApiDeps;
+  readonly params: Readonly<Record<keyof P, string>>;
+  readonly query: Q;
+  readonly body: B;
+  readonly requestId: string;
+  /** The Idempotency-Key as it was given; routes marked `idempotent` need not look at it. */
+  readonly idempotencyKey: string | undefined;
+  /** The raw If-Match; see `requireUnchanged` in etags.ts. */
+  readonly ifMatch: string | undefined;
+  readonly context: ApiContext;
+}
+
+/** The checked request of a user, with the walls of their tenant. */
+export interface TenantRequest<P, Q, B> extends PublicRequest<P, Q, B> {
+  readonly principal: Principal;
+  readonly tenantId: string;
+  readonly userId: string;
+  /**
+   * The key of the row to create. Repeating a request with the same Idempotency-Key gives the same
+   * id, so that `insert … on conflict do nothing` and a load make creation safe to repeat.
+   */
+  readonly idempotentId: () => string;
+  /** Runs the work in one transaction of the caller's tenant. */
+  readonly inTenant: <T>(work: (trx: Knex.Transaction) => Promise<T>) => Promise<T>;
+}
+
+interface Declaration<P, Q, B, A extends Answers> {
+  method: Method;
+  /** Under /api/v1, unless `root`. */
+  path: string;
+  root?: boolean;
+  /** The operation's id in the OpenAPI document. */
+  name: string;
+  summary: string;
+  description?: string;
+  tags: readonly string[];
+  /** A resource name (a uuid that is not one answers 404) or a schema of its own. */
+  params?: P;
+  query?: z.ZodType<Q>;
+  body?: BodyReader<B>;
+  answers: A;
+  /** Stable codes this route answers besides those every route may answer. */
+  problems?: readonly string[];
+  /** Honours Idempotency-Key; every POST that creates or sends has it. */
+  idempotent?: boolean;
+}
+
+/** A request that was read and checked, ready to run. */
+export interface Call {
+  /** A digest of the body's bytes. */
+  readonly bodyDigest: Buffer;
+  run(): Promise<AnyReply>;
+}
+
+/** A route as the router and the OpenAPI document see it. */
+export interface Route {
+  readonly method: Method;
+  readonly path: string;
+  readonly name: string;
+  readonly summary: string;
+  readonly description: string | undefined;
+  readonly tags: readonly string[];
+  readonly permission: Permission | 'public';
+  readonly params: ParamSpecs;
+  readonly query: z.ZodType | undefined;
+  readonly body: BodyReader<unknown> | undefined;
+  readonly answers: Answers;
+  readonly problems: readonly string[];
+  readonly idempotent: boolean;
+  read(context: ApiContext, deps: ApiDeps): Promise<Call>;
+}
+
+export const basePath = '/api/v1';
+
+/** A route for users: authenticated, authorized for `permission`, inside their tenant. */
+export function route<
+  const P extends ParamSpecs,
+  const A extends Answers,
+  Q = undefined,
+  B = undefined,
+>(
+  declaration: Declaration<P, Q, B, A> & {
+    permission: Permission;
+    handler(request: TenantRequest<P, Q, B>): Promise<Reply<A>>;
+  },
+): Route {
+  const erased: ErasedDeclaration & ErasedTenantHandler = declaration;
+  return assemble(erased, declaration.permission, (request) => erased.handler(inTenantOf(request)));
+}
+
+/** A route for anyone: no token is asked for. */
+export function publicRoute<
+  const P extends ParamSpecs,
+  const A extends Answers,
+  Q = undefined,
+  B = undefined,
+>(
+  declaration: Declaration<P, Q, B, A> & {
+    handler(request: PublicRequest<P, Q, B>): Promise<Reply<A>>;
+  },
+): Route {
+  const erased: ErasedDeclaration & ErasedPublicHandler = declaration;
+  return assemble(erased, 'public', (request) => erased.handler(request));
+}
+
+// Here the types of one route end: what its schemas gave is what its handler takes, because both
+// come from one declaration. Handlers are methods, whose parameters TypeScript compares both ways.
+type ErasedDeclaration = Declaration<ParamSpecs, unknown, unknown, Answers>;
+type ErasedRequest = PublicRequest<ParamSpecs, unknown, unknown>;
+interface ErasedTenantHandler {
+  handler(request: TenantRequest<ParamSpecs, unknown, unknown>): Promise<AnyReply>;
+}
+interface ErasedPublicHandler {
+  handler(request: ErasedRequest): Promise<AnyReply>;
+}
+
+function assemble(
+  declaration: ErasedDeclaration,
+  permission: Permission | 'public',
+  handle: (request: ErasedRequest) => Promise<AnyReply>,
+): Route {
+  const params = declaration.params ?? {};
+  return {
+    method: declaration.method,
+    path: declaration.root === true ? declaration.path : basePath + declaration.path,
+    name: declaration.name,
+    summary: declaration.summary,
+    description: declaration.description,
+    tags: declaration.tags,
+    permission,
+    params,
+    query: declaration.query,
+    body: declaration.body,
+    answers: declaration.answers,
+    problems: declaration.problems ?? [],
+    idempotent: declaration.idempotent ?? false,
+    async read(context, deps) {
+      const checked = {
+        params: parseParams(params, context),
+        query: parseQuery(declaration.query, context),
+      };
+      const body = await (declaration.body ?? emptyBody).read(context);
+      return {
+        bodyDigest: body.digest,
+        run: () =>
+          handle({
+            deps,
+            ...checked,
+            body: body.value,
+            requestId: context.state.requestId,
+            idempotencyKey: headerOf(context, 'Idempotency-Key'),
+            ifMatch: headerOf(context, 'If-Match'),
+            context,
+          }),
+      };
+    },
+  };
+}
+
+function inTenantOf(request: ErasedRequest): TenantRequest<ParamSpecs, unknown, unknown> {
+  const { principal, idempotentId } = request.context.state;
+  if (principal === undefined) {
+    throw new Error('A tenant route ran without authentication');
+  }
+  return {
+    ...request,
+    principal,
+    tenantId: principal.tenantId,
+    userId: principal.userId,
+    idempotentId: idempotentId ?? newId,
+    inTenant: (work) => withTenant(request.deps.db, principal.tenantId, work),
+  };
+}
+
+function headerOf(context: ApiContext, name: string): string | undefined {
+  const value = context.get(name);
+  return value === '' ? undefined : value;
+}

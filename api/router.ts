@@ -1,0 +1,48 @@
+import Router from '@koa/router';
+import { AppError, notFound } from '../domain/errors';
+import type { ApiMiddleware, ApiState } from './context';
+import type { ApiDeps } from './deps';
+import { handle } from './handle';
+import { authRoutes } from './identity/auth';
+import { userRoutes } from './identity/users';
+import { authenticate } from './middleware/authenticate';
+import { authorize } from './middleware/authorize';
+import { operationRoutes } from './operations/operations';
+import type { Route } from './route';
+
+/** Every endpoint. The router and the OpenAPI document are both made of this list. */
+export const routes: readonly Route[] = [...operationRoutes, ...authRoutes, ...userRoutes];
+
+/** Koa's router of these routes, each behind the walls that its declaration asks for. */
+export function createRouter(list: readonly Route[], deps: ApiDeps): Router<ApiState> {
+  const router = new Router<ApiState>();
+  for (const route of list) {
+    router.register(route.path, [route.method], pipeline(route, deps));
+  }
+  return router;
+}
+
+/** Answers what no route took: an unknown path, or a known one with another method. */
+export function unmatched(router: Router<ApiState>): ApiMiddleware {
+  return async (context) => {
+    const methods = router
+      .match(context.path, context.method)
+      .path.flatMap(({ methods }) => methods);
+    if (methods.length === 0) {
+      throw notFound('route');
+    }
+    const allowed = [...new Set(methods)].join(', ');
+    context.set('Allow', allowed);
+    throw new AppError('methodNotAllowed', 'methodNotAllowed', `Here goes: ${allowed}.`);
+  };
+}
+
+function pipeline(route: Route, deps: ApiDeps): ApiMiddleware[] {
+  const named: ApiMiddleware = (context, next) => {
+    context.state.routePattern = route.path;
+    return next();
+  };
+  return route.permission === 'public'
+    ? [named, handle(route, deps)]
+    : [named, authenticate(deps.accessTokens), authorize(route.permission), handle(route, deps)];
+}

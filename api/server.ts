@@ -1,0 +1,92 @@
+import type { Server } from 'node:http';
+import { createAccessTokens } from '../lib/accessTokens';
+import { loadConfig } from '../lib/config';
+import { createDatabase } from '../lib/db';
+import { createLogger, type Logger } from '../lib/logger';
+import { collectProcessMetrics, createMetrics } from '../lib/metrics';
+import { exitWithParent } from '../lib/parentWatch';
+import { connectTemporal } from '../lib/temporal';
+import { createApp, type App } from './app';
+
+// The supervisor kills what is still there after ten seconds.
+const stopWithinMs = 7_500;
+
+async function main(): Promise<void> {
+  const config = loadConfig(['DATABASE_URL', 'TEMPORAL_ADDRESS', 'JWT_SECRET', 'TRACKING_SECRET']);
+  const logger = createLogger({
+    name: 'api',
+    level: config.LOG_LEVEL,
+    pretty: process.stdout.isTTY,
+  });
+  const db = createDatabase({
+    url: config.DATABASE_URL,
+    applicationName: 'carillon-api',
+    poolMax: config.DATABASE_POOL_MAX,
+  });
+  const metrics = createMetrics('api');
+  collectProcessMetrics(metrics);
+  const temporal = connectTemporal(config);
+  const app = createApp({
+    config,
+    db,
+    logger,
+    metrics,
+    temporal,
+    accessTokens: createAccessTokens(config.JWT_SECRET),
+  });
+
+  const server = await listen(app, { port: config.API_PORT, host: config.API_HOST });
+  logger.info({ address: server.address() }, 'listening');
+
+  const stop = stopOnce(logger, async () => {
+    await close(server);
+    await Promise.allSettled([temporal.connection.close(), db.destroy()]);
+  });
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+  exitWithParent(config.SUPERVISOR_PID, stop);
+}
+
+function listen(app: App, at: { port: number; host: string }): Promise<Server> {
+  return new Promise((resolve, reject) => {
+    const server = app.listen(at.port, at.host);
+    server.once('error', reject);
+    server.once('listening', () => resolve(server));
+  });
+}
+
+// Takes no new connection, lets running requests finish, and cuts what takes too long.
+function close(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    const cut = setTimeout(() => server.closeAllConnections(), stopWithinMs - 1_000);
+    server.close(() => {
+      clearTimeout(cut);
+      resolve();
+    });
+    server.closeIdleConnections();
+  });
+}
+
+function stopOnce(logger: Logger, stop: () => Promise<void>): () => void {
+  let isStopping = false;
+  return () => {
+    if (isStopping) {
+      return;
+    }
+    isStopping = true;
+    logger.info('stopping');
+    setTimeout(() => process.exit(1), stopWithinMs).unref();
+    stop().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        logger.error({ err: error }, 'did not stop cleanly');
+        process.exit(1);
+      },
+    );
+  };
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exit(1);
+});

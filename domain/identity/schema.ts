@@ -1,0 +1,55 @@
+import { z } from 'zod';
+import { email, language, name, timeZone } from '../customers/schema';
+import { roles } from './permissions';
+
+/** What a registration asks for. */
+export const Registration = z.strictObject({
+  companyName: z.string().trim().min(1).max(200),
+  email,
+  password: z.string().min(12).max(128),
+  firstName: name.nullish(),
+  lastName: name.nullish(),
+  timeZone: timeZone.default('UTC'),
+  language: language.default('en'),
+});
+
+/** What a login asks for. A password that is too short to be one is just a wrong one. */
+export const Login = z.strictObject({
+  email: z.string().max(320),
+  password: z.string().max(1024),
+});
+
+export const Tenant = z
+  .object({
+    id: z.uuid(),
+    name: z.string(),
+    timeZone: z.string(),
+    defaultLanguage: z.string(),
+    createdAt: z.iso.datetime(),
+  })
+  .meta({ id: 'Tenant' });
+
+export const User = z
+  .object({
+    id: z.uuid(),
+    email: z.string(),
+    firstName: z.string().nullable(),
+    lastName: z.string().nullable(),
+    language: z.string().nullable(),
+    timeZone: z.string().nullable(),
+    role: z.enum(roles),
+    lastLoginAt: z.iso.datetime().nullable(),
+    createdAt: z.iso.datetime(),
+  })
+  .meta({ id: 'User' });
+
+export const Session = z
+  .object({
+    accessToken: z.string(),
+    expiresIn: z.int().meta({ description: 'Seconds until the access token is over' }),
+    user: User,
+    tenant: Tenant,
+  })
+  .meta({ id: 'Session' });
+
+export const Me = z.object({ user: User, tenant: Tenant }).meta({ id: 'Me' });

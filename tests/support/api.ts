@@ -1,0 +1,103 @@
+import type { AddressInfo } from 'node:net';
+import { createApp } from '../../api/app';
+import type { ApiDeps } from '../../api/deps';
+import { createAccessTokens } from '../../lib/accessTokens';
+import { loadConfig } from '../../lib/config';
+import { createLogger } from '../../lib/logger';
+import { createMetrics } from '../../lib/metrics';
+import { connectTemporal } from '../../lib/temporal';
+import { createTestDatabase } from './postgres';
+import { temporalAddress } from './temporal';
+
+/** An answer with its body read: parsed when it is JSON, as text otherwise. */
+export interface ApiAnswer {
+  status: number;
+  headers: Headers;
+  text: string;
+  // What comes over HTTP has whatever shape the test expects of it.
+  // oxlint-disable-next-line typescript/no-explicit-any
+  body: any;
+}
+
+export interface RequestOptions {
+  token?: string | undefined;
+  /** Sent as JSON. */
+  json?: unknown;
+  /** Sent as it is. */
+  body?: NonNullable<RequestInit['body']>;
+  headers?: Record<string, string>;
+}
+
+export interface TestApi {
+  readonly url: string;
+  readonly deps: ApiDeps;
+  /** `send('post', '/api/v1/…', { token, json })`. */
+  send(method: string, path: string, options?: RequestOptions): Promise<ApiAnswer>;
+  stop(): Promise<void>;
+}
+
+/** The whole API on a port of its own, on a database of its own and the run's Temporal server. */
+export async function startTestApi(overrides: Partial<ApiDeps> = {}): Promise<TestApi> {
+  const database = await createTestDatabase();
+  const config = loadConfig([], {
+    NODE_ENV: 'test',
+    DATABASE_URL: database.url,
+    JWT_SECRET: 'a secret of the tests that is long enough',
+    TRACKING_SECRET: 'another secret of the tests, long enough',
+    PUBLIC_URL: 'http://carillon.test',
+    CORS_ORIGINS: 'https://console.example.com',
+  });
+  const temporal = connectTemporal({ ...config, TEMPORAL_ADDRESS: temporalAddress() });
+  const deps: ApiDeps = {
+    config,
+    db: database.db,
+    logger: createLogger({ name: 'api', level: 'fatal' }),
+    metrics: createMetrics('api'),
+    temporal,
+    accessTokens: createAccessTokens('a secret of the tests that is long enough'),
+    ...overrides,
+  };
+  const server = createApp(deps).listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const url = `http://127.0.0.1:${portOf(server.address())}`;
+  return {
+    url,
+    deps,
+    send: (method, path, options = {}) => send(url + path, method, options),
+    async stop() {
+      const closed = new Promise((resolve) => server.close(resolve));
+      server.closeAllConnections();
+      await closed;
+      await temporal.connection.close();
+      await database.drop();
+    },
+  };
+}
+
+async function send(url: string, method: string, options: RequestOptions): Promise<ApiAnswer> {
+  const response = await fetch(url, {
+    method: method.toUpperCase(),
+    redirect: 'manual',
+    headers: {
+      ...(options.token === undefined ? {} : { Authorization: `Bearer ${options.token}` }),
+      ...(options.json === undefined ? {} : { 'Content-Type': 'application/json' }),
+      ...options.headers,
+    },
+    body: options.json === undefined ? (options.body ?? null) : JSON.stringify(options.json),
+  });
+  const text = await response.text();
+  const isJson = /[/+]json/.test(response.headers.get('Content-Type') ?? '');
+  return {
+    status: response.status,
+    headers: response.headers,
+    text,
+    body: isJson && text !== '' ? JSON.parse(text) : undefined,
+  };
+}
+
+function portOf(address: AddressInfo | string | null): number {
+  if (address === null || typeof address === 'string') {
+    throw new Error('The test API listens on no port');
+  }
+  return address.port;
+}
