@@ -1,0 +1,96 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { ConfigError, loadConfig, variableNames } from '../lib/config';
+
+const example = readFileSync(path.join(__dirname, '..', '.env.example'), 'utf8');
+
+describe('.env.example', () => {
+  // "# NAME=value" is a variable, "# Some words" is not.
+  const described = example
+    .split('\n')
+    .flatMap((line) => /^#? ?([A-Z][A-Z0-9_]+)=/.exec(line)?.slice(1, 2) ?? []);
+
+  test('describes every variable that is read', () => {
+    expect(variableNames.filter((name) => !described.includes(name))).toEqual([]);
+  });
+
+  test('describes none that is not read, and none twice', () => {
+    expect(described.filter((name) => !variableNames.includes(name))).toEqual([]);
+    expect(new Set(described).size).toBe(described.length);
+  });
+
+  test('has a comment above each variable or its group', () => {
+    const blocks = example.split('\n\n').filter((block) => /^# [A-Z][A-Z0-9_]+=/m.test(block));
+    for (const block of blocks) {
+      expect(block.split('\n')[0]).toMatch(/^# (?![A-Z][A-Z0-9_]+=)\S.{10,}/);
+    }
+  });
+
+  test('sets nothing by itself', () => {
+    expect(example.split('\n').filter((line) => line !== '' && !line.startsWith('#'))).toEqual([]);
+  });
+});
+
+describe('loadConfig', () => {
+  test('needs nothing', () => {
+    expect(loadConfig([], {})).toMatchObject({ API_PORT: 3000, TEMPORAL_NAMESPACE: 'carillon' });
+  });
+
+  test('takes an empty variable for one that is not set', () => {
+    expect(loadConfig([], { DATABASE_URL: '', API_PORT: '' })).toMatchObject({ API_PORT: 3000 });
+  });
+
+  test('lists every problem at once', () => {
+    const load = () =>
+      loadConfig(['JWT_SECRET'], {
+        API_PORT: 'eighty',
+        DATABASE_URL: 'mysql://localhost/x',
+        TEMPORAL_ADDRESS: 'http://localhost',
+        SENDGRID_API_KEY: 'secret',
+        TRACKING_SECRET: 'short',
+        LOG_LEVEL: 'loud',
+        WORKERS: '0',
+      });
+    expect(load).toThrow(ConfigError);
+    const problems = problemsOf(load);
+    for (const name of [
+      'API_PORT',
+      'DATABASE_URL',
+      'TEMPORAL_ADDRESS',
+      'SENDGRID_API_KEY',
+      'TRACKING_SECRET',
+      'LOG_LEVEL',
+      'WORKERS',
+      'JWT_SECRET',
+    ]) {
+      expect(problems).toContainEqual(expect.stringContaining(`${name}: `));
+    }
+  });
+
+  test('refuses a lease that a slow call could outlive', () => {
+    const problems = problemsOf(() =>
+      loadConfig([], { PROVIDER_TIMEOUT_MS: '40000', DISPATCH_LEASE_MS: '60000' }),
+    );
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toContain('DISPATCH_LEASE_MS');
+  });
+
+  test('refuses a public address without TLS in production', () => {
+    const problems = problemsOf(() =>
+      loadConfig([], { NODE_ENV: 'production', PUBLIC_URL: 'http://carillon.example.com' }),
+    );
+    expect(problems).toEqual([expect.stringContaining('PUBLIC_URL')]);
+  });
+});
+
+function problemsOf(load: () => unknown): string[] {
+  try {
+    load();
+  } catch (error) {
+    if (error instanceof ConfigError) {
+      return error.problems;
+    }
+    throw error;
+  }
+  return [];
+}
