@@ -59,6 +59,8 @@ export async function up(knex: Knex): Promise<void> {
       doubt_policy text not null default 'hold' check (doubt_policy in ('hold', 'sendAgain')),
       doubt_deadline_ms bigint not null default 86400000,
       workflow_started_at timestamptz,
+      steered_at timestamptz,
+      steering_seen_at timestamptz,
       starts_at timestamptz,
       completed_at timestamptz,
       created_by uuid,

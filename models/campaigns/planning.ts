@@ -1,5 +1,5 @@
 import type { Knex } from 'knex';
-import { batchSize } from '../../domain/campaigns/types';
+import { batchSize, type Gate } from '../../domain/campaigns/types';
 import {
   planWaves,
   type PlannedWave,
@@ -9,6 +9,7 @@ import {
 import { audienceBindings, countAudience, inAudience, leftOutReason } from './audience';
 import { logCampaign } from './log';
 import { getRun, type CampaignRun } from './runs';
+import { loadTenantZone } from './tenantZone';
 
 /** Turns zones into waves; replaced only where a test or a benchmark needs instants close together. */
 export type WavePlanner = (input: {
@@ -30,6 +31,7 @@ export interface WaveSummary {
 }
 
 export interface SealedPlan {
+  gate: Gate;
   planVersion: number;
   planned: number;
   leftOut: Record<string, number>;
@@ -64,7 +66,7 @@ export async function planRun(
   const plan = (input.planner ?? planWaves)({
     spec: run.schedule,
     groups: count.groups,
-    tenantZone: await tenantZone(trx, tenantId),
+    tenantZone: await loadTenantZone(trx, tenantId),
     now: input.now,
   });
   await insertWaves(trx, run, run.planVersion, plan.waves, 'planned');
@@ -136,6 +138,7 @@ export async function readPlan(trx: Knex.Transaction, run: CampaignRun): Promise
     [run.id],
   );
   return {
+    gate: run.gate,
     planVersion: run.planVersion,
     planned: total.rows[0].planned,
     leftOut: run.leftOut,
@@ -234,7 +237,7 @@ async function placeDispatches(
   const plan = move.planner({
     spec: lateSpec(run.schedule, move.kind),
     groups: move.groups.map((group) => ({ ...group, zone: group.zone === '' ? null : group.zone })),
-    tenantZone: await tenantZone(trx, run.tenantId),
+    tenantZone: await loadTenantZone(trx, run.tenantId),
     now: move.now,
   });
   const offset = await nextWaveN(trx, run);
@@ -385,9 +388,4 @@ async function insertDispatches(
     },
   );
   return dispatches;
-}
-
-async function tenantZone(trx: Knex.Transaction, tenantId: string): Promise<string> {
-  const found = await trx.raw('select time_zone as zone from tenants where id = ?', [tenantId]);
-  return found.rows[0].zone;
 }

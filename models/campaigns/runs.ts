@@ -138,7 +138,8 @@ export async function setGate(
   change: { tenantId: string; runId: string; gate: Gate; reason: string | null; actor: Actor },
 ): Promise<{ run: CampaignRun; changed: boolean }> {
   const updated = await trx.raw(
-    `update campaign_runs set gate = :gate, gate_reason = :reason, updated_at = now()
+    `update campaign_runs
+        set gate = :gate, gate_reason = :reason, steered_at = clock_timestamp(), updated_at = now()
       where tenant_id = :tenantId and id = :runId and gate <> :gate and gate <> 'closed'
         and state in ('planning', 'waiting', 'sending')
      returning ${runColumns}`,
@@ -182,7 +183,8 @@ export async function requestReschedule(
 ): Promise<CampaignRun> {
   const updated = await trx.raw(
     `update campaign_runs
-        set schedule = :schedule, plan_version = plan_version + 1, updated_at = now()
+        set schedule = :schedule, plan_version = plan_version + 1,
+            steered_at = clock_timestamp(), updated_at = now()
       where tenant_id = :tenantId and id = :runId and gate <> 'closed'
         and state in ('planning', 'waiting', 'sending')
      returning ${runColumns}`,
@@ -218,6 +220,20 @@ export async function markWorkflowStarted(
       where tenant_id = ? and id = ? and workflow_started_at is null`,
     [tenantId, runId],
   );
+}
+
+/** The run as it is steered now, and a note that its workflow has seen it. */
+export async function seeSteering(
+  trx: Knex.Transaction,
+  tenantId: string,
+  runId: string,
+): Promise<CampaignRun> {
+  await trx.raw(
+    `update campaign_runs set steering_seen_at = clock_timestamp()
+      where tenant_id = ? and id = ? and steered_at > coalesce(steering_seen_at, '-infinity')`,
+    [tenantId, runId],
+  );
+  return getRun(trx, tenantId, runId);
 }
 
 /** The first slice of a run turns waiting into sending; later ones change nothing. */

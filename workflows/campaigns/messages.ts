@@ -57,6 +57,8 @@ export const statusQuery = defineQuery<RunStatus>('status');
 
 /** The run's gate has changed in the records. */
 export const gateSignal = defineSignal<[Gate, string?]>('gate');
+/** Somebody steered the run in the records and the workflow may have missed it. */
+export const recordsChangedSignal = defineSignal('recordsChanged');
 /** The stored plan version is newer than the running one. */
 export const replanSignal = defineSignal('replan');
 /** Something outside changed the ledger of this run: look again. */

@@ -1,0 +1,63 @@
+import { heartbeat } from '@temporalio/activity';
+import { acrossTenants, withTenant } from '../../models/base';
+import { listOpenRuns } from '../../models/campaigns/reconciling';
+import { endRun, markWorkflowStarted } from '../../models/campaigns/runs';
+import { releaseExpiredLeases } from '../../models/messages/claims';
+import { cancelRemaining, settleOverdueDoubts } from '../../models/messages/doubt';
+import type { ActivityDeps } from '../deps';
+
+export interface Reconciled {
+  released: number;
+  doubted: number;
+  started: number;
+  steered: number;
+  failed: number;
+}
+
+const terminated = 'The workflow of the campaign was terminated';
+
+/** One look over all runs; each repair changes nothing when it is found done. */
+export function createReconcileRecords(deps: ActivityDeps) {
+  return async function reconcileRecords(): Promise<Reconciled> {
+    const leases = await acrossTenants(deps.db, 'reconcile', (trx) =>
+      releaseExpiredLeases(trx, null),
+    );
+    await acrossTenants(deps.db, 'reconcile', (trx) => settleOverdueDoubts(trx, null));
+    const runs = await acrossTenants(deps.db, 'reconcile', listOpenRuns);
+    const found: Reconciled = { ...leases, started: 0, steered: 0, failed: 0 };
+    for (const run of runs) {
+      heartbeat();
+      if (await deps.isCampaignRunning(run)) {
+        if (run.isSteeringUnseen) {
+          await deps.signalSteering(run);
+          found.steered += 1;
+        }
+        continue;
+      }
+      if (run.isStarted) {
+        found.failed += await failRun(run.tenantId, run.id);
+      } else {
+        await deps.startCampaign(run);
+        await withTenant(deps.db, run.tenantId, (trx) =>
+          markWorkflowStarted(trx, run.tenantId, run.id),
+        );
+        found.started += 1;
+      }
+    }
+    return found;
+  };
+
+  function failRun(tenantId: string, runId: string): Promise<number> {
+    return withTenant(deps.db, tenantId, async (trx) => {
+      const hasEnded = await endRun(trx, {
+        tenantId,
+        runId,
+        state: 'failed',
+        failure: terminated,
+        actor: { kind: 'operator', id: null },
+      });
+      await cancelRemaining(trx, tenantId, runId);
+      return hasEnded ? 1 : 0;
+    });
+  }
+}

@@ -1,0 +1,223 @@
+import { ApplicationFailure, heartbeat } from '@temporalio/activity';
+import type { Actor, Gate } from '../../domain/campaigns/types';
+import { planWaves } from '../../domain/campaigns/waves';
+import { withTenant } from '../../models/base';
+import { countAudience } from '../../models/campaigns/audience';
+import { planRun, replanLate, replanRun, type SealedPlan } from '../../models/campaigns/planning';
+import {
+  endRun,
+  getRun,
+  seeSteering,
+  setGate,
+  type CampaignRun,
+} from '../../models/campaigns/runs';
+import { loadTenantZone } from '../../models/campaigns/tenantZone';
+import { countRun, type RunCounts } from '../../models/messages/counts';
+import { cancelRemaining, countOpen, settleOverdueDoubts } from '../../models/messages/doubt';
+import type { ActivityDeps } from '../deps';
+
+export interface RunRef {
+  tenantId: string;
+  runId: string;
+}
+
+/** A wave in a workflow: instants as ISO texts, counts, zone names. */
+export interface PlannedWaveRef {
+  planVersion: number;
+  n: number;
+  startsAt: string;
+  closesAt: string;
+  zones: string[];
+  customers: number;
+  dispatches: number;
+}
+
+export interface RunPlan {
+  gate: Gate;
+  planVersion: number;
+  planned: number;
+  leftOut: number;
+  waves: PlannedWaveRef[];
+}
+
+/** How people have steered a run. */
+export interface RunSteering {
+  gate: Gate;
+  reason: string | null;
+  planVersion: number;
+}
+
+/** What is expected of a run before its ledger is written. */
+export interface RunEstimate {
+  gate: Gate;
+  planVersion: number;
+  /** When the ledger is to be written; not after the first wave. */
+  planAt: string;
+  firstWaveAt: string | null;
+  waves: number;
+  customers: number;
+}
+
+export interface RunReview {
+  gate: Gate;
+  gateReason: string | null;
+  planVersion: number;
+  planned: number;
+  held: number;
+  inDoubt: number;
+  /** When to look again at the latest. */
+  lookAgainAt: string | null;
+  plan: RunPlan;
+  counts: RunCounts;
+}
+
+// The audience is fixed this long before the first wave.
+const planAheadMs = 30 * 60_000;
+
+/** The records' side of a run; each is safe to run twice, for the reason given at it. */
+export function createRunActivities(deps: ActivityDeps) {
+  const { db } = deps;
+  const planner = deps.planner ?? planWaves;
+  return {
+    /** Reads only, but for the estimate it stores. */
+    estimateRun: ({ tenantId, runId }: RunRef): Promise<RunEstimate> =>
+      withTenant(db, tenantId, async (trx) => {
+        const run = await getRun(trx, tenantId, runId);
+        const now = new Date();
+        const count = await countAudience(trx, tenantId, run.channel, run.audience);
+        const plan = planner({
+          spec: run.schedule,
+          groups: count.groups,
+          tenantZone: await loadTenantZone(trx, tenantId),
+          now,
+        });
+        const first = plan.waves[0]?.startsAt ?? null;
+        const planAtMs = Math.max((first ?? now).getTime() - planAheadMs, now.getTime());
+        return {
+          gate: run.gate,
+          planVersion: run.planVersion,
+          planAt: new Date(planAtMs).toISOString(),
+          firstWaveAt: first?.toISOString() ?? null,
+          waves: plan.waves.length,
+          customers: plan.waves.reduce((sum, wave) => sum + wave.customers, 0),
+        };
+      }),
+
+    /** Once: a second attempt finds the seal and answers the stored counts. */
+    planAudience: ({ tenantId, runId }: RunRef): Promise<RunPlan> =>
+      withTenant(
+        db,
+        tenantId,
+        async (trx) =>
+          toRunPlan(
+            await planRun(trx, {
+              tenantId,
+              runId,
+              now: new Date(),
+              planner,
+              onProgress: (planned) => heartbeat({ doing: 'writing the plan', planned }),
+            }),
+          ),
+        { isolationLevel: 'repeatable read' },
+      ),
+
+    /** Moves only what is still planned in an older version, so a repetition finds nothing to move. */
+    replan: ({ tenantId, runId }: RunRef): Promise<RunPlan> =>
+      withTenant(db, tenantId, async (trx) =>
+        toRunPlan(await replanRun(trx, { tenantId, runId, now: new Date(), planner })),
+      ),
+
+    /** Moves only what is still planned in the closed wave, so a repetition finds nothing to move. */
+    replanLateWave: (wave: RunRef & { planVersion: number; waveN: number }): Promise<RunPlan> =>
+      withTenant(db, wave.tenantId, async (trx) =>
+        toRunPlan(await replanLate(trx, { ...wave, now: new Date(), planner })),
+      ),
+
+    /** A gate that stands as asked is left alone and not logged again. */
+    setRunGate: (
+      change: RunRef & { gate: Gate; reason: string | null; actor: Actor },
+    ): Promise<RunSteering> =>
+      withTenant(db, change.tenantId, async (trx) => {
+        await setGate(trx, change);
+        return steeringOf(await seeSteering(trx, change.tenantId, change.runId));
+      }),
+
+    /** Reads, and notes that it was read. */
+    readSteering: ({ tenantId, runId }: RunRef): Promise<RunSteering> =>
+      withTenant(db, tenantId, async (trx) => steeringOf(await seeSteering(trx, tenantId, runId))),
+
+    /** Applies what is overdue by policy and by lease; what is settled already is not touched. */
+    reviewRun: ({ tenantId, runId }: RunRef): Promise<RunReview> =>
+      withTenant(db, tenantId, async (trx) => {
+        const before = await getRun(trx, tenantId, runId);
+        await settleOverdueDoubts(trx, {
+          tenantId,
+          runId,
+          windowMinutes: before.schedule.windowMinutes ?? 60,
+        });
+        // What came back to planned after its plan was replaced belongs to the newest one.
+        const plan = await replanRun(trx, { tenantId, runId, now: new Date(), planner });
+        const run = await getRun(trx, tenantId, runId);
+        const open = await countOpen(trx, tenantId, runId);
+        const next = [open.nextDoubtAt, open.nextLeaseAt].filter((at) => at !== null);
+        return {
+          gate: run.gate,
+          gateReason: run.gateReason,
+          planVersion: run.planVersion,
+          planned: open.planned,
+          held: open.held,
+          inDoubt: open.inDoubt,
+          lookAgainAt:
+            next.length === 0
+              ? null
+              : new Date(Math.min(...next.map((at) => at.getTime()))).toISOString(),
+          plan: toRunPlan(plan),
+          counts: await countRun(trx, tenantId, runId),
+        };
+      }),
+
+    /** Everyone whose lease is over is released first; what is cancelled stays cancelled. */
+    cancelRest: ({ tenantId, runId }: RunRef): Promise<number> =>
+      withTenant(db, tenantId, (trx) => cancelRemaining(trx, tenantId, runId)),
+
+    /** The same for one wave alone. */
+    cancelWave: (wave: RunRef & { planVersion: number; waveN: number }): Promise<number> =>
+      withTenant(db, wave.tenantId, (trx) => cancelRemaining(trx, wave.tenantId, wave.runId, wave)),
+
+    /** Only an open run ends, so the first ending stays. */
+    finishRun: (
+      end: RunRef & { state: 'completed' | 'cancelled' | 'failed'; failure?: string; actor: Actor },
+    ): Promise<RunCounts> =>
+      withTenant(db, end.tenantId, async (trx) => {
+        const open = await countOpen(trx, end.tenantId, end.runId);
+        if (end.state === 'completed' && open.planned + open.held + open.inDoubt > 0) {
+          throw ApplicationFailure.nonRetryable(
+            'A run with open dispatches cannot be completed.',
+            'RunStillOpen',
+          );
+        }
+        await endRun(trx, end);
+        return countRun(trx, end.tenantId, end.runId);
+      }),
+  };
+}
+
+export type RunActivities = ReturnType<typeof createRunActivities>;
+
+function steeringOf(run: CampaignRun): RunSteering {
+  return { gate: run.gate, reason: run.gateReason, planVersion: run.planVersion };
+}
+
+function toRunPlan(plan: SealedPlan): RunPlan {
+  return {
+    gate: plan.gate,
+    planVersion: plan.planVersion,
+    planned: plan.planned,
+    leftOut: Object.values(plan.leftOut).reduce((sum, customers) => sum + customers, 0),
+    waves: plan.waves.map((wave) => ({
+      ...wave,
+      startsAt: wave.startsAt.toISOString(),
+      closesAt: wave.closesAt.toISOString(),
+    })),
+  };
+}

@@ -1,0 +1,38 @@
+import type { Logger } from '../lib/logger';
+import type { Knex } from '../lib/db';
+import type { WavePlanner } from '../models/campaigns/planning';
+import type { EmailProvider } from '../providers/email/types';
+
+/** What activities work with; one of each a process. */
+export interface ActivityDeps {
+  db: Knex;
+  logger: Logger;
+  email: EmailProvider;
+  /** Signs what recipients click and open. */
+  trackingTokens: { token(message: { runId: string; messageN: number }): string };
+  /** Where recipients reach us, without a trailing slash. */
+  publicUrl: string;
+  /** How long a claim or a call holds its dispatch; far above the provider's time-out. */
+  leaseMs: number;
+  /** After how long a slice returns so that the workflow can look around. */
+  sliceMs: number;
+  /** Tells a run's workflow that its ledger changed; a workflow that is gone is no error. */
+  signalRun(run: { tenantId: string; campaignId: string; runN: number }): Promise<void>;
+  /** Tells a campaign's workflow to read how its run is steered. */
+  signalSteering(run: { tenantId: string; campaignId: string }): Promise<void>;
+  /** Starts a campaign's workflow for a run that has none. */
+  startCampaign(run: StartableRun): Promise<void>;
+  /** How the campaign's workflow stands on the server. */
+  isCampaignRunning(run: { tenantId: string; campaignId: string }): Promise<boolean>;
+  /** Only tests and benchmarks replace it. */
+  planner?: WavePlanner;
+}
+
+export interface StartableRun {
+  id: string;
+  tenantId: string;
+  campaignId: string;
+  n: number;
+  channel: 'email';
+  name: string;
+}

@@ -1,0 +1,19 @@
+import { createReconcileRecords } from './campaigns/reconcileRecords';
+import { createRunActivities } from './campaigns/runs';
+import type { ActivityDeps } from './deps';
+import { createApplyStoredEvents } from './messages/applyStoredEvents';
+import { createDispatchSlice } from './messages/dispatchSlice';
+
+export type { ActivityDeps } from './deps';
+
+/** Every activity, over one set of connections. */
+export function createActivities(deps: ActivityDeps) {
+  return {
+    ...createRunActivities(deps),
+    reconcileRecords: createReconcileRecords(deps),
+    dispatchSlice: createDispatchSlice(deps),
+    applyStoredEvents: createApplyStoredEvents(deps),
+  };
+}
+
+export type Activities = ReturnType<typeof createActivities>;

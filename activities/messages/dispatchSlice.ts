@@ -1,0 +1,108 @@
+import { Context } from '@temporalio/activity';
+import { withTenant } from '../../models/base';
+import {
+  claimDispatch,
+  releaseEarlierAttempts,
+  unclaimDispatch,
+  type Slice,
+  type WaveKey,
+} from '../../models/messages/claims';
+import { markSending } from '../../models/campaigns/runs';
+import type { ActivityDeps } from '../deps';
+import { createRunMail } from './runMail';
+import { sendDispatch, type SentCounts } from './sendDispatch';
+import { waitMs } from './wait';
+
+export type SliceInput = WaveKey;
+
+/** Why a slice returned, and what it did; numbers count messages but for `dispatches`. */
+export interface SliceResult extends SentCounts {
+  outcome: 'more' | 'notDueUntil' | 'busy' | 'paused' | 'closed' | 'none' | 'stopped';
+  until: string | null;
+  reason: string | null;
+}
+
+// Shorter waits are spent here; longer ones give the lane back to the workflow and its timer.
+const longestWaitMs = 2_000;
+const heartbeatEveryMs = 400;
+
+/**
+ * One lane of a wave for about `sliceMs`: claim, leave out, reserve rate, render, pass the gate,
+ * call, settle, next. Running it twice is safe because every dispatch is claimed under a fencing
+ * number, and a later attempt first releases or doubts what the earlier one held.
+ */
+export function createDispatchSlice(deps: ActivityDeps) {
+  const { db } = deps;
+  const mailOf = createRunMail(deps);
+  return async function dispatchSlice(wave: SliceInput): Promise<SliceResult> {
+    const context = Context.current();
+    const slice: Slice = {
+      workflowRunId: context.info.workflowExecution?.runId ?? '',
+      activityId: context.info.activityId,
+      attempt: context.info.attempt,
+    };
+    const totals: SentCounts = { dispatches: 0, accepted: 0, refused: 0, leftOut: 0, inDoubt: 0 };
+    let doing = 'starting';
+    const beat = () => context.heartbeat({ doing, ...totals });
+    const beating = setInterval(beat, heartbeatEveryMs);
+    const end = (
+      outcome: SliceResult['outcome'],
+      until: Date | null = null,
+      reason: string | null = null,
+    ): SliceResult => ({ ...totals, outcome, until: until?.toISOString() ?? null, reason });
+    try {
+      await withTenant(db, wave.tenantId, async (trx) => {
+        if (slice.attempt > 1) {
+          await releaseEarlierAttempts(trx, wave, slice);
+        }
+        await markSending(trx, wave.tenantId, wave.runId);
+      });
+      const endsAtMs = Date.now() + deps.sliceMs;
+      while (!context.cancellationSignal.aborted) {
+        if (Date.now() >= endsAtMs) {
+          return end('more');
+        }
+        doing = 'looking for the next call';
+        const claim = await withTenant(db, wave.tenantId, (trx) =>
+          claimDispatch(trx, wave, slice, deps.leaseMs),
+        );
+        if (claim.kind === 'notDueUntil') {
+          const ms = claim.until.getTime() - Date.now();
+          if (ms > longestWaitMs) {
+            return end('notDueUntil', claim.until, claim.reason);
+          }
+          doing = `waiting: ${claim.reason}`;
+          await waitMs(Math.max(ms, 1), context.cancellationSignal);
+          continue;
+        }
+        if (claim.kind !== 'claimed') {
+          return end(claim.kind, claim.kind === 'busy' ? claim.until : null);
+        }
+        doing = `call ${claim.dispatch.n}: ${claim.dispatch.messageCount} messages`;
+        beat();
+        try {
+          const sent = await sendDispatch(deps, {
+            wave,
+            dispatch: claim.dispatch,
+            mail: await mailOf(wave.tenantId, wave.runId),
+            signal: context.cancellationSignal,
+          });
+          totals.dispatches += sent.dispatches;
+          totals.accepted += sent.accepted;
+          totals.refused += sent.refused;
+          totals.leftOut += sent.leftOut;
+          totals.inDoubt += sent.inDoubt;
+        } catch (error) {
+          // A claim that never called is free for others at once, not after its lease.
+          await withTenant(db, wave.tenantId, (trx) =>
+            unclaimDispatch(trx, wave.tenantId, wave.runId, claim.dispatch, null),
+          ).catch(() => undefined);
+          throw error;
+        }
+      }
+      return end('stopped');
+    } finally {
+      clearInterval(beating);
+    }
+  };
+}

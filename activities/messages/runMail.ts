@@ -1,0 +1,53 @@
+import { compileContent, type CompiledContent } from '../../domain/messages/compileContent';
+import { withTenant } from '../../models/base';
+import { loadRunContent } from '../../models/campaigns/contents';
+import type { ActivityDeps } from '../deps';
+
+/** A run's frozen content, compiled once. */
+export interface RunMail {
+  from: { email: string; name: string | null };
+  replyTo: string | null;
+  compiled: CompiledContent;
+}
+
+// As many campaigns as a worker is likely to have in hand; the content of a run never changes.
+const keepRuns = 50;
+
+/** Answers each run's mail, kept in memory for the newest runs asked for. */
+export function createRunMail(deps: ActivityDeps) {
+  const kept = new Map<string, Promise<RunMail>>();
+  return function mailOf(tenantId: string, runId: string): Promise<RunMail> {
+    const key = `${tenantId}/${runId}`;
+    const found = kept.get(key);
+    if (found !== undefined) {
+      return found;
+    }
+    const loading = load(deps, tenantId, runId);
+    kept.set(key, loading);
+    loading.catch(() => kept.delete(key));
+    const oldest = kept.keys().next().value;
+    if (kept.size > keepRuns && oldest !== undefined) {
+      kept.delete(oldest);
+    }
+    return loading;
+  };
+}
+
+async function load(deps: ActivityDeps, tenantId: string, runId: string): Promise<RunMail> {
+  const content = await withTenant(deps.db, tenantId, (trx) =>
+    loadRunContent(trx, tenantId, runId),
+  );
+  return {
+    from: { email: content.fromEmail, name: content.fromName },
+    replyTo: content.replyTo,
+    compiled: compileContent(
+      {
+        subject: content.subject,
+        preheader: content.preheader ?? undefined,
+        html: content.html,
+        text: content.text ?? undefined,
+      },
+      { campaignName: content.campaignName, tenantName: content.tenantName },
+    ),
+  };
+}

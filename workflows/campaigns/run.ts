@@ -1,0 +1,418 @@
+import {
+  condition,
+  continueAsNew,
+  executeChild,
+  getExternalWorkflowHandle,
+  ParentClosePolicy,
+  setCurrentDetails,
+  setHandler,
+  upsertSearchAttributes,
+  workflowInfo,
+} from '@temporalio/workflow';
+import type { Gate } from '../../domain/campaigns/types';
+import type { PlannedWaveRef, RunPlan } from '../../activities/campaigns/runs';
+import { planning, records } from '../proxies';
+import { searchAttributes } from '../searchAttributes';
+import {
+  gateSignal,
+  ledgerSignal,
+  progressSignal,
+  replanSignal,
+  statusQuery,
+  stopSignal,
+  waveWorkflowId,
+  type CampaignInput,
+  type RunStatus,
+} from './messages';
+import { campaignWave, type WaveResult } from './wave';
+import { count, describeWave } from './words';
+
+const system = { kind: 'system', id: null } as const;
+// A doubt that events settle wakes the run by a signal; this only bounds a lost one.
+const longestBlindWaitMs = 15 * 60_000;
+
+/**
+ * One occurrence of a campaign: waits until its plan is due, has the ledger written, runs each wave
+ * as a child, gives late and doubtful calls their next wave, and ends when nothing is open.
+ */
+export async function campaignRun(input: CampaignInput): Promise<RunStatus> {
+  const run = new CampaignRunState(input);
+  setHandler(statusQuery, () => run.status(), { description: 'How the run stands.' });
+  setHandler(gateSignal, (gate, reason) => run.changeGate(gate, reason), {
+    description: 'The gate in the records has changed.',
+  });
+  setHandler(replanSignal, () => run.askReplan(), {
+    description: 'A newer plan version is in the records.',
+  });
+  setHandler(ledgerSignal, () => run.askReview(), {
+    description: 'The ledger was changed by an event or a person.',
+  });
+  await run.waitForPlanning();
+  while (!run.isClosed()) {
+    await run.sendWaves();
+    const isSettled = await run.review();
+    if (isSettled) {
+      break;
+    }
+    // No wave is living here and the records know everything, so a new history starts from them.
+    if (workflowInfo().continueAsNewSuggested) {
+      await continueAsNew<typeof campaignRun>(input);
+    }
+  }
+  return run.finish();
+}
+
+/** The state of one run between its messages; every method is one step of the story above. */
+class CampaignRunState {
+  private readonly ref: { tenantId: string; runId: string };
+  private gate: Gate = 'open';
+  private gateReason: string | undefined;
+  private gateMessages = 0;
+  private planVersion = 1;
+  private planned = 0;
+  private leftOutAtPlan = 0;
+  private sent = { accepted: 0, refused: 0, leftOut: 0, inDoubt: 0 };
+  private isReplanAsked = false;
+  private isReviewAsked = false;
+  private ended: RunStatus['status'] | null = null;
+  private explanation = 'Counting the audience.';
+  private nextRunAt: string | null = null;
+  private totalWaves = 0;
+  /** Waves that are waiting or sending, by workflow id. */
+  private readonly living = new Map<string, PlannedWaveRef>();
+  private queue: PlannedWaveRef[] = [];
+
+  constructor(private readonly input: CampaignInput) {
+    this.ref = { tenantId: input.tenantId, runId: input.runId };
+  }
+
+  status(): RunStatus {
+    return {
+      status: this.ended ?? this.currentStatus(),
+      gate: this.gate,
+      explanation: this.explanation,
+      nextRunAt: this.nextRunAt,
+      planned: this.planned,
+      accepted: this.sent.accepted,
+      refused: this.sent.refused,
+      leftOut: this.sent.leftOut + this.leftOutAtPlan,
+      inDoubt: this.sent.inDoubt,
+      open: Math.max(
+        this.planned -
+          this.sent.accepted -
+          this.sent.refused -
+          this.sent.leftOut -
+          this.sent.inDoubt,
+        0,
+      ),
+      wavesOpen: this.living.size + this.queue.length,
+      waves: this.totalWaves,
+    };
+  }
+
+  isClosed(): boolean {
+    return this.gate === 'closed';
+  }
+
+  changeGate(gate: Gate, reason?: string): void {
+    this.gate = gate;
+    this.gateReason = reason;
+    this.gateMessages += 1;
+  }
+
+  askReplan(): void {
+    this.isReplanAsked = true;
+  }
+
+  askReview(): void {
+    this.isReviewAsked = true;
+  }
+
+  /** Sleeps until the ledger is to be written; a new schedule or a cancel wakes it. */
+  async waitForPlanning(): Promise<void> {
+    while (!this.isClosed()) {
+      this.isReplanAsked = false;
+      const estimate = await records.estimateRun(this.ref);
+      this.gate = estimate.gate;
+      this.planVersion = estimate.planVersion;
+      this.nextRunAt = estimate.firstWaveAt;
+      this.totalWaves = estimate.waves;
+      const waitMs = Date.parse(estimate.planAt) - Date.now();
+      const about = `${count(estimate.customers, 'customer')} in ${count(estimate.waves, 'wave')}`;
+      if (waitMs > 0) {
+        await this.tell(
+          `Scheduled: first wave at ${estimate.firstWaveAt}, ${about}. ` +
+            `The audience is fixed at ${estimate.planAt}.`,
+        );
+        await condition(() => this.isReplanAsked || this.isClosed(), waitMs, {
+          summary: `Fixes the audience 30 minutes before the first wave: ${about}`,
+        });
+        if (this.isReplanAsked || this.isClosed()) {
+          continue;
+        }
+      }
+      await this.tell(`Writing the plan: ${about}.`);
+      this.take(await planning.planAudience(this.ref));
+      return;
+    }
+  }
+
+  /** Runs every wave that is not done, and takes up pause, reschedule and cancel while they run. */
+  async sendWaves(): Promise<void> {
+    const results: Promise<void>[] = [];
+    let toldMessages = this.gateMessages;
+    for (;;) {
+      for (const wave of this.queue.splice(0)) {
+        results.push(this.runWave(wave));
+      }
+      await this.tell(this.describe());
+      if (this.living.size === 0) {
+        break;
+      }
+      const livingBefore = this.living.size;
+      const wakes = () =>
+        this.living.size !== livingBefore ||
+        this.queue.length > 0 ||
+        this.gateMessages !== toldMessages ||
+        this.isReplanAsked ||
+        this.isClosed();
+      // The first wave to open is told about; later ones show when they have returned.
+      const firstMs = this.hasBegun() ? 0 : Date.parse(this.nextRunAt ?? '') - Date.now();
+      await (firstMs > 0
+        ? condition(wakes, firstMs + 100, { summary: 'Until the first wave opens' })
+        : condition(wakes));
+      if (this.isClosed() || this.isReplanAsked) {
+        await this.signalWaves('stop');
+        await Promise.all(results);
+        break;
+      }
+      if (this.gateMessages !== toldMessages) {
+        toldMessages = this.gateMessages;
+        await this.signalWaves(this.gate);
+      }
+    }
+    if (this.isReplanAsked && !this.isClosed()) {
+      this.isReplanAsked = false;
+      this.queue = [];
+      this.take(await records.replan(this.ref));
+    }
+  }
+
+  /**
+   * Looks at the ledger once all waves have returned. Answers true when nothing is open; otherwise
+   * waits for what can change that, or finds new waves to run.
+   */
+  async review(): Promise<boolean> {
+    this.isReviewAsked = false;
+    const review = await records.reviewRun(this.ref);
+    this.gate = review.gate;
+    this.gateReason = review.gateReason ?? undefined;
+    const { counts } = review;
+    this.sent = {
+      accepted: counts.accepted,
+      refused: counts.refused,
+      leftOut: counts.leftOut,
+      inDoubt: counts.inDoubt,
+    };
+    if (this.isClosed()) {
+      return true;
+    }
+    this.take(review.plan);
+    if (this.queue.length > 0 || this.isClosed()) {
+      return this.isClosed();
+    }
+    if (review.planned + review.held + review.inDoubt === 0) {
+      return true;
+    }
+    const waitMs =
+      review.lookAgainAt === null
+        ? 5_000
+        : Math.max(Date.parse(review.lookAgainAt) - Date.now(), 1_000);
+    const summary =
+      review.inDoubt > 0
+        ? `${count(review.inDoubt, 'call')} in doubt: waits for events until ${review.lookAgainAt}`
+        : `Waits for ${count(review.held, 'call')} that a worker holds`;
+    await this.tell(`${summary}.`);
+    await condition(
+      () => this.isReviewAsked || this.isReplanAsked || this.isClosed(),
+      Math.min(waitMs, longestBlindWaitMs),
+      { summary },
+    );
+    return false;
+  }
+
+  /** Writes the ending: what was planned and never called is cancelled, or all is completed. */
+  async finish(): Promise<RunStatus> {
+    const state = this.isClosed() ? 'cancelled' : 'completed';
+    if (state === 'cancelled') {
+      await records.cancelRest(this.ref);
+    }
+    const counts = await records.finishRun({ ...this.ref, state, actor: system });
+    this.planned = counts.planned;
+    this.sent = {
+      accepted: counts.accepted,
+      refused: counts.refused,
+      leftOut: counts.leftOut,
+      inDoubt: counts.inDoubt,
+    };
+    this.ended = state;
+    this.nextRunAt = null;
+    await this.tell(
+      state === 'completed'
+        ? `Completed: ${count(counts.accepted, 'message')} accepted.`
+        : `Cancelled: ${count(counts.accepted, 'message')} accepted before, ${counts.cancelled} cancelled.`,
+    );
+    return this.status();
+  }
+
+  private currentStatus(): RunStatus['status'] {
+    if (this.gate === 'paused') {
+      return 'paused';
+    }
+    return this.hasBegun() ? 'sending' : 'scheduled';
+  }
+
+  private hasBegun(): boolean {
+    const hasSent = this.sent.accepted + this.sent.inDoubt + this.sent.refused > 0;
+    return hasSent || [...this.living.values()].some((wave) => !isAhead(wave));
+  }
+
+  private take(plan: RunPlan): void {
+    if (plan.gate !== this.gate) {
+      this.changeGate(plan.gate);
+    }
+    this.planVersion = plan.planVersion;
+    this.planned = plan.planned;
+    this.leftOutAtPlan = plan.leftOut;
+    for (const wave of plan.waves) {
+      const id = this.idOf(wave);
+      if (!this.living.has(id) && !this.queue.some((queued) => this.idOf(queued) === id)) {
+        this.queue.push(wave);
+      }
+    }
+    this.totalWaves = Math.max(this.totalWaves, ...plan.waves.map((wave) => wave.n));
+    this.nextRunAt = earliestStart(this.queue) ?? this.nextRunAt;
+  }
+
+  private idOf(wave: PlannedWaveRef): string {
+    return waveWorkflowId(workflowInfo().workflowId, wave.planVersion, wave.n);
+  }
+
+  private async runWave(wave: PlannedWaveRef): Promise<void> {
+    const workflowId = this.idOf(wave);
+    this.living.set(workflowId, wave);
+    let result: WaveResult;
+    try {
+      result = await executeChild(campaignWave, {
+        workflowId,
+        args: [
+          {
+            ...this.ref,
+            wave,
+            wavesInPlan: Math.max(this.totalWaves, wave.n),
+            gate: this.gate,
+          },
+        ],
+        parentClosePolicy: ParentClosePolicy.TERMINATE,
+        staticSummary: describeWave(wave, this.totalWaves).slice(0, 190),
+        typedSearchAttributes: [
+          { key: searchAttributes.tenant, value: this.input.tenantId },
+          { key: searchAttributes.kind, value: 'wave' },
+          { key: searchAttributes.campaign, value: this.input.campaignId },
+          { key: searchAttributes.channel, value: this.input.channel },
+          { key: searchAttributes.nextRunAt, value: new Date(wave.startsAt) },
+          { key: searchAttributes.recipients, value: wave.customers },
+        ],
+      });
+    } finally {
+      this.living.delete(workflowId);
+    }
+    this.sent.accepted += result.accepted;
+    this.sent.refused += result.refused;
+    this.sent.leftOut += result.leftOut;
+    this.sent.inDoubt += result.inDoubt;
+    if (result.ended === 'closed' && !this.isClosed() && !this.isReplanAsked) {
+      const plan = await records.replanLateWave({
+        ...this.ref,
+        planVersion: wave.planVersion,
+        waveN: wave.n,
+      });
+      if (plan.planVersion === wave.planVersion) {
+        this.take(plan);
+      } else {
+        this.isReplanAsked = true;
+      }
+    }
+  }
+
+  private async signalWaves(message: Gate | 'stop'): Promise<void> {
+    await Promise.all(
+      [...this.living.keys()].map(async (workflowId) => {
+        const wave = getExternalWorkflowHandle(workflowId);
+        try {
+          await (message === 'stop' ? wave.signal(stopSignal) : wave.signal(gateSignal, message));
+        } catch {
+          // A wave that ended in the meantime needs no message; its result is awaited anyway.
+        }
+      }),
+    );
+  }
+
+  private describe(): string {
+    if (this.gate === 'paused') {
+      return this.gateReason === undefined ? 'Paused.' : `Paused: ${this.gateReason}`;
+    }
+    const next = earliestStart([...this.living.values()].filter(isAhead));
+    const sending = [...this.living.values()].filter((wave) => !isAhead(wave)).length;
+    const parts = [
+      sending > 0 ? `${count(sending, 'wave')} sending` : null,
+      next === null
+        ? null
+        : `${count(this.living.size - sending, 'wave')} waiting, the next until ${next}`,
+    ].filter((part) => part !== null);
+    return parts.length === 0 ? 'All waves have returned.' : `${parts.join('; ')}.`;
+  }
+
+  /** Shows how the run stands: here, in the search attributes, and to the campaign. */
+  private async tell(explanation: string): Promise<void> {
+    this.explanation = explanation;
+    const waiting = earliestStart([...this.living.values()].filter(isAhead));
+    this.nextRunAt = this.living.size > 0 ? waiting : this.nextRunAt;
+    const status = this.status();
+    setCurrentDetails(describeStatus(status));
+    upsertSearchAttributes([
+      { key: searchAttributes.status, value: status.status },
+      {
+        key: searchAttributes.nextRunAt,
+        value: status.nextRunAt === null ? null : new Date(status.nextRunAt),
+      },
+      { key: searchAttributes.recipients, value: status.planned },
+      { key: searchAttributes.failed, value: status.refused },
+    ]);
+    const parent = workflowInfo().parent;
+    if (parent !== undefined) {
+      await getExternalWorkflowHandle(parent.workflowId).signal(progressSignal, status);
+    }
+  }
+}
+
+/** A status as markdown for the Temporal UI. */
+export function describeStatus(status: RunStatus): string {
+  return [
+    `**${status.status}** — ${status.explanation}`,
+    '',
+    '| planned | accepted | refused | left out | in doubt | open |',
+    '|---|---|---|---|---|---|',
+    `| ${status.planned} | ${status.accepted} | ${status.refused} | ${status.leftOut} | ${status.inDoubt} | ${status.open} |`,
+    '',
+    `Waves open: ${status.wavesOpen} of ${status.waves}. Next: ${status.nextRunAt ?? 'none'}.`,
+  ].join('\n');
+}
+
+function isAhead(wave: PlannedWaveRef): boolean {
+  return Date.parse(wave.startsAt) > Date.now();
+}
+
+function earliestStart(waves: PlannedWaveRef[]): string | null {
+  return waves.map((wave) => wave.startsAt).sort()[0] ?? null;
+}

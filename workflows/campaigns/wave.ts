@@ -1,0 +1,188 @@
+import {
+  CancellationScope,
+  condition,
+  continueAsNew,
+  isCancellation,
+  setCurrentDetails,
+  setHandler,
+  workflowInfo,
+} from '@temporalio/workflow';
+import type { Gate } from '../../domain/campaigns/types';
+import type { SliceResult } from '../../activities/messages/dispatchSlice';
+import type { PlannedWaveRef } from '../../activities/campaigns/runs';
+import { records, slices } from '../proxies';
+import { gateSignal, stopSignal } from './messages';
+import { count, describeWave } from './words';
+
+export interface WaveInput {
+  tenantId: string;
+  runId: string;
+  wave: PlannedWaveRef;
+  wavesInPlan: number;
+  gate: Gate;
+  /** What earlier histories of this wave have done. */
+  soFar?: Omit<WaveResult, 'n' | 'planVersion' | 'ended'>;
+}
+
+/** How a wave ended: `done` when nothing of it is open, else why something is left. */
+export interface WaveResult {
+  n: number;
+  planVersion: number;
+  ended: 'done' | 'closed' | 'stopped' | 'cancelled';
+  accepted: number;
+  refused: number;
+  leftOut: number;
+  inDoubt: number;
+}
+
+// Lanes hide each other's waiting for the provider; more than this only queue for a worker's slots.
+const dispatchesPerLane = 3;
+const mostLanes = 8;
+const shortestPauseMs = 250;
+
+/**
+ * One wave of a run: waits on a timer for its instant, then keeps lanes of slices at work until
+ * nothing of it is open or its window is over. Pause and resume arrive as `gate`, reschedule and
+ * cancel of the campaign as `stop`; cancelling this workflow cancels what is left of this wave.
+ */
+export async function campaignWave(input: WaveInput): Promise<WaveResult> {
+  const { tenantId, runId, wave } = input;
+  const key = { tenantId, runId, planVersion: wave.planVersion, waveN: wave.n };
+  const title = describeWave(wave, input.wavesInPlan);
+  const closesAtMs = Date.parse(wave.closesAt);
+  const result: WaveResult = {
+    n: wave.n,
+    planVersion: wave.planVersion,
+    ended: 'done',
+    accepted: input.soFar?.accepted ?? 0,
+    refused: input.soFar?.refused ?? 0,
+    leftOut: input.soFar?.leftOut ?? 0,
+    inDoubt: input.soFar?.inDoubt ?? 0,
+  };
+  let gate: Gate = input.gate;
+  let gateChanges = 0;
+  let isStopped = false;
+  let running: CancellationScope | null = null;
+
+  setHandler(
+    gateSignal,
+    (next) => {
+      gate = next;
+      gateChanges += 1;
+    },
+    { description: 'The campaign was paused or resumed.' },
+  );
+  setHandler(
+    stopSignal,
+    () => {
+      isStopped = true;
+      running?.cancel();
+    },
+    { description: 'Let the running calls end, start no more and return what is left.' },
+  );
+
+  const show = (state: string) =>
+    setCurrentDetails(
+      `**${title}**\n\n${state}\n\n${count(result.accepted, 'message')} accepted, ` +
+        `${result.refused} refused, ${result.leftOut} left out, ${result.inDoubt} in doubt`,
+    );
+  const waitUntil = async (atMs: number, summary: string, wakes: () => boolean) => {
+    const ms = Math.max(atMs - Date.now(), shortestPauseMs);
+    await condition(() => isStopped || wakes(), ms, { summary: summary.slice(0, 180) });
+  };
+  const finish = (ended: WaveResult['ended']): WaveResult => {
+    result.ended = ended;
+    show(`Ended: ${ended}.`);
+    return result;
+  };
+
+  try {
+    show(`Waits for its instant, ${wave.startsAt}.`);
+    if (Date.parse(wave.startsAt) > Date.now()) {
+      await waitUntil(Date.parse(wave.startsAt), title, () => false);
+    }
+    while (!isStopped) {
+      if (workflowInfo().continueAsNewSuggested) {
+        await continueAsNew<typeof campaignWave>({ ...input, gate, soFar: result });
+      }
+      if (gate === 'paused' && Date.now() < closesAtMs) {
+        show('Paused.');
+        await waitUntil(closesAtMs, `Paused. ${title}`, () => gate !== 'paused');
+        continue;
+      }
+      show('Sending.');
+      const changesBefore = gateChanges;
+      running = new CancellationScope();
+      const lanes = await running.run(() => runLanes(key, wave, title, result));
+      running = null;
+      if (lanes.some((lane) => lane.outcome === 'none')) {
+        return finish('done');
+      }
+      if (lanes.some((lane) => lane.outcome === 'closed')) {
+        return finish('closed');
+      }
+      if (lanes.some((lane) => lane.outcome === 'paused')) {
+        if (gateChanges === changesBefore) {
+          gate = 'paused';
+        }
+        continue;
+      }
+      const wait = earliest(lanes);
+      if (wait !== null && !isStopped) {
+        show(`Waits until ${wait.until}: ${wait.reason}.`);
+        const changesNow = gateChanges;
+        const untilMs = Math.min(Date.parse(wait.until), closesAtMs);
+        await waitUntil(
+          untilMs,
+          `Waits: ${wait.reason}. ${title}`,
+          () => gateChanges !== changesNow,
+        );
+      }
+    }
+    return finish('stopped');
+  } catch (error) {
+    if (!isCancellation(error)) {
+      throw error;
+    }
+    await CancellationScope.nonCancellable(() => records.cancelWave(key));
+    return finish('cancelled');
+  }
+}
+
+/** Keeps every lane at work until it has nothing more to do now; answers the lanes' last results. */
+async function runLanes(
+  key: { tenantId: string; runId: string; planVersion: number; waveN: number },
+  wave: PlannedWaveRef,
+  title: string,
+  result: WaveResult,
+): Promise<SliceResult[]> {
+  const lanes = Math.min(Math.max(Math.ceil(wave.dispatches / dispatchesPerLane), 1), mostLanes);
+  return Promise.all(
+    Array.from({ length: lanes }, async (_, lane) => {
+      for (;;) {
+        const slice = await slices.dispatchSlice.executeWithOptions(
+          { summary: `Lane ${lane + 1} of ${lanes}. ${title}`.slice(0, 180) },
+          [key],
+        );
+        result.accepted += slice.accepted;
+        result.refused += slice.refused;
+        result.leftOut += slice.leftOut;
+        result.inDoubt += slice.inDoubt;
+        if (slice.outcome !== 'more' || workflowInfo().continueAsNewSuggested) {
+          return slice;
+        }
+      }
+    }),
+  );
+}
+
+function earliest(lanes: SliceResult[]): { until: string; reason: string } | null {
+  const waits = lanes
+    .filter((lane) => lane.outcome === 'notDueUntil' || lane.outcome === 'busy')
+    .map((lane) => ({
+      until: lane.until ?? new Date(0).toISOString(),
+      reason: lane.reason ?? 'calls of another worker',
+    }))
+    .sort((a, b) => Date.parse(a.until) - Date.parse(b.until));
+  return waits[0] ?? null;
+}

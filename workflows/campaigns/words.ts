@@ -1,0 +1,14 @@
+import type { PlannedWaveRef } from '../../activities/campaigns/runs';
+
+/** "12,340 customers", "1 customer". */
+export function count(n: number, noun: string): string {
+  return `${String(n).replace(/\B(?=(\d{3})+$)/g, ',')} ${noun}${n === 1 ? '' : 's'}`;
+}
+
+/** "Wave 3 of 27: 2026-03-20 13:00 UTC, America/New_York +4, 12,340 customers". */
+export function describeWave(wave: PlannedWaveRef, wavesInPlan: number): string {
+  const [first = 'no zone', ...others] = wave.zones;
+  const zones = others.length === 0 ? first : `${first} +${others.length}`;
+  const at = `${wave.startsAt.slice(0, 16).replace('T', ' ')} UTC`;
+  return `Wave ${wave.n} of ${wavesInPlan}: ${at}, ${zones}, ${count(wave.customers, 'customer')}`;
+}

@@ -1,0 +1,5 @@
+export { campaign } from './campaigns/campaign';
+export { campaignRun } from './campaigns/run';
+export { campaignWave } from './campaigns/wave';
+export { reconcile } from './campaigns/reconcile';
+export { applyProviderEvents } from './messages/applyProviderEvents';
