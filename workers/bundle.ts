@@ -8,7 +8,6 @@ import {
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
-import { bundleWorkflowCode } from '@temporalio/worker';
 import { createLogger } from '../lib/logger';
 
 const root = path.resolve(__dirname, '..');
@@ -18,10 +17,12 @@ const root = path.resolve(__dirname, '..');
  * made from the same sources. Answers whether it had to be built.
  */
 export async function buildWorkflowBundle(file: string): Promise<boolean> {
-  const hash = sourceHash();
-  if (readBundleHash(file) === hash) {
+  if (isBundleCurrent(file)) {
     return false;
   }
+  const hash = sourceHash();
+  // Loaded only when there is something to bundle: the SDK takes a second to come up.
+  const { bundleWorkflowCode } = await import('@temporalio/worker');
   const logger = createLogger({ name: 'bundle', level: 'warn' });
   const { code } = await bundleWorkflowCode({
     workflowsPath: path.join(root, 'workflows', `index${path.extname(__filename)}`),
@@ -42,10 +43,13 @@ export async function buildWorkflowBundle(file: string): Promise<boolean> {
   return true;
 }
 
-function readBundleHash(file: string): string | undefined {
-  return existsSync(file) && existsSync(`${file}.hash`)
-    ? readFileSync(`${file}.hash`, 'utf8')
-    : undefined;
+/** Whether the file holds the bundle of the sources as they are now. */
+export function isBundleCurrent(file: string): boolean {
+  return (
+    existsSync(file) &&
+    existsSync(`${file}.hash`) &&
+    readFileSync(`${file}.hash`, 'utf8') === sourceHash()
+  );
 }
 
 // What the bundle is made from: our workflow and domain code, and the version of the SDK.

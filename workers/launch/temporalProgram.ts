@@ -172,11 +172,16 @@ async function fromGo({ folder, cached, onProgress }: Fetch): Promise<string> {
     `building Temporal's development server ${temporalVersion} with Go (two to five minutes, once)`,
   );
   try {
-    await run(go, ['install', goPackage], {
+    const build = run(go, ['install', goPackage], {
       env: childEnvironment({ GOBIN: inbox, GOFLAGS: '-mod=mod' }),
       timeout: buildTimeoutMs,
       maxBuffer: 16 * 1024 * 1024,
     });
+    // Nobody needs the program any more once we have been stopped.
+    const giveUp = () => build.child.kill();
+    process.once('exit', giveUp);
+    await build;
+    process.removeListener('exit', giveUp);
     renameSync(path.join(inbox, 'temporal'), cached);
     return await fromCache(cached);
   } catch (error) {

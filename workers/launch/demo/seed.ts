@@ -1,0 +1,173 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { z } from 'zod';
+import { createDatabase } from '../../../lib/db';
+import { waitUntil } from '../dataFolder';
+import { codeRoot } from '../ourScript';
+import type { Output } from '../output';
+import type { Plan } from '../plan';
+import { writePrivately, type Secrets } from '../secrets';
+import { createApiCaller, type ApiCaller } from './apiCaller';
+import { demoCampaigns, type DemoCampaign } from './campaigns';
+
+const DemoFacts = z.object({
+  email: z.string(),
+  password: z.string(),
+  campaigns: z.array(z.object({ id: z.string(), name: z.string() })),
+});
+
+/** What the closing table tells of the demo. */
+export type DemoFacts = z.output<typeof DemoFacts>;
+
+const demoEmail = 'owner@demo.carillon.test';
+const importTimeoutMs = 120_000;
+
+/**
+ * On the first start, makes the demo tenant through the public API: its owner, 2,000 imported
+ * customers and two campaigns. Killed in between, the next start goes on where it was: every step
+ * looks first at what is there. Answers undefined where there is no demo.
+ */
+export async function seedDemo(options: {
+  plan: Plan;
+  secrets: Secrets;
+  databaseUrl: string;
+  output: Output;
+}): Promise<DemoFacts | undefined> {
+  const { plan, output } = options;
+  const factsFile = path.join(plan.dataDir, 'demo.json');
+  if (existsSync(factsFile)) {
+    return DemoFacts.parse(JSON.parse(readFileSync(factsFile, 'utf8')));
+  }
+  // Without the sandbox 2,000 letters to people who do not exist would really leave.
+  if (!plan.options.demo || !plan.hasSandbox) {
+    return undefined;
+  }
+  if (await belongsToOthers(options.databaseUrl)) {
+    return undefined;
+  }
+  try {
+    const facts = await seed(plan, options.secrets, output);
+    writePrivately(factsFile, `${JSON.stringify(facts, null, 2)}\n`);
+    return facts;
+  } catch (error) {
+    // Everything else works without it; the next start tries again.
+    const reason = error instanceof Error ? error.message : String(error);
+    output.say('start', `the demo could not be seeded: ${reason}`, 'warn');
+    return undefined;
+  }
+}
+
+async function seed(plan: Plan, secrets: Secrets, output: Output): Promise<DemoFacts> {
+  const api = createApiCaller(`http://127.0.0.1:${plan.ports.api}/api/v1`);
+  const account = { email: demoEmail, password: secrets.demoPassword };
+  output.say('start', 'first start: seeding the demo tenant');
+  api.useToken(await signIn(api, account));
+  await importCustomers(api, output);
+  const campaigns: DemoFacts['campaigns'] = [];
+  for (const campaign of demoCampaigns(new Date())) {
+    campaigns.push(await startCampaign(api, campaign));
+    output.say('start', `campaign "${campaign.body.name}" is scheduled`);
+  }
+  return { ...account, campaigns };
+}
+
+const Session = z.object({ accessToken: z.string() });
+
+async function signIn(
+  api: ApiCaller,
+  account: { email: string; password: string },
+): Promise<string> {
+  const session = await api.callUnless(
+    [401],
+    { method: 'POST', path: '/auth/login', body: account },
+    Session,
+  );
+  if (session !== undefined) {
+    return session.accessToken;
+  }
+  const registered = await api.call(
+    {
+      method: 'POST',
+      path: '/auth/register',
+      body: {
+        ...account,
+        companyName: 'Bell & Brass (demo)',
+        firstName: 'Demo',
+        lastName: 'Owner',
+        timeZone: 'Europe/Berlin',
+        language: 'en',
+      },
+    },
+    Session,
+  );
+  return registered.accessToken;
+}
+
+const Import = z.object({ id: z.string(), state: z.string() });
+
+async function importCustomers(api: ApiCaller, output: Output): Promise<void> {
+  const csv = await readFile(path.join(codeRoot, 'workers/launch/demo/customers.csv'));
+  const wanted = csv.toString().trimEnd().split('\n').length - 1;
+  if ((await api.count('/customers?perPage=1')) >= wanted) {
+    return;
+  }
+  const form = new FormData();
+  form.append('file', new Blob([csv], { type: 'text/csv' }), 'customers.csv');
+  const started = await api.call({ method: 'POST', path: '/customers/upload', form }, Import);
+  let { state } = started;
+  await waitUntil(async () => {
+    if (state === 'running') {
+      const now = await api.call({ method: 'GET', path: `/imports/${started.id}` }, Import);
+      state = now.state;
+    }
+    return state !== 'running';
+  }, importTimeoutMs);
+  const total = await api.count('/customers?perPage=1');
+  if (state !== 'completed' || total < wanted) {
+    throw new Error(`the import is ${state} with ${total} of ${wanted} customers`);
+  }
+  output.say('start', `${total} customers imported`);
+}
+
+const Campaign = z.object({ id: z.string(), name: z.string(), status: z.string() });
+
+async function startCampaign(
+  api: ApiCaller,
+  campaign: DemoCampaign,
+): Promise<{ id: string; name: string }> {
+  const existing = await api.call(
+    { method: 'GET', path: '/campaigns?perPage=200' },
+    z.array(Campaign),
+  );
+  const found =
+    existing.find(({ name }) => name === campaign.body.name) ??
+    (await api.call(
+      { method: 'POST', path: '/campaigns', body: campaign.body, key: campaign.key },
+      Campaign,
+    ));
+  if (found.status === 'draft') {
+    await api.call(
+      {
+        method: 'POST',
+        path: `/campaigns/${found.id}/schedule`,
+        body: campaign.schedule,
+        key: `${campaign.key}-schedule`,
+      },
+      z.unknown(),
+    );
+  }
+  return { id: found.id, name: found.name };
+}
+
+// Somebody's own database is no place for a demo.
+async function belongsToOthers(databaseUrl: string): Promise<boolean> {
+  const db = createDatabase({ url: databaseUrl, applicationName: 'carillon-demo', poolMax: 1 });
+  try {
+    const tenants = await db('tenants').select('id').limit(1);
+    const owners = await db('users').whereRaw('lower(email) = ?', [demoEmail]).limit(1);
+    return tenants.length > 0 && owners.length === 0;
+  } finally {
+    await db.destroy();
+  }
+}
