@@ -15,7 +15,14 @@ export type PartNode =
   | { kind: 'static'; text: string }
   /** Read without Liquid; `template` renders values that are no simple ones. */
   | { kind: 'field'; slot: number; isFirst: boolean; field: PlainField; template: Template }
-  | { kind: 'liquid'; slot: number; isFirst: boolean; template: Template }
+  | {
+      kind: 'liquid';
+      slot: number;
+      isFirst: boolean;
+      /** The same for every recipient of a batch, as `{{ "now" | date: "%Y" }}` is. */
+      isConstant: boolean;
+      template: Template;
+    }
   /** Assigns for later nodes and shows nothing. */
   | { kind: 'silent'; template: Template };
 
@@ -162,7 +169,7 @@ function compileNode(
       return { kind: 'silent', template };
     }
     const { slot, isFirst } = slotOf(slots, `${name}#${index}`);
-    return { kind: 'liquid', slot, isFirst, template };
+    return { kind: 'liquid', slot, isFirst, isConstant: false, template };
   }
   const source = template.token.getText();
   const field = parsePlainField(source);
@@ -182,7 +189,8 @@ function compileNode(
     names.every((each) => ROOT_NAMES.has(each)) &&
     !source.includes('_exp');
   const { slot, isFirst } = slotOf(slots, isShared ? `${escaping} ${source}` : `${name}#${index}`);
-  return { kind: 'liquid', slot, isFirst, template };
+  const isConstant = isShared && !names.some((each) => each === 'customer' || each === 'links');
+  return { kind: 'liquid', slot, isFirst, isConstant, template };
 }
 
 /** The value of an output that is equal for all recipients, or null. */

@@ -1,25 +1,19 @@
-import {
-  Context,
-  type FilterImplOptions,
-  Liquid,
-  LiquidError,
-  type Template,
-  filters,
-} from 'liquidjs';
+import { Context, Liquid, LiquidError, type Template } from 'liquidjs';
 import { type Recipient, RenderFailure } from './content';
+import { formatDate } from './formatDate';
 
 // Limits count work, not time: a process that was stopped for a minute in the middle of a message
 // must render the same when it wakes.
 const MAX_ALLOCATIONS = 10_000_000;
 const MAX_STEPS = 100_000;
 
-const DATE_FILTERS = [
-  'date',
+// They print in the zone of whichever machine renders, and `date` can do what they do.
+const JEKYLL_DATE_FILTERS = [
   'date_to_xmlschema',
   'date_to_rfc822',
   'date_to_string',
   'date_to_long_string',
-] as const;
+];
 
 /** Liquid whose output is escaped for HTML, unless it ends in `| raw`. */
 export const htmlEngine = createEngine('escape');
@@ -104,9 +98,6 @@ function createEngine(outputEscape: 'escape' | undefined): Liquid {
     ownPropertyOnly: true,
     // A missing field is an everyday thing in customer data and renders as nothing.
     strictVariables: false,
-    locale: 'en-US',
-    // Else dates would be printed in the zone of whichever machine renders.
-    timezoneOffset: 0,
     memoryLimit: MAX_ALLOCATIONS,
     ...(outputEscape ? { outputEscape } : {}),
   });
@@ -116,14 +107,18 @@ function createEngine(outputEscape: 'escape' | undefined): Liquid {
   }
   // A random pick would show one thing in the preview and another in the message.
   engine.unregisterFilter('sample');
-  for (const name of DATE_FILTERS) {
-    const handler: FilterImplOptions | undefined = filters[name];
-    if (typeof handler === 'function') {
-      engine.registerFilter(name, function atDispatch(value: unknown, ...args: unknown[]): unknown {
-        const isNow = value === 'now' || value === 'today';
-        return handler.call(this, isNow ? this.context.getRegister('at') : value, ...args);
-      });
-    }
+  for (const name of JEKYLL_DATE_FILTERS) {
+    engine.unregisterFilter(name);
   }
+  engine.registerFilter('date', function date(value: unknown, format: unknown, zone: unknown) {
+    const isNow = value === 'now' || value === 'today';
+    return (
+      formatDate({
+        value: isNow ? this.context.getRegister('at') : value,
+        format: typeof format === 'string' ? format : undefined,
+        zone: typeof zone === 'number' || typeof zone === 'string' ? zone : undefined,
+      }) ?? value
+    );
+  });
   return engine;
 }

@@ -4,6 +4,7 @@ import {
   type CompiledPart,
   type PartNode,
   escapeValue,
+  toOneLine,
 } from './compileContent';
 import { type Recipient, RenderFailure, type RenderedMessage } from './content';
 import { createContext, renderNodes } from './engine';
@@ -102,7 +103,10 @@ function partWithTokens(part: CompiledPart, tokens: string[]): string {
   return text;
 }
 
-/** A function that fills `values`, by slot, with what one recipient's message shows. */
+/**
+ * A function that fills `values`, by slot, with what one recipient's message shows. It must be given
+ * the same array each time: constant values are written once.
+ */
 function createEvaluator(
   compiled: CompiledContent,
   at: Date,
@@ -113,6 +117,7 @@ function createEvaluator(
     steps: part.nodes.filter(isStep),
   }));
   const subjectSlots = parts.subject.nodes.flatMap((node) => ('slot' in node ? [node.slot] : []));
+  const constantsKnown = new Set<number>();
   return (recipient, values) => {
     for (const { part, steps } of programs) {
       // One context a part, made only when something needs Liquid: assignments live in it.
@@ -125,12 +130,18 @@ function createEvaluator(
             continue;
           }
         }
+        if (step.kind === 'liquid' && constantsKnown.has(step.slot)) {
+          continue;
+        }
         context ??= createContext(part.engine, { recipient, shared, at });
-        const rendered = renderNodes(part.engine, [step.template], context);
-        if (step.kind !== 'silent') {
-          // Inside a node the engine has escaped; only what no engine knows is left to do.
-          values[step.slot] =
-            part.escaping === 'subject' ? escapeValue(rendered, 'subject') : rendered;
+        const text = renderNodes(part.engine, [step.template], context);
+        if (step.kind === 'silent') {
+          continue;
+        }
+        // Inside a node the engine has escaped; only what no engine knows is left to do.
+        values[step.slot] = part.escaping === 'subject' ? toOneLine(text) : text;
+        if (step.kind === 'liquid' && step.isConstant) {
+          constantsKnown.add(step.slot);
         }
       }
     }

@@ -1,0 +1,271 @@
+import { checkContent } from '../../../domain/messages/checkContent';
+import { type Content, ContentError } from '../../../domain/messages/content';
+import { renderOne } from '../../../domain/messages/renderOne';
+import { at, buildRecipient, compile } from './fixtures';
+
+function rendered(content: Partial<Content>) {
+  const compiled = compile(content);
+  return { links: compiled.links, ...renderOne(compiled, buildRecipient(), { at }) };
+}
+
+describe('tracked links', () => {
+  it.each([
+    [
+      'double quotes',
+      '<a href="https://a.example/x">x</a>',
+      '<a href="https://t.example/c/tok/0">',
+    ],
+    [
+      'single quotes',
+      "<a href='https://a.example/x'>x</a>",
+      "<a href='https://t.example/c/tok/0'>",
+    ],
+    ['no quotes', '<a href=https://a.example/x>x</a>', '<a href="https://t.example/c/tok/0">'],
+    [
+      'no quotes, more',
+      '<a href=https://a.example/x id=1>x</a>',
+      '<a href="https://t.example/c/tok/0" id=1>',
+    ],
+    [
+      'spaces',
+      '<a id="1" HREF = " https://a.example/x ">x</a>',
+      'HREF = "https://t.example/c/tok/0"',
+    ],
+    ['an area', '<area href="https://a.example/x">', '<area href="https://t.example/c/tok/0">'],
+    [
+      'Liquid inside the tag',
+      '<a {% if true %}class="b"{% endif %} href="https://a.example/x">x</a>',
+      '<a class="b" href="https://t.example/c/tok/0">',
+    ],
+    [
+      'Liquid around it',
+      '{% if true %}<a href="https://a.example/x">x</a>{% endif %}',
+      '<a href="https://t.example/c/tok/0">',
+    ],
+    [
+      'a loop',
+      '{% for t in customer.tags %}<a href="https://a.example/x">{{ t }}</a>{% endfor %}',
+      '<a href="https://t.example/c/tok/0">vip</a><a href="https://t.example/c/tok/0">summer</a>',
+    ],
+    [
+      'quotes in Liquid',
+      '<b title="{{ "a\'>" }}"></b><a href="https://a.example/x">x</a>',
+      '<a href="https://t.example/c/tok/0">',
+    ],
+  ])('replaces the target with %s', (_what, html, expected) => {
+    const message = rendered({ html });
+    expect(message.html).toContain(expected);
+    expect(message.links).toEqual(['https://a.example/x']);
+  });
+
+  it('keeps the address as the author meant it', () => {
+    const html =
+      '<a href="https://a.example/?a=1&amp;b=2&x=%20y#z">1</a> <a href="HTTP://B.example">2</a>' +
+      '<a href="https://a.example/?a=1&amp;b=2&x=%20y#z">again</a><a href="https://&#x61;.example/é">3</a>';
+    const message = rendered({ html });
+    expect(message.links).toEqual([
+      'https://a.example/?a=1&b=2&x=%20y#z',
+      'HTTP://B.example',
+      'https://a.example/é',
+    ]);
+    expect(message.html).toContain('<a href="https://t.example/c/tok/0">again</a>');
+    expect(message.html).toContain('<a href="https://t.example/c/tok/2">3</a>');
+  });
+
+  it.each([
+    ['mail', '<a href="mailto:a@b.example">x</a>'],
+    ['telephone', '<a href="tel:+123">x</a>'],
+    ['an anchor', '<a href="#top">x</a>'],
+    ['a relative path', '<a href="/x">x</a>'],
+    ['nothing', '<a href="">x</a>'],
+    ['no value', '<a href>x</a>'],
+    ['another tag', '<link href="https://a.example/x"><img src="https://a.example/x">'],
+    ['another attribute', '<a data-href="https://a.example/x">x</a>'],
+    ['a comment', '<!-- <a href="https://a.example/x">x</a> -->'],
+    ['a script', '<script>"<a href=\'https://a.example/x\'>"</script>'],
+    ['plain text', 'href="https://a.example/x"'],
+  ])('leaves %s alone', (_what, html) => {
+    const message = rendered({ html });
+    expect(message.html.startsWith(html)).toBe(true);
+    expect(message.links).toEqual([]);
+  });
+
+  it('leaves what Liquid makes, and what Liquid does not read, alone', () => {
+    const message = rendered({
+      html:
+        '<a href="https://a.example/{{ customer.externalId }}">1</a><a href="{{ links.unsubscribe }}">2</a>' +
+        '{% raw %}<a href="https://a.example/{{ x }}">3</a><a href="https://a.example/y">4</a>{% endraw %}',
+    });
+    expect(message.links).toEqual([]);
+    expect(message.html).toContain(
+      '<a href="https://a.example/c-1">1</a><a href="https://t.example/u/tok">2</a>' +
+        '<a href="https://a.example/{{ x }}">3</a><a href="https://a.example/y">4</a>',
+    );
+  });
+
+  it('tracks nothing when not wanted', () => {
+    const html = '<a href="https://a.example/x">x</a>';
+    const compiled = compile(
+      { html, text: 'Bye' },
+      { trackClicks: false, trackOpens: false, unsubscribeFooter: false },
+    );
+    expect(compiled.links).toEqual([]);
+    expect(renderOne(compiled, buildRecipient(), { at })).toEqual({
+      subject: 'Hello',
+      html,
+      text: 'Bye',
+    });
+  });
+
+  it('leaves addresses in the text part as they are', () => {
+    const message = rendered({ html: '<p>x</p>', text: 'See https://a.example/x' });
+    expect(message.text).toContain('See https://a.example/x');
+  });
+});
+
+describe('additions', () => {
+  const pixel = '<img src="https://t.example/o/tok" width="1" height="1" alt="">';
+
+  it('puts the pixel and the unsubscribe line before the end of the body', () => {
+    const { html } = rendered({ html: '<html><body><p>Hi</p></BODY></html>' });
+    expect(html).toMatch(
+      /^<html><body><p>Hi<\/p><p [^>]+><a href="https:\/\/t\.example\/u\/tok">Unsubscribe<\/a><\/p><img [^>]+><\/BODY><\/html>$/,
+    );
+    expect(html).toContain(pixel);
+  });
+
+  it('puts them at the end of a fragment, and where the body ends only in a branch', () => {
+    expect(rendered({ html: '<p>Hi</p>' }).html.endsWith(pixel)).toBe(true);
+    const branched = '<body>Hi{% if customer.tags contains "none" %}</body>{% endif %}';
+    expect(rendered({ html: branched }).html.endsWith(pixel)).toBe(true);
+    const commented = '<body>Hi<!-- </body> --></body>';
+    expect(rendered({ html: commented }).html.endsWith(`${pixel}</body>`)).toBe(true);
+  });
+
+  it('adds no unsubscribe line where the author has one', () => {
+    const { html, text } = rendered({
+      html: '<p><a href="{{ links.unsubscribe }}">Stop</a></p>',
+      text: 'Stop: {{ links.unsubscribe }}',
+    });
+    expect(html.match(/u\/tok/g)).toHaveLength(1);
+    expect(text).toBe('Stop: https://t.example/u/tok');
+  });
+
+  it('adds one to the part that lacks it', () => {
+    const { html, text } = rendered({
+      html: '<p><a href="{{ links["unsubscribe"] }}">Stop</a></p>',
+      text: 'Hello',
+    });
+    expect(html.match(/u\/tok/g)).toHaveLength(1);
+    expect(text).toBe('Hello\n\nUnsubscribe: https://t.example/u/tok\n');
+  });
+
+  it('hides the preheader at the start of the body', () => {
+    const preheader = 'For {{ customer.firstName }} & you';
+    expect(rendered({ preheader, html: '<html><body class="x">Hi</body></html>' }).html).toMatch(
+      /^<html><body class="x"><div style="display:none[^"]*">For Ana & you<\/div>Hi/,
+    );
+    expect(rendered({ preheader, html: '<p>Hi</p>' }).html).toMatch(/^<div [^>]+>For Ana/);
+    expect(rendered({ preheader: ' ', html: '<p>Hi</p>' }).html).toMatch(/^<p>/);
+    expect(
+      rendered({ preheader, html: '<!doctype html><html><head></head>Hi</html>' }).html,
+    ).toMatch(/^<!doctype html><html><head><\/head><div /);
+  });
+
+  it('derives a text part, with its links, when there is none', () => {
+    expect(
+      rendered({
+        html: '<h1>Hi {{ customer.firstName }}</h1><p><a href="https://a.example">Go</a></p>',
+      }).text,
+    ).toBe('Hi Ana\n\nGo (https://a.example)\n\nUnsubscribe: https://t.example/u/tok\n');
+  });
+});
+
+describe('checkContent', () => {
+  const problemsOf = (content: Partial<Content>) =>
+    checkContent({ subject: 'Hello', html: '<p>Hello</p>', ...content });
+
+  it('accepts every field there is', () => {
+    const fields =
+      'customer.firstName customer.lastName customer.email customer.phone customer.language ' +
+      'customer.timeZone customer.externalId customer.tags customer.attributes.any.thing ' +
+      'customer.attributes["any thing"] campaign.name tenant.name links.unsubscribe';
+    const html = fields.replace(/\S+(?: thing"\])?/g, '{{ $& }}');
+    expect(problemsOf({ html, subject: html, text: html, preheader: html })).toEqual([]);
+  });
+
+  it.each([
+    ['an unknown filter', 'a\n {{ customer.email | shout }}', 2, 2, /undefined filter: shout/],
+    ['a random filter', '{{ customer.tags | sample }}', 1, 1, /undefined filter: sample/],
+    ['an unknown name', 'x {{ user.name }}', 1, 6, /unknown name "user"/],
+    [
+      'a misspelt field',
+      '\n\n{{ customer.fristName }}',
+      3,
+      4,
+      /unknown field "customer.fristName".*attributes.fristName/,
+    ],
+    ['an attribute without its place', '{{ customer.city }}', 1, 4, /customer\.attributes\.city/],
+    ['a name in a condition', '{% if vip %}x{% endif %}', 1, 7, /unknown name "vip"/],
+    ['a name in an argument', '{{ customer.email | append: foo }}', 1, 29, /unknown name "foo"/],
+    ['internal links', '<a href="{{ links.click }}">', 1, 13, /unknown field "links.click"/],
+    ['an open block', 'x{% if customer.email %}', 1, 2, /not closed/],
+    ['an open output', 'x{{ customer.email', 1, 2, /not closed/],
+    ['an end without a beginning', '{% endif %}', 1, 1, /endif/],
+    ['an empty output', '{{ }}', 1, 4, /invalid value/],
+    ['include', '{% include "x" %}', 1, 1, /tag "include" not found/],
+    ['render', '{% render "x" %}', 1, 1, /tag "render" not found/],
+    ['layout', '{% layout "x" %}', 1, 1, /tag "layout" not found/],
+    ['an unknown tag', '{% sql %}', 1, 1, /tag "sql" not found/],
+    ['assigning to our names', '{% assign customer = 1 %}', 1, 11, /"customer" cannot be assigned/],
+    [
+      'capturing our names',
+      '{% capture links %}x{% endcapture %}',
+      1,
+      12,
+      /"links" cannot be assigned/,
+    ],
+    [
+      'break outside of a loop',
+      'x{% if customer.email %}{% break %}{% endif %}',
+      1,
+      25,
+      /"break" stands outside/,
+    ],
+    ['NUL', 'x\n\0', 2, 1, /NUL/],
+    ['nothing', ' \n ', 1, 1, /is empty/],
+    ['too much', 'x'.repeat(500_001), 1, 1, /longer than 500000/],
+  ])('names the place of %s', (_what, html, line, column, message) => {
+    const problems = problemsOf({ html });
+    expect(problems).toEqual([
+      { field: 'html', line, column, message: expect.stringMatching(message) },
+    ]);
+  });
+
+  it('names the first problem of every part', () => {
+    const problems = problemsOf({
+      subject: '{{ nope }}',
+      preheader: '{% if %}',
+      html: '{{ customer.nope }}{{ customer.nope2 }}',
+      text: '{{ "a" | nope }}',
+    });
+    expect(problems.map((problem) => problem.field)).toEqual([
+      'subject',
+      'preheader',
+      'html',
+      'text',
+    ]);
+    expect(() => compile({ subject: '{{ nope }}' })).toThrow(ContentError);
+  });
+
+  it('allows own names, loops with exits, and braces that are no Liquid', () => {
+    expect(
+      problemsOf({
+        html:
+          '{% assign x = customer.tags | first %}{{ x }}{% capture y %}{{ x }}{% endcapture %}{{ y }}' +
+          '{% for t in customer.tags %}{% if t == x %}{% break %}{% endif %}{{ forloop.index }}{% endfor %}' +
+          '{% increment z %}{{ z }} { } }} %} {% raw %}{{ nope }}{% endraw %}{% comment %}{{ nope }}{% endcomment %}',
+      }),
+    ).toEqual([]);
+  });
+});
