@@ -1,6 +1,6 @@
 import { TypeGuards } from 'liquidjs';
-import type { Content } from './content';
-import { htmlEngine } from './engine';
+import { type Content, ContentError } from './content';
+import { htmlEngine, plainEngine } from './engine';
 import { type HtmlScan, scanHtml } from './htmlScan';
 import { type Edit, applyEdits } from './source';
 import { deriveText } from './textPart';
@@ -14,12 +14,16 @@ export interface PreparedParts {
   links: string[];
 }
 
-/** Adds tracking, preheader, text part and unsubscribe line to content that was checked. */
+/**
+ * Adds tracking, preheader, text part and unsubscribe line to content that was checked.
+ *
+ * @throws ContentError when the HTML is too broken to make a text part of
+ */
 export function prepareParts(
   content: Content,
   options: { trackClicks: boolean; trackOpens: boolean; unsubscribeFooter: boolean },
 ): PreparedParts {
-  const text = content.text ?? deriveText(content.html);
+  const text = content.text ?? deriveCheckedText(content.html);
   const scan = scanHtml(content.html);
   const { edits, links } = options.trackClicks ? trackLinks(scan) : { edits: [], links: [] };
   const isTopLevel = topLevelPlaces(content.html);
@@ -50,6 +54,18 @@ const TEXT_FOOTER = '\n\nUnsubscribe: {{ links.unsubscribe }}\n';
 
 function hiddenLine(preheader: string): string {
   return `<div style="display:none;max-height:0;overflow:hidden">${preheader}</div>`;
+}
+
+function deriveCheckedText(html: string): string {
+  const text = deriveText(html);
+  try {
+    plainEngine.parse(text);
+  } catch {
+    // Liquid that begins inside of a tag and ends outside of it, say, is lost with the tag.
+    const message = 'cannot be derived from this HTML: please write one';
+    throw new ContentError([{ field: 'text', line: 1, column: 1, message }]);
+  }
+  return text;
 }
 
 /**

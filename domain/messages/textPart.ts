@@ -47,8 +47,14 @@ export function deriveText(source: string): string {
       }
     });
   };
-  const steerOnly = (text: string): void =>
-    writeText(text.match(/\uE000\d+\uE001/g)?.join('') ?? '', () => {});
+  const steerOnly = (text: string): void => {
+    for (const [, number] of text.matchAll(new RegExp(STAND_IN, 'g'))) {
+      const range = liquid[Number(number)];
+      if (range?.isTag) {
+        writer.steer(range.code);
+      }
+    }
+  };
 
   const parser = new Parser(
     {

@@ -269,3 +269,71 @@ describe('checkContent', () => {
     ).toEqual([]);
   });
 });
+
+describe('broken content', () => {
+  it('is answered by a ContentError or rendered, whatever the pieces', () => {
+    const pieces = [
+      '<p',
+      '<a href="https://a.example/',
+      '">',
+      '"',
+      "'",
+      '>',
+      '</p>',
+      '</a>',
+      '<!--',
+      '-->',
+      '<body>',
+      '</body>',
+      '<style>',
+      '</style>',
+      '<![CDATA[',
+      ']]>',
+      '&',
+      '&#123;',
+      ' class="',
+      '{{ customer.email }}',
+      '{% if customer.email %}',
+      '{% else %}',
+      '{% endif %}',
+      '{% for t in customer.tags %}',
+      '{% endfor %}',
+      '{{',
+      '}}',
+      '{%',
+      '{% raw %}',
+      '{% endraw %}',
+      '{%- comment -%}',
+      '{%- endcomment -%}',
+      'text',
+      '\n',
+      '{% case customer.language %}',
+      '{% when "pt" %}',
+      '{% endcase %}',
+      '\uE000',
+      '\uE0000\uE001',
+    ];
+    let seed = 7;
+    const random = (below: number): number => {
+      seed = (Math.imul(seed, 1_103_515_245) + 12_345) & 0x7fffffff;
+      return (seed >> 8) % below;
+    };
+    const outcomes = { rendered: 0, refused: 0 };
+    for (let round = 0; round < 8_000; round += 1) {
+      const html = Array.from({ length: 1 + random(9) }, () => pieces[random(pieces.length)]).join(
+        '',
+      );
+      try {
+        rendered({ html, preheader: 'x' });
+        outcomes.rendered += 1;
+      } catch (error) {
+        if (!(error instanceof ContentError)) {
+          throw new Error(`not answered: ${JSON.stringify(html)}`, { cause: error });
+        }
+        outcomes.refused += 1;
+      }
+    }
+    expect(outcomes.rendered).toBeGreaterThan(800);
+    expect(outcomes.refused).toBeGreaterThan(800);
+  });
+});
