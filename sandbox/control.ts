@@ -4,6 +4,8 @@ import { z } from 'zod';
 import { readBody } from './exchange';
 import { FaultPlan } from './faults';
 import type { Intake } from './intake';
+import type { EventPost } from './postLog';
+import type { VendorEvent } from './vendor';
 
 const MAX_CONTROL_BYTES = 1024 * 1024;
 
@@ -13,6 +15,8 @@ const CallQuery = z.object({
 });
 const PostQuery = CallQuery.extend({
   limit: z.coerce.number().int().min(1).max(1_000).default(100),
+  /** Whether the events themselves are wanted, not only their kinds. */
+  events: z.stringbool().default(false),
 });
 const ModeChange = z.strictObject({ mode: z.enum(['inbox', 'sink']) });
 
@@ -65,10 +69,11 @@ export function controlRoutes(intake: Intake): Router {
     ctx.body = faults.plan;
   });
 
-  router.get('/events', (ctx) => {
+  router.get('/events', async (ctx) => {
     const query = parse(ctx, PostQuery, ctx.query);
     if (query) {
-      const items = webhooks?.list(query.from, query.limit) ?? [];
+      const posts = webhooks?.list(query.from, query.limit) ?? [];
+      const items = query.events ? await Promise.all(posts.map(withEvents)) : posts;
       ctx.body = { ...(webhooks?.figures() ?? { pending: 0, posts: 0 }), items };
     }
   });
@@ -81,6 +86,18 @@ export function controlRoutes(intake: Intake): Router {
   });
 
   return router;
+
+  // Events are made again from the journal; a memory of all that was posted would be large.
+  async function withEvents(post: EventPost) {
+    const events: VendorEvent[] = [];
+    for (const { messageId, stage } of post.units) {
+      const request = intake.mailbox.requestOfId(messageId);
+      if (request) {
+        events.push(...(await intake.mailbox.open(request)).stage(stage).events);
+      }
+    }
+    return { ...post, events };
+  }
 }
 
 /** Checks a query; answers 400 and gives null when it is wrong. */

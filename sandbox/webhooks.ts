@@ -90,7 +90,7 @@ export class Webhooks {
     for (;;) {
       await Promise.all(this.busy);
       const units = this.queue.take((unit) => unit.flush !== flush);
-      if (units.length === 0) {
+      if (units.length === 0 && this.busy.size === 0) {
         break;
       }
       for (const unit of units) {
@@ -242,9 +242,9 @@ export class Webhooks {
     for (const post of disturbEvents(events, this.parts.faults.plan, this.random)) {
       for (let from = 0; from < post.length; from += MAX_EVENTS_PER_POST) {
         const part = post.slice(from, from + MAX_EVENTS_PER_POST);
-        const answer = await this.post(part);
+        const { ok, ...answer } = await this.post(part);
         this.posts.note({ ...about, events: part, visits: [], ...answer });
-        if (!answer.ok) {
+        if (!ok) {
           return false;
         }
       }

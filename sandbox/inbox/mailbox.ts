@@ -107,6 +107,11 @@ export class Mailbox {
     return open;
   }
 
+  /** The request of the vendor's id, or null. */
+  requestOfId(messageId: string): JournaledRequest | null {
+    return this.requests[this.byMessageId.get(messageId) ?? -1] ?? null;
+  }
+
   allRequests(): readonly JournaledRequest[] {
     return this.requests;
   }

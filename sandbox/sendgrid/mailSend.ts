@@ -64,9 +64,10 @@ export function createMailSend({ intake, audience, apiKeys }: MailSendParts): Ma
       cut(call, request);
       return;
     }
-    if (fault.latencyMs > 0 && !(await pause(fault.latencyMs, closing))) {
-      cut(call, request);
-      return;
+    if (fault.latencyMs > 0) {
+      const gone = new AbortController();
+      response.once('close', () => gone.abort());
+      await pause(fault.latencyMs, AbortSignal.any([closing, gone.signal]));
     }
     if (response.destroyed) {
       calls.cut(call, 'aborted');
