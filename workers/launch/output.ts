@@ -67,7 +67,8 @@ function parseLine(text: string): LogRecord {
     try {
       const { level, time, ts, msg, ...rest }: Record<string, unknown> = JSON.parse(text);
       return {
-        level: typeof level === 'number' ? level : (levelNumbers[String(level)] ?? 30),
+        level:
+          typeof level === 'number' ? level : (levelNumbers[String(level).toLowerCase()] ?? 30),
         time: typeof time === 'number' ? time : toTime(ts),
         msg: typeof msg === 'string' ? msg : '',
         rest,

@@ -10,6 +10,8 @@ export interface PartOrder {
   launch(): Promise<ChildProcess>;
   isReady(): Promise<boolean>;
   readyTimeoutMs: number;
+  /** Its lines while it stops are of no interest: it only complains about its own end. */
+  isQuietAtEnd?: boolean;
   /** Ends it without asking; for a guarded server that is not the child itself. */
   kill(child: ChildProcess): void;
 }
@@ -159,7 +161,13 @@ export class Part {
   }
 
   private hear(text: string): void {
-    this.lastLines = [...this.lastLines.slice(-7), text];
+    if (this.order.isQuietAtEnd && !this.isWanted) {
+      return;
+    }
+    // Stack frames would push out the line that says what happened.
+    if (!/^\s+at /.test(text)) {
+      this.lastLines = [...this.lastLines.slice(-7), text];
+    }
     this.output.line(this.name, text);
   }
 

@@ -67,6 +67,7 @@ export function temporalPart(place: TemporalPlace): PartOrder {
     },
     isReady: () => isTemporalReady(`127.0.0.1:${place.port}`, place.namespace),
     readyTimeoutMs: 60_000,
+    isQuietAtEnd: true,
     kill: (child) => killGuarded(child, place.pidFile),
   };
 }
