@@ -18,6 +18,7 @@ export interface PageRequest {
   readonly from: { skip: number } | { key: string; id: string };
   /** The id's column; `id` unless the table calls it otherwise. */
   readonly idColumn?: string;
+  readonly idType?: 'uuid' | 'bigint';
 }
 
 export interface Page<M> {
@@ -29,7 +30,7 @@ export interface Page<M> {
 /** One page of a query in a stable order. The query must not order or limit by itself. */
 export async function fetchPage<M extends BaseModel>(
   query: QueryBuilder<M, M[]>,
-  { sort, isDescending, limit, from, idColumn = 'id' }: PageRequest,
+  { sort, isDescending, limit, from, idColumn = 'id', idType = 'uuid' }: PageRequest,
 ): Promise<Page<M>> {
   const direction = isDescending ? 'desc' : 'asc';
   // The key travels as Postgres writes it: a Date of ours would lose the microseconds.
@@ -44,7 +45,7 @@ export async function fetchPage<M extends BaseModel>(
   if ('skip' in from) {
     paged.offset(from.skip);
   } else {
-    paged.whereRaw(`(${sort.by}, ??) ${isDescending ? '<' : '>'} (?::${sort.type}, ?::uuid)`, [
+    paged.whereRaw(`(${sort.by}, ??) ${isDescending ? '<' : '>'} (?::${sort.type}, ?::${idType})`, [
       idColumn,
       from.key,
       from.id,

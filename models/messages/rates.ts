@@ -38,7 +38,9 @@ export async function reserveRate(
      select a.limit_per_minute as "limit", a.next_free_at as "freeAt",
             a.blocked_reason as "blockedReason",
             case when a.blocked_until > clock_timestamp() then a.blocked_until end as "blockedUntil",
-            greatest(extract(epoch from r.free_at - clock_timestamp()) * 1000, 0)::float8 as "waitMs"
+            case when r.free_at is not null then
+              greatest(extract(epoch from r.free_at - clock_timestamp()) * 1000, 0)::float8
+            end as "waitMs"
        from provider_accounts a left join reserved r on true
       where a.id = :accountId`,
     { accountId, messages },

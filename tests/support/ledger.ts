@@ -1,0 +1,129 @@
+import type { Schedule } from '../../domain/campaigns/types';
+import type { Knex } from '../../lib/db';
+import { newId } from '../../lib/ids';
+import { withTenant } from '../../models/base';
+import { planRun, type SealedPlan } from '../../models/campaigns/planning';
+import { createRun, type CampaignRun } from '../../models/campaigns/runs';
+import {
+  claimDispatch,
+  type Claim,
+  type ClaimedDispatch,
+  type WaveKey,
+} from '../../models/messages/claims';
+import { GateShut, loadRecipients, passGate, type GateAnswer } from '../../models/messages/gate';
+import { everyone, insertCampaign, insertCustomers, insertTenant } from './records';
+
+/** A planned run and the steps of a lane on it, one at a time, so that a test can order them. */
+export interface TestLedger {
+  tenantId: string;
+  campaignId: string;
+  run: CampaignRun;
+  plan: SealedPlan;
+  customerIds: string[];
+  wave(n?: number): WaveKey;
+  claim(options?: { wave?: WaveKey; attempt?: number; leaseMs?: number }): Promise<Claim>;
+  /** Claims and fails the test when there is nothing to claim. */
+  claimed(options?: { leaseMs?: number }): Promise<ClaimedDispatch>;
+  gate(dispatch: ClaimedDispatch, leaseMs?: number): Promise<GateAnswer>;
+  /** The state and reason of a dispatch. */
+  dispatch(n: number): Promise<Record<string, unknown>>;
+}
+
+export async function buildLedger(
+  db: Knex,
+  options: {
+    customers?: number;
+    zones?: (string | null)[];
+    schedule?: Schedule;
+    now?: Date;
+    doubtPolicy?: 'hold' | 'sendAgain';
+    doubtDeadlineMs?: number;
+  } = {},
+): Promise<TestLedger> {
+  const tenantId = await insertTenant(db);
+  const zones = options.zones ?? ['Europe/Paris'];
+  const customerIds = await insertCustomers(
+    db,
+    tenantId,
+    Array.from({ length: options.customers ?? 3 }, (_, i) => ({
+      email: `c${i}@example.com`,
+      timeZone: zones[i % zones.length] ?? null,
+    })),
+  );
+  const campaignId = await insertCampaign(db, tenantId);
+  const run = await withTenant(db, tenantId, (trx) =>
+    createRun(trx, {
+      id: newId(),
+      tenantId,
+      campaignId,
+      channel: 'email',
+      contentVersion: 1,
+      audience: everyone,
+      schedule: options.schedule ?? { kind: 'now' },
+      doubtPolicy: options.doubtPolicy ?? 'hold',
+      doubtDeadlineMs: options.doubtDeadlineMs ?? 86_400_000,
+      actor: { kind: 'user', id: null },
+    }),
+  );
+  const plan = await withTenant(
+    db,
+    tenantId,
+    (trx) => planRun(trx, { tenantId, runId: run.id, now: options.now ?? new Date() }),
+    { isolationLevel: 'repeatable read' },
+  );
+  const wave = (n = 1): WaveKey => ({
+    tenantId,
+    runId: run.id,
+    planVersion: plan.planVersion,
+    waveN: n,
+  });
+  const claim: TestLedger['claim'] = (given = {}) =>
+    withTenant(db, tenantId, (trx) =>
+      claimDispatch(
+        trx,
+        given.wave ?? wave(),
+        { workflowRunId: newId(), activityId: '1', attempt: given.attempt ?? 1 },
+        given.leaseMs ?? 60_000,
+      ),
+    );
+  return {
+    tenantId,
+    campaignId,
+    run,
+    plan,
+    customerIds,
+    wave,
+    claim,
+    async claimed(given = {}) {
+      const found = await claim(given);
+      if (found.kind !== 'claimed') {
+        throw new Error(`nothing to claim: ${found.kind}`);
+      }
+      return found.dispatch;
+    },
+    async gate(dispatch, leaseMs = 60_000) {
+      try {
+        return await withTenant(db, tenantId, async (trx) =>
+          passGate(trx, {
+            tenantId,
+            runId: run.id,
+            channel: 'email',
+            dispatch,
+            leaseMs,
+            loaded: await loadRecipients(trx, tenantId, run.id, dispatch),
+            notRendered: [],
+          }),
+        );
+      } catch (error) {
+        if (error instanceof GateShut) {
+          return { kind: 'shut' };
+        }
+        throw error;
+      }
+    },
+    async dispatch(n) {
+      const [row] = await db('dispatches').where({ run_id: run.id, n });
+      return row;
+    },
+  };
+}
