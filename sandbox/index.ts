@@ -51,13 +51,22 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
 
 function listen(server: Server, port: number, host: string): Promise<number> {
   return new Promise((resolve, reject) => {
-    server.once('error', reject);
+    const onError = (error: Error) => reject(explain(error, port));
+    server.once('error', onError);
     server.listen(port, host, () => {
-      server.off('error', reject);
+      server.off('error', onError);
       const address = server.address();
       resolve(typeof address === 'object' && address ? address.port : port);
     });
   });
+}
+
+function explain(error: Error, port: number): Error {
+  return 'code' in error && error.code === 'EADDRINUSE'
+    ? new Error(`port ${port} is in use: stop what uses it, or choose another port`, {
+        cause: error,
+      })
+    : error;
 }
 
 async function close(server: Server, intake: Intake): Promise<void> {

@@ -30,7 +30,7 @@ a { color: var(--accent); }
 .search input[type=search] { flex: 1; min-width: 0; font: inherit; color: inherit; padding: 7px 14px; border: 1px solid var(--line); border-radius: 999px; background: var(--ground); }
 button { font: inherit; color: var(--accent); background: none; border: 1px solid var(--line); border-radius: 999px; padding: 6px 14px; cursor: pointer; }
 button:hover { background: var(--accent-soft); }
-.figures { display: flex; gap: 20px; margin: 0; }
+.figures { display: flex; gap: 20px; margin: 0 0 0 auto; }
 .figures div { display: flex; flex-direction: column-reverse; align-items: flex-end; line-height: 1.2; }
 .figures dt { font-size: 12px; color: var(--quiet); white-space: nowrap; }
 .figures dd { margin: 0; font-weight: 600; font-variant-numeric: tabular-nums; }
@@ -46,10 +46,10 @@ button:hover { background: var(--accent-soft); }
 .fresh { flex-basis: 100%; text-align: center; font-size: 14px; font-weight: 600; background: var(--accent-soft); border-radius: 999px; padding: 3px 12px; text-decoration: none; }
 .fresh[hidden], [hidden] { display: none; }
 .list ol { list-style: none; margin: 0; padding: 0; }
-.list li a { display: grid; grid-template-columns: minmax(0, 1fr) auto; gap: 1px 12px; padding: 11px 20px 12px; color: inherit; text-decoration: none; border-bottom: 1px solid var(--line); border-left: 3px solid transparent; }
+.list li a { display: grid; grid-template-columns: minmax(0, 1fr) auto; gap: 1px 12px; padding: 11px 20px 12px; color: inherit; text-decoration: none; border-bottom: 1px solid var(--line); }
 .list li a:hover { background: var(--sheet); }
 .list li a:focus-visible { outline-offset: -3px; }
-.list li a[aria-current] { background: var(--sheet); border-left-color: var(--accent); }
+.list li a[aria-current] { background: var(--sheet); box-shadow: inset 3px 0 var(--accent); }
 .who { font-weight: 600; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .list time { color: var(--quiet); font-size: 13px; font-variant-numeric: tabular-nums; align-self: center; }
 .what { grid-column: 1 / -1; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
@@ -79,7 +79,7 @@ button:hover { background: var(--accent-soft); }
 .views a:hover { color: var(--ink); background: var(--ground); }
 .views a[aria-current=page] { color: var(--ink); font-weight: 600; border-bottom-color: var(--accent); }
 .views small { font-weight: 400; color: var(--quiet); }
-.mail { display: block; width: 100%; height: max(420px, calc(100vh - 400px)); border: 1px solid var(--line); border-radius: 10px; background: #fff; }
+.mail { display: block; width: 100%; height: max(420px, calc(100vh - 370px)); border: 1px solid var(--line); border-radius: 10px; background: #fff; }
 pre { margin: 0; padding: 18px 20px; background: var(--ground); border: 1px solid var(--line); border-radius: 10px; white-space: pre-wrap; overflow-wrap: anywhere; font: 13.5px/1.6 var(--mono); }
 pre.text { font: inherit; }
 code { font: .92em var(--mono); }

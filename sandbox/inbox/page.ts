@@ -11,6 +11,7 @@ export interface PageFacts {
   messages: number;
   calls: number;
   duplicates: number;
+  /** Groups of events that wait for the webhook; null when there is none. */
   pendingEvents: number | null;
   faults: FaultPlan;
   sink: boolean;
@@ -97,7 +98,7 @@ function topBar(facts: PageFacts): Markup {
     <dl class="figures">
       ${figure('messages', facts.messages)} ${figure('calls', facts.calls)}
       ${figure('duplicates', facts.duplicates, facts.duplicates > 0)}
-      ${facts.pendingEvents === null ? null : figure('events waiting', facts.pendingEvents)}
+      ${facts.pendingEvents === null ? null : figure('event posts waiting', facts.pendingEvents)}
     </dl>
   </header>`;
 }

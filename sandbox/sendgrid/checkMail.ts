@@ -1,29 +1,15 @@
+import { checkAttachments, checkContent } from './checkContent';
+import { checkHeaders, checkSendAt, isAscii, readText } from './checkFields';
+import { checkPersonalizations } from './checkPersonalizations';
 import { Problems, type SendGridError } from './errors';
-import type { Mail, MailAddress, Personalization } from './mail';
+import type { Mail, MailAddress } from './mail';
 import { isRecord, readAddress, readAddresses, readStrings, type JsonObject } from './readFields';
 
-const MAX_PERSONALIZATIONS = 1_000;
-const MAX_RECIPIENTS = 1_000;
-const MAX_SUBSTITUTION_BYTES = 10_000;
-const MAX_CUSTOM_ARG_BYTES = 10_000;
+const MAX_REPLY_ADDRESSES = 1_000;
+
 const MAX_CATEGORIES = 10;
 const MAX_CATEGORY_LENGTH = 255;
-const MAX_SCHEDULE_SECONDS = 72 * 3_600;
 const MAX_GROUPS_TO_DISPLAY = 25;
-const FORBIDDEN_HEADERS = new Set([
-  'x-sg-id',
-  'x-sg-eid',
-  'received',
-  'dkim-signature',
-  'content-type',
-  'content-transfer-encoding',
-  'to',
-  'from',
-  'subject',
-  'reply-to',
-  'cc',
-  'bcc',
-]);
 
 export type CheckedMail = { ok: true; mail: Mail } | { ok: false; errors: SendGridError[] };
 
@@ -60,107 +46,6 @@ export function checkMail(payload: unknown, now: number): CheckedMail {
   return problems.found.length > 0 ? { ok: false, errors: problems.found } : { ok: true, mail };
 }
 
-function checkPersonalizations(
-  payload: JsonObject,
-  messageArgs: Record<string, string>,
-  now: number,
-  problems: Problems,
-): Personalization[] {
-  const given = payload.personalizations;
-  if (!Array.isArray(given) || given.length === 0) {
-    problems.add(
-      'personalizations',
-      'The personalizations field is required and must have at least one personalization.',
-      '-Personalizations-Errors',
-    );
-    return [];
-  }
-  if (given.length > MAX_PERSONALIZATIONS) {
-    problems.add(
-      'personalizations',
-      `The personalization block is limited to ${MAX_PERSONALIZATIONS} personalizations per API request. You have provided ${given.length} personalizations. Please consider splitting this into multiple requests and resending your request.`,
-      'message.personalizations',
-    );
-    return [];
-  }
-  const personalizations = given.map((item: unknown, index) =>
-    checkPersonalization(item, `personalizations.${index}`, { messageArgs, now }, problems),
-  );
-  checkRecipients(personalizations, problems);
-  return personalizations;
-}
-
-function checkPersonalization(
-  item: unknown,
-  field: string,
-  context: { messageArgs: Record<string, string>; now: number },
-  problems: Problems,
-): Personalization {
-  const given = isRecord(item) ? item : {};
-  const personalization: Personalization = {
-    to: readAddresses(given.to, `${field}.to`, problems),
-    cc: readAddresses(given.cc, `${field}.cc`, problems),
-    bcc: readAddresses(given.bcc, `${field}.bcc`, problems),
-    from: given.from === undefined ? null : readAddress(given.from, `${field}.from`, problems),
-    subject: readText(given.subject, `${field}.subject`, problems),
-    headers: checkHeaders(given.headers, `${field}.headers`, problems),
-    substitutions: readStrings(given.substitutions, `${field}.substitutions`, problems),
-    customArgs: readStrings(given.custom_args, `${field}.custom_args`, problems),
-  };
-  if (personalization.to.length === 0) {
-    problems.add(
-      `${field}.to`,
-      'The to array is required for all personalization objects, and must have at least one email object with a valid email address.',
-      'message.personalizations.to',
-    );
-  }
-  if (weighsMore(MAX_SUBSTITUTION_BYTES, personalization.substitutions)) {
-    problems.add(
-      `${field}.substitutions`,
-      `The substitutions of one personalization may not exceed ${MAX_SUBSTITUTION_BYTES} bytes.`,
-      'message.personalizations.substitutions',
-    );
-  }
-  if (weighsMore(MAX_CUSTOM_ARG_BYTES - 1, context.messageArgs, personalization.customArgs)) {
-    problems.add(
-      `${field}.custom_args`,
-      `The custom_args of one personalization, with those of the message, must be less than ${MAX_CUSTOM_ARG_BYTES} bytes.`,
-      'message.personalizations.custom_args',
-    );
-  }
-  checkSendAt(given.send_at, `${field}.send_at`, context.now, problems);
-  return personalization;
-}
-
-function checkRecipients(personalizations: Personalization[], problems: Problems): void {
-  const seen = new Set<string>();
-  let recipients = 0;
-  for (const [index, personalization] of personalizations.entries()) {
-    const lists = { to: personalization.to, cc: personalization.cc, bcc: personalization.bcc };
-    for (const [list, addresses] of Object.entries(lists)) {
-      recipients += addresses.length;
-      for (const { email } of addresses) {
-        const key = email.toLowerCase();
-        if (seen.has(key)) {
-          problems.add(
-            `personalizations.${index}`,
-            `Each email address in the personalization block should be unique between to, cc, and bcc. We found the first duplicate instance of [${email}] in the personalizations.${index}.${list} field.`,
-            'message.recipient-errors',
-          );
-        }
-        seen.add(key);
-      }
-    }
-  }
-  if (recipients > MAX_RECIPIENTS) {
-    problems.add(
-      'personalizations',
-      `There is a limit of ${MAX_RECIPIENTS} total recipients (to + cc + bcc) per request.`,
-      'message.personalizations',
-    );
-  }
-}
-
 function checkFrom(from: unknown, problems: Problems): MailAddress {
   if (!isRecord(from) || typeof from.email !== 'string' || from.email === '') {
     problems.add(
@@ -186,8 +71,11 @@ function checkReplyTo(payload: JsonObject, problems: Problems): MailAddress | nu
     if (payload.reply_to !== undefined) {
       problems.add('reply_to_list', 'Use either reply_to or reply_to_list, not both.');
     }
-    if (listed.length > MAX_RECIPIENTS) {
-      problems.add('reply_to_list', `The reply_to_list is limited to ${MAX_RECIPIENTS} addresses.`);
+    if (listed.length > MAX_REPLY_ADDRESSES) {
+      problems.add(
+        'reply_to_list',
+        `The reply_to_list is limited to ${MAX_REPLY_ADDRESSES} addresses.`,
+      );
     }
     return readAddresses(listed, 'reply_to_list', problems)[0] ?? null;
   }
@@ -212,116 +100,6 @@ function checkSubjects(mail: Mail, problems: Problems): void {
       'message.subject',
     );
   }
-}
-
-function checkContent(payload: JsonObject, problems: Problems): Mail['content'] {
-  const given = payload.content;
-  if (!Array.isArray(given) || given.length === 0) {
-    problems.add(
-      'content',
-      'Unless a valid template_id is provided, the content parameter is required. There must be at least one defined content block. We typically suggest both text/plain and text/html blocks are included, but only one block is required.',
-      'message.content',
-    );
-    return [];
-  }
-  const content = given.map((item: unknown, index) => {
-    const { type, value } = isRecord(item) ? item : {};
-    if (typeof type !== 'string' || !type.includes('/') || /[\r\n;,]/.test(type)) {
-      problems.add(
-        `content.${index}.type`,
-        'The content type must be a valid MIME type without semicolons or line ends.',
-        'message.content.type',
-      );
-    }
-    if (typeof value !== 'string' || value.length === 0) {
-      problems.add(
-        `content.${index}.value`,
-        'The content value must be a string at least one character in length.',
-        'message.content.value',
-      );
-    }
-    return {
-      type: typeof type === 'string' ? type.toLowerCase() : '',
-      value: typeof value === 'string' ? value : '',
-    };
-  });
-  checkContentOrder(content, problems);
-  return content;
-}
-
-function checkContentOrder(content: Mail['content'], problems: Problems): void {
-  const types = content.map(({ type }) => type);
-  const plain = types.filter((type) => type === 'text/plain');
-  const html = types.filter((type) => type === 'text/html');
-  if (plain.length > 1 || html.length > 1) {
-    problems.add('content', 'If present, text/plain and text/html may only be provided once.');
-    return;
-  }
-  const expected = [
-    ...plain,
-    ...html,
-    ...types.filter((type) => type !== 'text/plain' && type !== 'text/html'),
-  ];
-  if (expected.some((type, index) => type !== types[index])) {
-    problems.add(
-      'content',
-      'If present, text/plain must be first, followed by text/html, followed by any other content.',
-      'message.content',
-    );
-  }
-}
-
-function checkAttachments(attachments: unknown, problems: Problems): Mail['attachments'] {
-  if (attachments === undefined) {
-    return [];
-  }
-  if (!Array.isArray(attachments)) {
-    problems.add('attachments', 'The attachments must be an array.', 'message.attachments');
-    return [];
-  }
-  return attachments.map((item: unknown, index) => {
-    const { content, filename, type } = isRecord(item) ? item : {};
-    if (typeof content !== 'string' || !/^[A-Za-z0-9+/\r\n]+={0,2}\s*$/.test(content)) {
-      problems.add(
-        `attachments.${index}.content`,
-        'The attachment content must be base64 encoded.',
-        'message.attachments.content',
-      );
-    }
-    if (typeof filename !== 'string' || filename === '') {
-      problems.add(
-        `attachments.${index}.filename`,
-        'The attachment filename is required.',
-        'message.attachments.filename',
-      );
-    }
-    return {
-      filename: typeof filename === 'string' ? filename : '',
-      type: typeof type === 'string' ? type : 'application/octet-stream',
-      content: typeof content === 'string' ? content : '',
-    };
-  });
-}
-
-function checkHeaders(headers: unknown, field: string, problems: Problems): Record<string, string> {
-  const read = readStrings(headers, field, problems);
-  for (const [name, value] of Object.entries(read)) {
-    if (FORBIDDEN_HEADERS.has(name.toLowerCase())) {
-      problems.add(
-        `${field}.${name}`,
-        `The header ${name} is reserved and cannot be set.`,
-        'message.headers',
-      );
-    }
-    if (!/^[!-9;-~]+$/.test(name) || /[\r\n]/.test(value) || !isAscii(value)) {
-      problems.add(
-        `${field}.${name}`,
-        'Header names and values must be ASCII and without line ends.',
-        'message.headers',
-      );
-    }
-  }
-  return read;
 }
 
 function checkCategories(categories: unknown, problems: Problems): string[] {
@@ -354,23 +132,6 @@ function checkCategories(categories: unknown, problems: Problems): string[] {
   return texts;
 }
 
-function checkSendAt(sendAt: unknown, field: string, now: number, problems: Problems): void {
-  if (sendAt === undefined) {
-    return;
-  }
-  if (typeof sendAt !== 'number' || !Number.isInteger(sendAt)) {
-    problems.add(field, 'The send_at parameter must be a Unix timestamp.', 'message.send_at');
-    return;
-  }
-  if (sendAt > now / 1_000 + MAX_SCHEDULE_SECONDS) {
-    problems.add(
-      field,
-      'The send_at parameter may not be more than 72 hours in the future.',
-      'message.send_at',
-    );
-  }
-}
-
 function checkUnsubscribeGroup(asm: unknown, problems: Problems): void {
   if (asm === undefined) {
     return;
@@ -395,37 +156,7 @@ function checkTemplate(templateId: unknown, problems: Problems): void {
   }
 }
 
-function readText(value: unknown, field: string, problems: Problems): string | null {
-  if (value === undefined || value === null) {
-    return null;
-  }
-  if (typeof value !== 'string') {
-    problems.add(field, 'The subject must be a string.', 'message.subject');
-    return null;
-  }
-  return value;
-}
-
 function isEnabled(settings: unknown, name: string, byDefault: boolean): boolean {
   const setting = isRecord(settings) ? settings[name] : undefined;
   return isRecord(setting) && typeof setting.enable === 'boolean' ? setting.enable : byDefault;
-}
-
-function isAscii(text: string): boolean {
-  return /^[\x20-\x7e\t]*$/.test(text);
-}
-
-// Whether texts weigh more as JSON. Most are far below the limit, so an upper bound (6 bytes a
-// character once escaped) spares the encoding.
-function weighsMore(limit: number, ...texts: Record<string, string>[]): boolean {
-  let bound = 0;
-  for (const object of texts) {
-    for (const key in object) {
-      bound += (key.length + (object[key]?.length ?? 0) + 1) * 6;
-    }
-  }
-  return (
-    bound > limit - 10 &&
-    texts.reduce((sum, object) => sum + Buffer.byteLength(JSON.stringify(object)), 0) > limit
-  );
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { chanceOf } from '../chance';
 import type { RequestHeader } from '../journal';
 import type { Link, StageContent, StageSummary, VendorEvent, Visit } from '../vendor';
+import { isLoopback } from '../visits';
 import type { Step } from './behaviour';
 import type { Mail } from './mail';
 
@@ -97,7 +98,7 @@ function visitsOf(step: Step, copy: EventCopy, mail: Mail): Visit[] | null {
         ? null
         : copy.content().pixels.map((url) => ({ purpose: 'open', url, userAgent }));
     case 'click': {
-      const link = clicks ? null : copy.content().links[0];
+      const link = clicks ? null : copy.content().links.find(({ url }) => isLoopback(url));
       return clicks ? null : link ? [{ purpose: 'click', url: link.url, userAgent }] : [];
     }
     case 'unsubscribe': {

@@ -93,6 +93,14 @@ test('it goes when the process that started it is gone', async () => {
   expect(await sandbox.exited).toBe(0);
 }, 60_000);
 
+test('a port in use is answered by one sentence', async () => {
+  const first = run('--port', '0');
+  const port = new URL(await first.ready()).port;
+  const second = run('--port', port);
+  expect(await second.exited).toBe(1);
+  expect(second.lines).toMatchObject([{ msg: expect.stringContaining(`port ${port} is in use`) }]);
+}, 60_000);
+
 test('wrong flags are answered by one sentence', async () => {
   const sandbox = run('--port', 'x', '--mode', 'y');
   expect(await sandbox.exited).toBe(1);
