@@ -2,6 +2,7 @@ import { type Liquid, LiquidError, Tokenizer, TypeGuards } from 'liquidjs';
 import type { Content, ContentField, ContentProblem } from './content';
 import { htmlEngine, plainEngine, plainMessage } from './engine';
 import { ROOT_NAMES, fieldProblem } from './fields';
+import { type LiquidRange, MAX_CODE_LENGTH, codeLength, liquidRanges } from './source';
 
 /** How many characters an author may write in each part. */
 export const MAX_LENGTHS: Readonly<Record<ContentField, number>> = {
@@ -30,7 +31,7 @@ function checkPart(
   if (source === undefined) {
     return null;
   }
-  const at = (line: number, column: number, message: string): ContentProblem => ({
+  const at: ProblemAt = (line, column, message) => ({
     field,
     line,
     column,
@@ -48,32 +49,68 @@ function checkPart(
     return at(source.slice(0, nul).split('\n').length, 1, 'holds a NUL character');
   }
   try {
-    const { globals, locals } = engine.analyzeSync(engine.parse(source), { partials: false });
-    for (const [name, uses] of Object.entries(locals)) {
-      const { row, col } = uses[0]?.location ?? { row: 1, col: 1 };
-      if (ROOT_NAMES.has(name)) {
-        return at(row, col, `"${name}" cannot be assigned to`);
-      }
-    }
-    for (const { segments, location } of Object.values(globals).flat()) {
-      const [root, field] = segments;
-      const message = fieldProblem(String(root), typeof field === 'string' ? field : undefined);
-      if (message !== null) {
-        return at(location.row, location.col, message);
-      }
-    }
+    engine.parse(source);
   } catch (error) {
     const [line, column] = LiquidError.is(error) ? error.token.getPosition() : [];
     return at(line ?? 1, column ?? 1, plainMessage(error));
   }
-  return checkLoopExits(source, at);
+  if (codeLength(liquidRanges(source)) > MAX_CODE_LENGTH) {
+    return at(1, 1, `holds more than ${MAX_CODE_LENGTH} characters of Liquid`);
+  }
+  return checkNames(source, engine, at) ?? checkLoopExits(source, at);
+}
+
+type ProblemAt = (line: number, column: number, message: string) => ContentProblem;
+
+function checkNames(source: string, engine: Liquid, at: ProblemAt): ContentProblem | null {
+  // The analysis counts lines from the top for every name it finds: it gets the Liquid alone.
+  const ranges = liquidRanges(source).filter(({ kind }) => kind !== 'verbatim');
+  const code = ranges.map(({ begin, end }) => source.slice(begin, end)).join('');
+  const { globals, locals } = engine.analyzeSync(engine.parse(code), { partials: false });
+  const inSource = ({ row, col }: { row: number; col: number }, message: string) => {
+    const [line, column] = placeOf(source, sourceOffset(ranges, offsetOf(code, row, col)));
+    return at(line, column, message);
+  };
+  for (const [name, uses] of Object.entries(locals)) {
+    if (ROOT_NAMES.has(name)) {
+      const location = uses[0]?.location ?? { row: 1, col: 1 };
+      return inSource(location, `"${name}" cannot be assigned to`);
+    }
+  }
+  for (const { segments, location } of Object.values(globals).flat()) {
+    const [root, name] = segments;
+    const message = fieldProblem(String(root), typeof name === 'string' ? name : undefined);
+    if (message !== null) {
+      return inSource(location, message);
+    }
+  }
+  return null;
+}
+
+function offsetOf(text: string, row: number, col: number): number {
+  const before = text.split('\n').slice(0, row - 1);
+  return before.reduce((sum, line) => sum + line.length + 1, 0) + col - 1;
+}
+
+/** Where in the source a place in its ranges, put one behind the other, lies. */
+function sourceOffset(ranges: LiquidRange[], offset: number): number {
+  let left = offset;
+  for (const { begin, end } of ranges) {
+    if (left < end - begin) {
+      return begin + left;
+    }
+    left -= end - begin;
+  }
+  return 0;
+}
+
+function placeOf(text: string, offset: number): [line: number, column: number] {
+  const lines = text.slice(0, offset).split('\n');
+  return [lines.length, (lines.at(-1)?.length ?? 0) + 1];
 }
 
 /** `break` at the top would drop the rest of the message. */
-function checkLoopExits(
-  source: string,
-  at: (line: number, column: number, message: string) => ContentProblem,
-): ContentProblem | null {
+function checkLoopExits(source: string, at: ProblemAt): ContentProblem | null {
   let loops = 0;
   for (const token of new Tokenizer(source).readTopLevelTokens()) {
     if (!TypeGuards.isTagToken(token)) {

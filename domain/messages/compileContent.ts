@@ -183,7 +183,9 @@ function compileNode(
   }
   // An output of nothing but the recipient's own values shows the same wherever it stands. The
   // expressions of filters such as `where_exp` are texts, in which an assigned name may hide.
-  const names = Object.keys(engine.analyzeSync([template], { partials: false }).globals);
+  // It is parsed again by itself, because the analysis counts lines from the top of its source.
+  const analysis = engine.analyzeSync(engine.parse(source), { partials: false });
+  const names = Object.keys(analysis.globals);
   const isShared =
     template instanceof Output &&
     names.every((each) => ROOT_NAMES.has(each)) &&

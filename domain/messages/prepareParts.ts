@@ -2,7 +2,7 @@ import { TypeGuards } from 'liquidjs';
 import { type Content, ContentError } from './content';
 import { htmlEngine, plainEngine } from './engine';
 import { type HtmlScan, scanHtml } from './htmlScan';
-import { type Edit, applyEdits } from './source';
+import { type Edit, MAX_CODE_LENGTH, applyEdits, codeLength, liquidRanges } from './source';
 import { deriveText } from './textPart';
 
 /** The templates of a message, with all that is added to what the author wrote. */
@@ -58,14 +58,27 @@ function hiddenLine(preheader: string): string {
 
 function deriveCheckedText(html: string): string {
   const text = deriveText(html);
-  try {
-    plainEngine.parse(text);
-  } catch {
-    // Liquid that begins inside of a tag and ends outside of it, say, is lost with the tag.
+  if (!isTemplate(text)) {
     const message = 'cannot be derived from this HTML: please write one';
     throw new ContentError([{ field: 'text', line: 1, column: 1, message }]);
   }
   return text;
+}
+
+/**
+ * Liquid that begins inside of an HTML tag and ends outside of it, say, is lost with the tag; and
+ * braces that were none of Liquid's have become Liquid, perhaps too much of it.
+ */
+function isTemplate(text: string): boolean {
+  try {
+    if (codeLength(liquidRanges(text)) > MAX_CODE_LENGTH) {
+      return false;
+    }
+    plainEngine.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /**
@@ -96,8 +109,12 @@ function topLevelPlaces(html: string): (offset: number) => boolean {
   return (offset) => stretches.some(({ begin, end }) => offset >= begin && offset <= end);
 }
 
+/** The check lets no other field of `links` pass, however it is written. */
 function offersUnsubscribe(source: string): boolean {
-  return 'links' in htmlEngine.analyzeSync(htmlEngine.parse(source), { partials: false }).globals;
+  return liquidRanges(source).some(
+    ({ kind, begin, end }) =>
+      kind !== 'verbatim' && /\blinks\s*[.[]/.test(source.slice(begin, end)),
+  );
 }
 
 function insert(at: number, text: string): Edit {

@@ -3,6 +3,9 @@ import { Tokenizer as LiquidTokenizer, TypeGuards } from 'liquidjs';
 // A private-use character: HTML gives it no meaning anywhere.
 const FILLER = '\uE000';
 
+/** How many characters of a part may be Liquid: checking it costs more than reading text. */
+export const MAX_CODE_LENGTH = 50_000;
+
 /** A stretch of a template that is Liquid and not text. Offsets are into the source. */
 export interface LiquidRange {
   kind: 'output' | 'tag' | 'verbatim';
@@ -35,6 +38,11 @@ export function liquidRanges(source: string): LiquidRange[] {
     }
   }
   return ranges;
+}
+
+/** How many characters the ranges have together. */
+export function codeLength(ranges: LiquidRange[]): number {
+  return ranges.reduce((sum, { begin, end }) => sum + end - begin, 0);
 }
 
 /** The source with its Liquid blotted out character by character, so that offsets stay. */

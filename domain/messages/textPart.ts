@@ -14,6 +14,9 @@ const OPENING_TAGS = new Set(['if', 'unless', 'case', 'for', 'tablerow', 'captur
 const BRANCH_TAGS = new Set(['else', 'elsif', 'when']);
 const PRINTING_TAGS = new Set(['echo', 'cycle', 'increment', 'decrement', 'liquid']);
 
+// How many words and Liquid outputs a link's text may have to be compared with its target.
+const MAX_TARGET_PIECES = 20;
+
 // Private-use characters around a range's number stand for its Liquid while HTML is read.
 const STAND_IN = /\uE000(\d+)\uE001/;
 
@@ -83,7 +86,9 @@ export function deriveText(source: string): string {
         if (name === 'a') {
           const { target, textBegin } = targets.pop() ?? { target: '', textBegin: 0 };
           const isShown = /^\s*(https?:|\uE000)/i.test(target);
-          const same = writer.since(textBegin).trim() === literal(target.trim());
+          // No target is longer; and links that are never closed must not be read over and over.
+          const isShort = writer.length - textBegin <= MAX_TARGET_PIECES;
+          const same = isShort && writer.since(textBegin).trim() === literal(target.trim());
           if (isShown && !same) {
             writeWords(` (${target.trim()})`);
           } else {
@@ -99,7 +104,7 @@ export function deriveText(source: string): string {
   );
   parser.write(marked);
   parser.end();
-  return writer.text.trimEnd();
+  return writer.since(0).trimEnd();
 }
 
 function standInForLiquid(source: string): {
@@ -117,9 +122,11 @@ function standInForLiquid(source: string): {
   return { marked: marked + source.slice(from), liquid };
 }
 
-/** Text that stays text in a template: braces that an entity or a dropped tag brings together. */
+const BRACE = '{{ "{" }}';
+
+/** Text that stays text in a template: braces that entities or a dropped tag bring together. */
 function literal(text: string): string {
-  return text.replaceAll('{', '{{ "{" }}');
+  return text.replace(/\{(?=[{%])/g, BRACE);
 }
 
 /**
@@ -129,19 +136,21 @@ function literal(text: string): string {
  * that is not shown leaves no gap.
  */
 class TextWriter {
-  text = '';
+  private readonly pieces: string[] = [];
   private owedNewlines = 0;
   private owesSpace = false;
   /** Line breaks that precede whichever branch was taken; none are needed at the very start. */
   private precedingNewlines = Number.POSITIVE_INFINITY;
   private readonly branches: { before: number; shortest: number; hasElse: boolean }[] = [];
 
+  /** How many pieces were written so far. */
   get length(): number {
-    return this.text.length;
+    return this.pieces.length;
   }
 
+  /** The text from the piece of this number on. */
   since(begin: number): string {
-    return this.text.slice(begin);
+    return this.pieces.slice(begin).join('');
   }
 
   words(text: string): void {
@@ -155,7 +164,7 @@ class TextWriter {
 
   word(code: string): void {
     this.settle();
-    this.text += code;
+    this.push(code);
     this.precedingNewlines = 0;
   }
 
@@ -169,7 +178,7 @@ class TextWriter {
 
   steer(code: string): void {
     this.settle();
-    this.text += code;
+    this.push(code);
     const name = /^\{%-?\s*(\w+)/.exec(code)?.[1] ?? '';
     const branch = this.branches.at(-1);
     if (OPENING_TAGS.has(name)) {
@@ -192,13 +201,22 @@ class TextWriter {
     }
   }
 
+  private push(piece: string): void {
+    const last = this.pieces.length - 1;
+    const before = this.pieces[last];
+    if (before?.endsWith('{') && /^[{%]/.test(piece)) {
+      this.pieces[last] = before.slice(0, -1) + BRACE;
+    }
+    this.pieces.push(piece);
+  }
+
   private settle(): void {
     if (this.owedNewlines > 0) {
       const missing = Math.max(0, this.owedNewlines - this.precedingNewlines);
-      this.text += '\n'.repeat(missing);
+      this.pieces.push('\n'.repeat(missing));
       this.precedingNewlines += missing;
     } else if (this.owesSpace && this.precedingNewlines === 0) {
-      this.text += ' ';
+      this.pieces.push(' ');
     }
     this.owedNewlines = 0;
     this.owesSpace = false;

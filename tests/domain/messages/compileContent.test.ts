@@ -270,6 +270,39 @@ describe('checkContent', () => {
   });
 });
 
+describe('content made to be slow', () => {
+  it.each([
+    ['links in links', '<a href="https://a.example">'.repeat(9_000) + 'x</a> '.repeat(9_000)],
+    ['links', '<a href="https://a.example/">x</a>'.repeat(14_000)],
+    ['unclosed tags', '<a '.repeat(160_000)],
+    ['quotes', '<a href="'.repeat(50_000)],
+    ['braces', '{ '.repeat(240_000)],
+    ['entities', '&#125;'.repeat(80_000)],
+    ['outputs', '{{ customer.email | upcase }}'.repeat(1_500) + ' '.repeat(450_000)],
+    [
+      'names',
+      `{{ customer.email${' | append: tenant.name'.repeat(2_100)} }}${' '.repeat(440_000)}`,
+    ],
+    ['blocks', '{% if true %}'.repeat(1_400) + '{% endif %}'.repeat(1_400)],
+    ['comments', '<!--'.repeat(120_000)],
+    ['spaces in attributes', `<a href${' '.repeat(490_000)}`],
+  ])('takes no longer than it should for %s', (_what, html) => {
+    const started = process.cpuUsage();
+    compile({ html });
+    expect(process.cpuUsage(started).user).toBeLessThan(3_000_000);
+  });
+
+  it('is refused when most of it is Liquid', () => {
+    expect(() => compile({ html: '{{ customer.email }}'.repeat(2_501) })).toThrow(
+      /more than 50000 characters of Liquid/,
+    );
+    // Each of these braces has to be written as Liquid in a text part.
+    const html = '&#123;'.repeat(80_000);
+    expect(() => compile({ html })).toThrow(/text 1:1: cannot be derived/);
+    expect(compile({ html, text: 'x' }).links).toEqual([]);
+  });
+});
+
 describe('broken content', () => {
   it('is answered by a ContentError or rendered, whatever the pieces', () => {
     const pieces = [
