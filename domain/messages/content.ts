@@ -4,7 +4,7 @@ export interface Content {
   /** The line a mailbox shows beside the subject; hidden in the opened message. */
   preheader?: string | undefined;
   html: string;
-  /** Derived from the HTML when not given. */
+  /** Derived from the HTML when not given or blank. */
   text?: string | undefined;
 }
 

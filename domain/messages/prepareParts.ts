@@ -23,7 +23,8 @@ export function prepareParts(
   content: Content,
   options: { trackClicks: boolean; trackOpens: boolean; unsubscribeFooter: boolean },
 ): PreparedParts {
-  const text = content.text ?? deriveCheckedText(content.html);
+  const given = content.text ?? '';
+  const text = given.trim() === '' ? deriveCheckedText(content.html) : given;
   const scan = scanHtml(content.html);
   const { edits, links } = options.trackClicks ? trackLinks(scan) : { edits: [], links: [] };
   const isTopLevel = topLevelPlaces(content.html);

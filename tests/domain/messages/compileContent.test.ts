@@ -173,6 +173,7 @@ describe('additions', () => {
   });
 
   it('derives a text part, with its links, when there is none', () => {
+    expect(rendered({ html: '<p>Hi</p>', text: ' ' }).text).toMatch(/^Hi\n/);
     expect(
       rendered({
         html: '<h1>Hi {{ customer.firstName }}</h1><p><a href="https://a.example">Go</a></p>',
