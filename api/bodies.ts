@@ -11,6 +11,8 @@ import { nestingDepth, textProblems } from './text';
 export interface ReadBody<T> {
   readonly value: T;
   readonly digest: Buffer;
+  /** Lets go of what holds the value, once the request is answered. */
+  readonly release?: () => Promise<void>;
 }
 
 /** How a route reads its body, and what the OpenAPI document says of it. */

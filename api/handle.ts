@@ -2,18 +2,31 @@ import type { ApiContext, ApiMiddleware } from './context';
 import type { ApiDeps } from './deps';
 import { once } from './idempotency';
 import { render, send } from './replies';
-import type { Route } from './route';
+import type { Call, Route } from './route';
 
 /** Reads and checks the request, runs the handler (once, for an Idempotency-Key) and answers. */
 export function handle(route: Route, deps: ApiDeps): ApiMiddleware {
   const isChecked = deps.config.NODE_ENV === 'test';
   return async (context) => {
-    const call = await route.read(context, deps);
+    const call = await readOrDiscard(route, context, deps);
     const run = async () =>
       render(route, await call.run(), { fields: fieldsOf(context), isChecked });
-    const reply = route.idempotent ? await once(context, deps, call, run) : await run();
-    send(context, reply);
+    try {
+      send(context, route.idempotent ? await once(context, deps, call, run) : await run());
+    } finally {
+      await call.release();
+    }
   };
+}
+
+// A body that was refused half-way has to flow on, or the caller never gets to read why.
+async function readOrDiscard(route: Route, context: ApiContext, deps: ApiDeps): Promise<Call> {
+  try {
+    return await route.read(context, deps);
+  } catch (error) {
+    context.req.resume();
+    throw error;
+  }
 }
 
 // Which of them exist was checked with the query; routes without the parameter refuse it there.

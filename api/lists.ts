@@ -2,7 +2,6 @@ import { z } from 'zod';
 import { AppError } from '../domain/errors';
 import { isDataException } from '../lib/databaseErrors';
 import { decodeCursor, encodeCursor } from '../lib/cursors';
-import { isId } from '../lib/ids';
 import { fetchPage, type Page, type PageRequest, type SortKey } from '../models/pages';
 import type { BaseModel } from '../models/base';
 import type { QueryBuilder } from 'objection';
@@ -82,6 +81,7 @@ export async function listPage<M extends BaseModel, T>(
     sorts: Readonly<Record<string, SortKey>>;
     present: (row: M) => T;
     idColumn?: string;
+    idType?: 'uuid' | 'bigint';
   },
 ): Promise<{ data: T[]; meta: Meta }> {
   const { list, sorts, present } = options;
@@ -93,6 +93,7 @@ export async function listPage<M extends BaseModel, T>(
     limit: list.perPage,
     from: place,
     ...(options.idColumn === undefined ? {} : { idColumn: options.idColumn }),
+    ...(options.idType === undefined ? {} : { idType: options.idType }),
   });
   const nextCursor = page.next === null ? null : encodeCursor({ order: list.sort, ...page.next });
   return {
@@ -128,12 +129,7 @@ function placeOf(list: ListQuery): { skip: number } | { key: string; id: string 
     return { skip: ((list.page ?? 1) - 1) * list.perPage };
   }
   const cursor = decodeCursor(list.cursor);
-  if (
-    list.page !== undefined ||
-    cursor === null ||
-    !isId(cursor.id) ||
-    cursor.order !== list.sort
-  ) {
+  if (list.page !== undefined || cursor === null || cursor.order !== list.sort) {
     throw badCursor();
   }
   return { key: cursor.key, id: cursor.id };

@@ -120,6 +120,8 @@ export interface Call {
   /** A digest of the body's bytes. */
   readonly bodyDigest: Buffer;
   run(): Promise<AnyReply>;
+  /** Lets go of what the body holds; after it the call cannot run. */
+  release(): Promise<void>;
 }
 
 /** A route as the router and the OpenAPI document see it. */
@@ -212,6 +214,7 @@ function assemble(
       const body = await (declaration.body ?? emptyBody).read(context);
       return {
         bodyDigest: body.digest,
+        release: async () => body.release?.(),
         run: () =>
           handle({
             deps,

@@ -2,6 +2,9 @@ import Router from '@koa/router';
 import { AppError, notFound } from '../domain/errors';
 import type { ApiMiddleware, ApiState } from './context';
 import type { ApiDeps } from './deps';
+import { customerRoutes } from './customers/customers';
+import { importRoutes } from './customers/imports';
+import { suppressionRoutes } from './customers/suppressions';
 import { handle } from './handle';
 import { authRoutes } from './identity/auth';
 import { userRoutes } from './identity/users';
@@ -11,7 +14,14 @@ import { operationRoutes } from './operations/operations';
 import type { Route } from './route';
 
 /** Every endpoint. The router and the OpenAPI document are both made of this list. */
-export const routes: readonly Route[] = [...operationRoutes, ...authRoutes, ...userRoutes];
+export const routes: readonly Route[] = [
+  ...operationRoutes,
+  ...authRoutes,
+  ...userRoutes,
+  ...importRoutes,
+  ...customerRoutes,
+  ...suppressionRoutes,
+];
 
 /** Koa's router of these routes, each behind the walls that its declaration asks for. */
 export function createRouter(list: readonly Route[], deps: ApiDeps): Router<ApiState> {

@@ -1,6 +1,7 @@
 // https://www.postgresql.org/docs/current/errcodes-appendix.html
 const uniqueViolation = '23505';
 const foreignKeyViolation = '23503';
+const deadlockDetected = '40P01';
 
 // Connection exceptions, the server going down or coming up, no connection left.
 const unavailableStates = /^(08\w{3}|57P0[1-5]|53300)$/;
@@ -24,6 +25,11 @@ export function brokenUniqueConstraint(error: unknown): string | null {
 /** The foreign key that refused the row, when that is what the error says. */
 export function brokenForeignKey(error: unknown): string | null {
   return constraintOf(error, foreignKeyViolation);
+}
+
+/** Whether Postgres ended this transaction to let another one through. */
+export function isDeadlock(error: unknown): boolean {
+  return textOf(driverError(error), 'code') === deadlockDetected;
 }
 
 /** Whether Postgres could not read a value as the type it was said to be (class 22). */

@@ -1,4 +1,4 @@
-import type { PartialModelObject, QueryBuilder } from 'objection';
+import type { QueryBuilder } from 'objection';
 import { conflict, invalidField } from '../../domain/errors';
 import {
   fitsAttributes,
@@ -11,9 +11,22 @@ import { brokenUniqueConstraint } from '../../lib/databaseErrors';
 import type { SortKey } from '../pages';
 import { Customer } from './Customer';
 
-export type CustomerValues = Omit<
-  PartialModelObject<Customer>,
-  'id' | 'tenantId' | 'createdAt' | 'updatedAt'
+export type CustomerValues = Partial<
+  Pick<
+    Customer,
+    | 'externalId'
+    | 'email'
+    | 'phone'
+    | 'firstName'
+    | 'lastName'
+    | 'language'
+    | 'timeZone'
+    | 'tags'
+    | 'attributes'
+    | 'emailConsent'
+    | 'emailConsentSource'
+    | 'emailConsentAt'
+  >
 >;
 
 export type CustomerChange = Omit<CustomerValues, 'attributes'> & {
@@ -141,10 +154,11 @@ export function customersWhere(
   }
   if (filters.search !== undefined) {
     const prefix = `${filters.search.toLowerCase().replace(/[\\%_]/g, '\\$&')}%`;
-    query.whereRaw(
-      '(lower(email) like ? or lower(first_name) like ? or lower(last_name) like ?)',
-      [prefix, prefix, prefix],
-    );
+    query.whereRaw('(lower(email) like ? or lower(first_name) like ? or lower(last_name) like ?)', [
+      prefix,
+      prefix,
+      prefix,
+    ]);
   }
   if (filters.createdAfter !== undefined) {
     query.where('created_at', '>', filters.createdAfter);
@@ -159,13 +173,13 @@ async function refusingTakenNames<T>(write: () => Promise<T>): Promise<T> {
   try {
     return await write();
   } catch (error) {
-    switch (brokenUniqueConstraint(error)) {
-      case 'customers_email':
-        throw conflict('emailTaken', 'Another customer has this email.');
-      case 'customers_external_id':
-        throw conflict('externalIdTaken', 'Another customer has this externalId.');
-      default:
-        throw error;
+    const broken = brokenUniqueConstraint(error);
+    if (broken === 'customers_email') {
+      throw conflict('emailTaken', 'Another customer has this email.');
     }
+    if (broken === 'customers_external_id') {
+      throw conflict('externalIdTaken', 'Another customer has this externalId.');
+    }
+    throw error;
   }
 }

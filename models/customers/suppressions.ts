@@ -19,10 +19,7 @@ export async function addSuppression(
   suppression: NewSuppression,
 ): Promise<{ suppression: Suppression; isNew: boolean }> {
   const row = { ...suppression, address: suppression.address.toLowerCase() };
-  await Suppression.query(trx)
-    .insert(row)
-    .onConflict(['tenant_id', 'channel', 'address'])
-    .ignore();
+  await Suppression.query(trx).insert(row).onConflict(['tenant_id', 'channel', 'address']).ignore();
   const stored = await Suppression.query(trx)
     .findById([row.tenantId, row.channel, row.address])
     .throwIfNotFound();
@@ -32,7 +29,11 @@ export async function addSuppression(
 export function suppressionsWhere(
   trx: Knex.Transaction,
   tenantId: string,
-  filters: { channel?: string | undefined; reason?: string | undefined; address?: string | undefined },
+  filters: {
+    channel?: string | undefined;
+    reason?: string | undefined;
+    address?: string | undefined;
+  },
 ): QueryBuilder<Suppression, Suppression[]> {
   const query = Suppression.query(trx).where('tenant_id', tenantId);
   if (filters.channel !== undefined) {

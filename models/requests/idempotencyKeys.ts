@@ -115,7 +115,7 @@ export async function storeAnswer(db: Knex, claim: Claim, answer: StoredAnswer):
   await withTenant(db, claim.tenantId, (trx) =>
     trx.raw(
       `update idempotency_keys
-       set state = 'done', status = :status, headers = :headers::jsonb, body = :body
+       set state = 'done', status = :status, headers = cast(:headers as jsonb), body = :body
        where tenant_id = :tenantId and key = :key and claimed_by = :claimedBy and state = 'running'`,
       {
         ...claim,

@@ -1,6 +1,9 @@
 import type { ApiDeps } from '../../api/deps';
 import type { Role } from '../../domain/identity/permissions';
 import { newId } from '../../lib/ids';
+import { withTenant } from '../../models/base';
+import type { Customer } from '../../models/customers/Customer';
+import { createCustomer, type CustomerValues } from '../../models/customers/customers';
 import { createAccount } from '../../models/identity/accounts';
 
 /** A tenant with its owner, and access tokens for it. */
@@ -40,4 +43,19 @@ export async function buildTenant(
   }
   const tokenOf = (role: Role) => deps.accessTokens.issue({ userId, tenantId, role });
   return { tenantId, userId, email, token: tokenOf('owner'), tokenOf };
+}
+
+/** A customer of the tenant, written without HTTP: an address and a zone unless told otherwise. */
+export async function buildCustomer(
+  deps: Pick<ApiDeps, 'db'>,
+  { tenant, ...values }: { tenant: Pick<TestTenant, 'tenantId'> } & CustomerValues,
+): Promise<Customer> {
+  const id = newId();
+  return withTenant(deps.db, tenant.tenantId, (trx) =>
+    createCustomer(
+      trx,
+      { tenantId: tenant.tenantId, id },
+      { email: `customer-${id}@example.com`, timeZone: 'Europe/Berlin', ...values },
+    ),
+  );
 }

@@ -108,7 +108,9 @@ describe('POST /auth/register', () => {
     const json = registration();
     const answers = await Promise.all(Array.from({ length: 5 }, () => register(json)));
 
-    expect(answers.map(({ status }) => status).sort()).toEqual([201, 409, 409, 409, 409]);
+    expect(answers.map(({ status }) => status).sort((a, b) => a - b)).toEqual([
+      201, 409, 409, 409, 409,
+    ]);
   });
 });
 

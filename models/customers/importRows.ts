@@ -1,0 +1,290 @@
+import type { ImportedCustomer, Rejection } from '../../domain/customers/types';
+import type { Knex } from '../../lib/db';
+import { brokenUniqueConstraint, isDeadlock } from '../../lib/databaseErrors';
+import { newId } from '../../lib/ids';
+import { withTenant } from '../base';
+import { recordBatch } from './imports';
+
+/** A row of the file that reads as a customer. */
+export interface ImportRow {
+  row: number;
+  customer: ImportedCustomer;
+}
+
+interface Batch {
+  tenantId: string;
+  importId: string;
+  rows: readonly ImportRow[];
+  /** Rows that were no customers, to be recorded with the others. */
+  rejections: readonly Rejection[];
+}
+
+const attempts = 3;
+
+/**
+ * Imports rows in one transaction of three statements. A row finds its customer by external id,
+ * else by email; what it says is written over what is there, what it leaves empty stays. Rows of
+ * the same customer follow each other. When others write the same customers at the same moment the
+ * batch is tried again, and a row that still cannot be is rejected alone.
+ */
+export async function importRows(db: Knex, batch: Batch, attempt = 1): Promise<void> {
+  try {
+    await withTenant(db, batch.tenantId, (trx) => importBatch(trx, batch));
+  } catch (error) {
+    const isTaken = brokenUniqueConstraint(error) !== null;
+    if (!isTaken && !isDeadlock(error)) {
+      throw error;
+    }
+    if (attempt < attempts) {
+      return importRows(db, batch, attempt + 1);
+    }
+    if (!isTaken) {
+      throw error;
+    }
+    await importHalves(db, batch);
+  }
+}
+
+async function importHalves(db: Knex, batch: Batch): Promise<void> {
+  const { rows, ...rest } = batch;
+  const [only] = rows;
+  if (only === undefined || rows.length === 1) {
+    const rejections = only === undefined ? [] : [taken(only)];
+    await importRows(db, { ...rest, rows: [], rejections: [...rest.rejections, ...rejections] });
+    return;
+  }
+  const middle = Math.ceil(rows.length / 2);
+  await importRows(db, { ...rest, rows: rows.slice(0, middle) }, attempts);
+  await importRows(db, { ...rest, rows: rows.slice(middle), rejections: [] }, attempts);
+}
+
+async function importBatch(trx: Knex.Transaction, batch: Batch): Promise<void> {
+  const plan = planUpserts(batch.rows, await findExisting(trx, batch));
+  await upsert(trx, batch.tenantId, plan.upserts);
+  await recordBatch(
+    trx,
+    { tenantId: batch.tenantId, id: batch.importId },
+    {
+      created: plan.created,
+      updated: plan.updated,
+      rejections: [...batch.rejections, ...plan.rejections],
+    },
+  );
+}
+
+interface Existing {
+  id: string;
+  email_key: string | null;
+  external_id: string | null;
+}
+
+async function findExisting(trx: Knex.Transaction, { tenantId, rows }: Batch): Promise<Existing[]> {
+  const emails = rows.flatMap(({ customer }) => emailKey(customer) ?? []);
+  const externalIds = rows.flatMap(({ customer }) => customer.externalId ?? []);
+  // Two halves, each by its own unique index.
+  const found = await trx.raw<{ rows: Existing[] }>(
+    `select id, lower(email) as email_key, external_id from customers
+      where tenant_id = :tenantId and lower(email) = any(cast(:emails as text[]))
+        and email is not null
+     union
+     select id, lower(email), external_id from customers
+      where tenant_id = :tenantId and external_id = any(cast(:externalIds as text[]))
+        and external_id is not null`,
+    { tenantId, emails, externalIds },
+  );
+  return found.rows;
+}
+
+/** A customer of the batch: what is stored, and what its rows say so far. */
+interface Target {
+  id: string;
+  isNew: boolean;
+  emailKey: string | null;
+  externalId: string | null;
+  values: ImportedCustomer | null;
+}
+
+interface Plan {
+  upserts: { id: string; values: ImportedCustomer }[];
+  created: number;
+  updated: number;
+  rejections: Rejection[];
+}
+
+/** Decides what each row does, in the order of the file. */
+export function planUpserts(rows: readonly ImportRow[], existing: readonly Existing[]): Plan {
+  const byEmail = new Map<string, Target>();
+  const byExternalId = new Map<string, Target>();
+  const remember = (target: Target) => {
+    if (target.emailKey !== null) {
+      byEmail.set(target.emailKey, target);
+    }
+    if (target.externalId !== null) {
+      byExternalId.set(target.externalId, target);
+    }
+  };
+  for (const { id, email_key, external_id } of existing) {
+    remember({ id, isNew: false, emailKey: email_key, externalId: external_id, values: null });
+  }
+
+  const plan: Plan = { upserts: [], created: 0, updated: 0, rejections: [] };
+  const touched = new Set<Target>();
+  for (const { row, customer } of rows) {
+    const key = emailKey(customer);
+    const named = customer.externalId === null ? undefined : byExternalId.get(customer.externalId);
+    const addressed = key === null ? undefined : byEmail.get(key);
+    const target = named ?? addressed;
+    if (named !== undefined && addressed !== undefined && named !== addressed) {
+      plan.rejections.push(taken({ row, customer }));
+      continue;
+    }
+    if (named === undefined && addressed?.externalId != null && customer.externalId !== null) {
+      plan.rejections.push(otherExternalId(row));
+      continue;
+    }
+    if (target === undefined) {
+      const created = {
+        id: newId(),
+        isNew: true,
+        emailKey: key,
+        externalId: customer.externalId,
+        values: customer,
+      };
+      remember(created);
+      touched.add(created);
+      plan.created += 1;
+      continue;
+    }
+    if (key !== null && target.emailKey !== null && target.emailKey !== key) {
+      byEmail.delete(target.emailKey);
+    }
+    target.emailKey = key ?? target.emailKey;
+    target.externalId = customer.externalId ?? target.externalId;
+    target.values = target.values === null ? customer : merged(target.values, customer);
+    remember(target);
+    touched.add(target);
+    plan.updated += 1;
+  }
+  for (const { id, values } of touched) {
+    if (values !== null) {
+      plan.upserts.push({ id, values });
+    }
+  }
+  return plan;
+}
+
+/** What two rows say of one customer: the later wins, and what it leaves empty stays. */
+function merged(earlier: ImportedCustomer, later: ImportedCustomer): ImportedCustomer {
+  return {
+    externalId: later.externalId ?? earlier.externalId,
+    email: later.email ?? earlier.email,
+    phone: later.phone ?? earlier.phone,
+    firstName: later.firstName ?? earlier.firstName,
+    lastName: later.lastName ?? earlier.lastName,
+    language: later.language ?? earlier.language,
+    timeZone: later.timeZone ?? earlier.timeZone,
+    tags:
+      later.tags === null ? earlier.tags : [...new Set([...(earlier.tags ?? []), ...later.tags])],
+    attributes:
+      later.attributes === null
+        ? earlier.attributes
+        : { ...earlier.attributes, ...later.attributes },
+    // A file may withdraw a consent, never give one back.
+    emailConsent:
+      earlier.emailConsent === 'withdrawn'
+        ? 'withdrawn'
+        : (later.emailConsent ?? earlier.emailConsent),
+  };
+}
+
+async function upsert(
+  trx: Knex.Transaction,
+  tenantId: string,
+  upserts: readonly { id: string; values: ImportedCustomer }[],
+): Promise<void> {
+  if (upserts.length === 0) {
+    return;
+  }
+  const rows = upserts.map(({ id, values }) => ({
+    id,
+    external_id: values.externalId,
+    email: values.email,
+    phone: values.phone,
+    first_name: values.firstName,
+    last_name: values.lastName,
+    language: values.language,
+    time_zone: values.timeZone,
+    tags: values.tags ?? [],
+    attributes: values.attributes ?? {},
+    email_consent: values.emailConsent ?? 'unknown',
+  }));
+  // In one order everywhere, so that imports of the same customers wait instead of deadlocking.
+  rows.sort((a, b) => compare(orderOf(a), orderOf(b)));
+  await trx.raw(
+    `insert into customers as c
+       (id, tenant_id, external_id, email, phone, first_name, last_name, language, time_zone, tags,
+        attributes, email_consent, email_consent_source, email_consent_at)
+     select id, :tenantId, external_id, email, phone, first_name, last_name, language, time_zone,
+            tags, attributes, email_consent,
+            case when email_consent <> 'unknown' then 'import' end,
+            case when email_consent <> 'unknown' then now() end
+       from jsonb_to_recordset(cast(:rows as jsonb)) as r
+         (id uuid, external_id text, email text, phone text, first_name text, last_name text,
+          language text, time_zone text, tags text[], attributes jsonb, email_consent text)
+     on conflict (tenant_id, id) do update set
+       external_id = coalesce(excluded.external_id, c.external_id),
+       email = coalesce(excluded.email, c.email),
+       phone = coalesce(excluded.phone, c.phone),
+       first_name = coalesce(excluded.first_name, c.first_name),
+       last_name = coalesce(excluded.last_name, c.last_name),
+       language = coalesce(excluded.language, c.language),
+       time_zone = coalesce(excluded.time_zone, c.time_zone),
+       tags = case when excluded.tags <@ c.tags then c.tags
+                   else array(select t.tag from unnest(c.tags || excluded.tags)
+                                with ordinality as t (tag, n)
+                              group by t.tag order by min(t.n)) end,
+       attributes = c.attributes || excluded.attributes,
+       email_consent = case when excluded.email_consent = 'unknown'
+                              or c.email_consent = 'withdrawn'
+                            then c.email_consent else excluded.email_consent end,
+       email_consent_source = case when excluded.email_consent in ('unknown', c.email_consent)
+                                     or c.email_consent = 'withdrawn'
+                                   then c.email_consent_source
+                                   else excluded.email_consent_source end,
+       email_consent_at = case when excluded.email_consent in ('unknown', c.email_consent)
+                                 or c.email_consent = 'withdrawn'
+                               then c.email_consent_at else excluded.email_consent_at end,
+       updated_at = now()`,
+    { tenantId, rows: JSON.stringify(rows) },
+  );
+}
+
+function orderOf(row: { email: string | null; external_id: string | null; id: string }): string {
+  return row.email?.toLowerCase() ?? row.external_id ?? row.id;
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+function emailKey({ email }: ImportedCustomer): string | null {
+  return email === null ? null : email.toLowerCase();
+}
+
+function taken({ row }: ImportRow): Rejection {
+  return {
+    row,
+    field: 'email',
+    code: 'emailTaken',
+    reason: 'Another customer has this email: the one with this external id is somebody else.',
+  };
+}
+
+function otherExternalId(row: number): Rejection {
+  return {
+    row,
+    field: 'externalId',
+    code: 'externalIdTaken',
+    reason: 'The customer with this email has another external id.',
+  };
+}
