@@ -19,7 +19,7 @@ import {
 } from '../workflows/campaigns/messages';
 import { queues } from '../workflows/queues';
 import { searchAttributes } from '../workflows/searchAttributes';
-import { summary } from './summary';
+import { summary } from '../workflows/summary';
 
 export interface CampaignRef {
   tenantId: string;

@@ -13,6 +13,7 @@ import type { Actor, Gate } from '../../domain/campaigns/types';
 import type { RunSteering } from '../../activities/campaigns/runs';
 import { records } from '../proxies';
 import { searchAttributes } from '../searchAttributes';
+import { summary } from '../summary';
 import {
   cancelUpdate,
   gateSignal,
@@ -136,7 +137,7 @@ export async function campaign(input: CampaignInput): Promise<RunStatus> {
     executeChild(campaignRun, {
       workflowId: runId,
       args: [input],
-      staticSummary: `Run ${input.runN} of "${input.name}"`.slice(0, 190),
+      staticSummary: summary(`Run ${input.runN} of "${input.name}"`),
       typedSearchAttributes: [
         { key: searchAttributes.tenant, value: input.tenantId },
         { key: searchAttributes.kind, value: 'run' },

@@ -24,6 +24,7 @@ import {
   type CampaignInput,
   type RunStatus,
 } from './messages';
+import { summary } from '../summary';
 import { campaignWave, type WaveResult } from './wave';
 import { count, describeWave } from './words';
 
@@ -176,11 +177,12 @@ class CampaignRunState {
         this.gateMessages !== toldMessages ||
         this.isReplanAsked ||
         this.isClosed();
-      // The first wave to open is told about; later ones show when they have returned.
-      const firstMs = this.hasBegun() ? 0 : Date.parse(this.nextRunAt ?? '') - Date.now();
-      await (firstMs > 0
-        ? condition(wakes, firstMs + 100, { summary: 'Until the first wave opens' })
-        : condition(wakes));
+      const next = earliestStart([...this.living.values()].filter(isAhead));
+      await (next === null
+        ? condition(wakes)
+        : condition(wakes, Date.parse(next) - Date.now() + 100, {
+            summary: 'Until the next wave opens',
+          }));
       if (this.isClosed() || this.isReplanAsked) {
         await this.signalWaves('stop');
         await Promise.all(results);
@@ -314,7 +316,7 @@ class CampaignRunState {
           },
         ],
         parentClosePolicy: ParentClosePolicy.TERMINATE,
-        staticSummary: describeWave(wave, this.totalWaves).slice(0, 190),
+        staticSummary: summary(describeWave(wave, this.totalWaves)),
         typedSearchAttributes: [
           { key: searchAttributes.tenant, value: this.input.tenantId },
           { key: searchAttributes.kind, value: 'wave' },

@@ -11,6 +11,7 @@ import type { Gate } from '../../domain/campaigns/types';
 import type { SliceResult } from '../../activities/messages/dispatchSlice';
 import type { PlannedWaveRef } from '../../activities/campaigns/runs';
 import { records, slices } from '../proxies';
+import { summary } from '../summary';
 import { gateSignal, stopSignal } from './messages';
 import { count, describeWave } from './words';
 
@@ -86,9 +87,9 @@ export async function campaignWave(input: WaveInput): Promise<WaveResult> {
       `**${title}**\n\n${state}\n\n${count(result.accepted, 'message')} accepted, ` +
         `${result.refused} refused, ${result.leftOut} left out, ${result.inDoubt} in doubt`,
     );
-  const waitUntil = async (atMs: number, summary: string, wakes: () => boolean) => {
+  const waitUntil = async (atMs: number, text: string, wakes: () => boolean) => {
     const ms = Math.max(atMs - Date.now(), shortestPauseMs);
-    await condition(() => isStopped || wakes(), ms, { summary: summary.slice(0, 180) });
+    await condition(() => isStopped || wakes(), ms, { summary: summary(text) });
   };
   const finish = (ended: WaveResult['ended']): WaveResult => {
     result.ended = ended;
@@ -161,7 +162,7 @@ async function runLanes(
     Array.from({ length: lanes }, async (_, lane) => {
       for (;;) {
         const slice = await slices.dispatchSlice.executeWithOptions(
-          { summary: `Lane ${lane + 1} of ${lanes}. ${title}`.slice(0, 180) },
+          { summary: summary(`Lane ${lane + 1} of ${lanes}. ${title}`) },
           [key],
         );
         result.accepted += slice.accepted;
