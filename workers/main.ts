@@ -27,7 +27,9 @@ async function main(): Promise<void> {
       trace: (message) => logger.trace(message),
       debug: (message) => logger.debug(message),
       info: (message) => logger.debug(message),
-      warn: (message, meta) => logger.warn(meta ?? {}, message),
+      // That a queue has no activities or no workflows is how the queues are cut.
+      warn: (message, meta) =>
+        logger[message.includes('registered, not polling') ? 'debug' : 'warn'](meta ?? {}, message),
       error: (message, meta) => logger.error(meta ?? {}, message),
     },
     telemetryOptions: {

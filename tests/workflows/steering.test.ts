@@ -6,6 +6,7 @@ import { getRun, requestReschedule, setGate, type CampaignRun } from '../../mode
 import { countRun } from '../../models/messages/counts';
 import { acrossTenants } from '../../models/base';
 import { storeEvents } from '../../models/messages/events';
+import { recordHistories } from '../replay/record';
 import { ensureStandingWork } from '../../workers/schedules';
 import { campaignWorkflowId } from '../../workflows/campaigns/messages';
 import { startCampaignGround, startRun, type CampaignGround } from '../support/campaignGround';
@@ -17,6 +18,8 @@ import { clearFaults, sandboxCalls, sandboxStats, setFaults } from '../support/s
 jest.setTimeout(60_000);
 
 const user = { kind: 'user', id: null } as const;
+/** The campaign of the test that runs now. */
+let newest: string | null = null;
 let planner: WavePlanner = planWaves;
 let ground: CampaignGround;
 
@@ -30,6 +33,14 @@ beforeAll(async () => {
 }, 60_000);
 
 afterEach(async () => {
+  if (newest !== null) {
+    const story = expect.getState().currentTestName ?? 'campaign';
+    await recordHistories(
+      ground.temporal.client,
+      story.replace(/[^a-z]+/gi, '-').slice(0, 60),
+      newest,
+    );
+  }
   planner = planWaves;
   await clearFaults(ground.sandbox);
 });
@@ -60,6 +71,7 @@ async function send(options: {
     ),
   );
   const campaignId = await insertCampaign(ground.db, tenantId);
+  newest = campaignId;
   const at = options.at ?? 'now';
   const run = await startRun(ground, tenantId, campaignId, {
     schedule:
@@ -346,11 +358,13 @@ test('a run that a crash left without a workflow is started by the reconciler', 
     .update({
       created_at: new Date(Date.now() - 60_000),
     });
-  await until(
-    'the run to complete',
-    async () => (await sent.current()).state === 'completed',
-    30_000,
-  );
+  expect(
+    await until(
+      'the run to complete',
+      async () => (await sent.current()).state === 'completed',
+      30_000,
+    ),
+  ).toBe(true);
 });
 
 test('a terminated campaign is failed and its gate closed by the reconciler', async () => {
