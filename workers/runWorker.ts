@@ -1,0 +1,110 @@
+import { hostname } from 'node:os';
+import { NativeConnection, Runtime, makeTelemetryFilterString } from '@temporalio/worker';
+import type { ActivityDeps } from '../activities';
+import { createCampaignWorkflows } from '../clients/campaigns';
+import { loadConfig } from '../lib/config';
+import { createDatabase } from '../lib/db';
+import { createLogger } from '../lib/logger';
+import { collectProcessMetrics, createMetrics } from '../lib/metrics';
+import { exitWithParent } from '../lib/parentWatch';
+import { connectTemporal } from '../lib/temporal';
+import { createTrackingTokens } from '../lib/trackingTokens';
+import { ensureAccount } from '../models/messages/rates';
+import { createEmailProvider } from '../providers/email';
+import { ensureStandingWork } from './schedules';
+import { serveHealth, startWorker } from './worker';
+
+/**
+ * One worker process from its environment to its end: serves all queues and answers /health, /ready
+ * and /metrics until SIGTERM or SIGINT, then drains. Only a benchmark replaces something.
+ */
+export async function runWorker(replace: Pick<ActivityDeps, 'planner'> = {}): Promise<void> {
+  const config = loadConfig([
+    'DATABASE_URL',
+    'TEMPORAL_ADDRESS',
+    'TRACKING_SECRET',
+    'SENDGRID_API_KEY',
+  ]);
+  const logger = createLogger({ name: 'worker', level: config.LOG_LEVEL });
+  Runtime.install({
+    logger: {
+      log: (level, message) => logger.info({ level }, message),
+      trace: (message) => logger.trace(message),
+      debug: (message) => logger.debug(message),
+      info: (message) => logger.debug(message),
+      // That a queue has no activities or no workflows is how the queues are cut.
+      warn: (message, meta) =>
+        logger[message.includes('registered, not polling') ? 'debug' : 'warn'](meta ?? {}, message),
+      error: (message, meta) => logger.error(meta ?? {}, message),
+    },
+    telemetryOptions: {
+      logging: { filter: makeTelemetryFilterString({ core: 'WARN', other: 'ERROR' }) },
+    },
+  });
+  const db = createDatabase({
+    url: config.DATABASE_URL,
+    applicationName: 'carillon-worker',
+    poolMax: config.DATABASE_POOL_MAX,
+  });
+  const email = createEmailProvider({
+    vendor: 'sendgrid',
+    apiKey: config.SENDGRID_API_KEY,
+    timeoutMs: config.PROVIDER_TIMEOUT_MS,
+    ...(config.SENDGRID_BASE_URL === undefined ? {} : { baseUrl: config.SENDGRID_BASE_URL }),
+  });
+  await ensureAccount(db, email.accountId, config.BULK_EMAIL_RATE_LIMIT_PER_MIN);
+  const temporal = connectTemporal(config);
+  const connection = await NativeConnection.connect({
+    address: config.TEMPORAL_ADDRESS,
+    ...(config.TEMPORAL_TLS ? { tls: true } : {}),
+    ...(config.TEMPORAL_API_KEY === undefined ? {} : { apiKey: config.TEMPORAL_API_KEY }),
+  });
+  const worker = await startWorker({
+    connection,
+    namespace: config.TEMPORAL_NAMESPACE,
+    identity: `worker@${hostname()}:${process.pid}`,
+    ...(config.WORKFLOW_BUNDLE_PATH === undefined
+      ? {}
+      : { bundlePath: config.WORKFLOW_BUNDLE_PATH }),
+    deps: {
+      db,
+      logger,
+      email,
+      trackingTokens: createTrackingTokens([{ id: 1, secret: config.TRACKING_SECRET }]),
+      publicUrl: config.PUBLIC_URL ?? `http://localhost:${config.API_PORT}`,
+      leaseMs: config.DISPATCH_LEASE_MS,
+      sliceMs: config.SLICE_MS,
+      ...createCampaignWorkflows(temporal),
+      ...replace,
+    },
+  });
+  await ensureStandingWork(temporal.client);
+
+  const metrics = createMetrics('worker');
+  collectProcessMetrics(metrics);
+  const health = serveHealth({
+    host: config.WORKER_HOST,
+    port: config.WORKER_PORT,
+    logger,
+    check: async () => {
+      await db.raw('select 1');
+      await temporal.check(2_000);
+    },
+    metrics: () => metrics.metrics(),
+  });
+
+  const stop = () => {
+    logger.info('stopping: no new work, calls that left are settled');
+    health.close();
+    void worker.stop();
+  };
+  process.once('SIGTERM', stop);
+  process.once('SIGINT', stop);
+  exitWithParent(config.SUPERVISOR_PID, stop);
+  logger.info({ port: config.WORKER_PORT }, 'worker ready');
+  await worker.finished;
+  await temporal.connection.close();
+  await connection.close();
+  await db.destroy();
+  logger.info('worker stopped');
+}
