@@ -177,11 +177,11 @@ class CampaignRunState {
         this.gateMessages !== toldMessages ||
         this.isReplanAsked ||
         this.isClosed();
-      const next = earliestStart([...this.living.values()].filter(isAhead));
+      const next = nextToOpen([...this.living.values()]);
       await (next === null
         ? condition(wakes)
-        : condition(wakes, Date.parse(next) - Date.now() + 100, {
-            summary: 'Until the next wave opens',
+        : condition(wakes, Date.parse(next.startsAt) - Date.now() + 100, {
+            summary: summary(`Next: ${describeWave(next, this.totalWaves)}`),
           }));
       if (this.isClosed() || this.isReplanAsked) {
         await this.signalWaves('stop');
@@ -230,15 +230,15 @@ class CampaignRunState {
       review.lookAgainAt === null
         ? 5_000
         : Math.max(Date.parse(review.lookAgainAt) - Date.now(), 1_000);
-    const summary =
+    const waitsFor =
       review.inDoubt > 0
         ? `${count(review.inDoubt, 'call')} in doubt: waits for events until ${review.lookAgainAt}`
         : `Waits for ${count(review.held, 'call')} that a worker holds`;
-    await this.tell(`${summary}.`);
+    await this.tell(`${waitsFor}.`);
     await condition(
       () => this.isReviewAsked || this.isReplanAsked || this.isClosed(),
       Math.min(waitMs, longestBlindWaitMs),
-      { summary },
+      { summary: summary(waitsFor) },
     );
     return false;
   }
@@ -364,7 +364,7 @@ class CampaignRunState {
     if (this.gate === 'paused') {
       return this.gateReason === undefined ? 'Paused.' : `Paused: ${this.gateReason}`;
     }
-    const next = earliestStart([...this.living.values()].filter(isAhead));
+    const next = nextToOpen([...this.living.values()])?.startsAt ?? null;
     const sending = [...this.living.values()].filter((wave) => !isAhead(wave)).length;
     const parts = [
       sending > 0 ? `${count(sending, 'wave')} sending` : null,
@@ -378,7 +378,7 @@ class CampaignRunState {
   /** Shows how the run stands: here, in the search attributes, and to the campaign. */
   private async tell(explanation: string): Promise<void> {
     this.explanation = explanation;
-    const waiting = earliestStart([...this.living.values()].filter(isAhead));
+    const waiting = nextToOpen([...this.living.values()])?.startsAt ?? null;
     this.nextRunAt = this.living.size > 0 ? waiting : this.nextRunAt;
     const status = this.status();
     setCurrentDetails(describeStatus(status));
@@ -413,6 +413,10 @@ export function describeStatus(status: RunStatus): string {
 
 function isAhead(wave: PlannedWaveRef): boolean {
   return Date.parse(wave.startsAt) > Date.now();
+}
+
+function nextToOpen(waves: PlannedWaveRef[]): PlannedWaveRef | null {
+  return waves.filter(isAhead).sort((a, b) => a.startsAt.localeCompare(b.startsAt))[0] ?? null;
 }
 
 function earliestStart(waves: PlannedWaveRef[]): string | null {
