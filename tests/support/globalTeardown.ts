@@ -22,6 +22,7 @@ export default async function globalTeardown(): Promise<void> {
   const { servers, folder } = globalThis.carillonToTearDown ?? { servers: [] };
   await Promise.all(servers.map((server) => server.stop()));
   if (folder !== undefined) {
-    rmSync(folder, { recursive: true, force: true });
+    // A server that a test killed may still be writing its last file.
+    rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
   }
 }

@@ -1,4 +1,5 @@
 import { Client } from 'pg';
+import { errorCode } from '../../lib/errorCode';
 
 const connectTimeoutMs = 5000;
 
@@ -38,7 +39,10 @@ function sentenceFor(
   { host, name, user }: { host: string; name: string; user: string },
 ): string {
   const code = codeOf(error);
-  const reason = error instanceof Error && error.message !== '' ? error.message : code;
+  const reason =
+    error instanceof Error && error.message !== ''
+      ? error.message
+      : (code ?? 'no reason was given');
   switch (code) {
     case 'ECONNREFUSED':
       return `DATABASE_URL: nothing answers at ${host}. Start that Postgres, correct the address, or unset DATABASE_URL to use the embedded one.`;
@@ -55,10 +59,9 @@ function sentenceFor(
   }
 }
 
-// Happy-eyeballs failures come as one error that holds the real ones.
-function codeOf(error: unknown): string {
-  if (error instanceof AggregateError && error.errors.length > 0) {
-    return codeOf(error.errors[0]);
-  }
-  return error instanceof Error && 'code' in error ? String(error.code) : '';
+// Several addresses of one host fail as one error that holds the real ones.
+function codeOf(error: unknown): string | undefined {
+  return error instanceof AggregateError && error.errors.length > 0
+    ? errorCode(error.errors[0])
+    : errorCode(error);
 }

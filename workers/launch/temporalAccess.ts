@@ -1,6 +1,7 @@
 import { Connection } from '@temporalio/client';
 import { msToTs } from '@temporalio/common/lib/time';
 import type { Config } from '../../lib/config';
+import { errorCode } from '../../lib/errorCode';
 import { waitUntil } from './dataFolder';
 import { customSearchAttributes } from './temporalSettings';
 
@@ -139,10 +140,10 @@ const indexedTypes = {
   KeywordList: 7,
 } as const;
 
-const grpcNotFound = 5;
+const grpcNotFound = '5';
 
 function isNotFound(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === grpcNotFound;
+  return errorCode(error) === grpcNotFound;
 }
 
 function messageOf(error: unknown): string {

@@ -161,9 +161,9 @@ function downloadWithSdk(inbox: string): Promise<void> {
 }
 
 async function fromGo({ folder, cached, onProgress }: Fetch): Promise<string> {
-  const go = whereOnPath('go') ?? ['/usr/local/go/bin/go'].find((file) => existsSync(file));
+  const go = whereOnPath('go');
   if (go === undefined) {
-    throw new Error('Build with Go: Go is not installed.');
+    throw new Error('Build with Go: there is no program named go on PATH.');
   }
   const inbox = path.join(folder, `build-${process.pid}`);
   mkdirSync(inbox, { recursive: true });
@@ -263,5 +263,7 @@ function messageOf(error: unknown): string {
       : error instanceof Error
         ? error.message
         : String(error);
-  return text.trim().split('\n').slice(-3).join(' ').replace(/\.$/, '').slice(0, 400);
+  const told = text.trim().split('\n').slice(-3).join(' ').replace(/\.$/, '');
+  // The cause comes last, after everything that wrapped it.
+  return told.length > 300 ? `…${told.slice(-300)}` : told;
 }

@@ -1,0 +1,153 @@
+import path from 'node:path';
+import { writeFileSync } from 'node:fs';
+import { isAlive, parentOf } from '../../lib/processes';
+import { readPid } from '../../workers/launch/guarded';
+import { portHolder } from '../../workers/launch/ports';
+import { temporaryFolder } from '../support/ground';
+import {
+  endFor,
+  eventually,
+  freePorts,
+  portsStillTaken,
+  startCarillon,
+  type CarillonPorts,
+  type StartedCarillon,
+} from './carillon';
+
+// One installation carries these tests in order: each leaves it as the next one needs it.
+describe('npm start', () => {
+  let dataDir: string;
+  let ports: CarillonPorts;
+  let carillon: StartedCarillon | undefined;
+
+  const start = (args: string[] = []) => {
+    carillon = startCarillon({ dataDir, ports, args: ['--no-demo', ...args] });
+    return carillon;
+  };
+
+  beforeAll(async () => {
+    dataDir = path.join(temporaryFolder('carillon'), 'data');
+    ports = await freePorts();
+  });
+
+  afterAll(() => endFor(carillon));
+
+  test('starts every part and says where they are', async () => {
+    const { addresses } = await start().ready();
+    expect(addresses).toEqual({
+      API: `http://localhost:${ports.API_PORT}/api/v1`,
+      'API docs': `http://localhost:${ports.API_PORT}/docs`,
+      'Temporal UI': `http://localhost:${ports.TEMPORAL_UI_PORT}/namespaces/carillon/workflows`,
+      Inbox: `http://localhost:${ports.SANDBOX_PORT}`,
+    });
+    expect(await status(ports.API_PORT, '/ready')).toBe(200);
+    expect(await status(ports.WORKER_PORT, '/ready')).toBe(200);
+    expect(await status(ports.SANDBOX_PORT, '/api/messages?perPage=1')).toBe(200);
+    expect(await status(ports.TEMPORAL_UI_PORT, '/')).toBe(200);
+  }, 90_000);
+
+  test('refuses a second supervisor on the same data', async () => {
+    const second = startCarillon({ dataDir, ports: await freePorts() });
+    expect(await second.ended()).toBe(1);
+    expect(second.complaint()).toContain(
+      `Carillon already runs on ${dataDir} (pid ${carillon?.pid})`,
+    );
+    expect(await status(ports.API_PORT, '/ready')).toBe(200);
+  });
+
+  test.each(['API_PORT', 'WORKER_PORT', 'SANDBOX_PORT', 'TEMPORAL_PORT', 'POSTGRES_PORT'] as const)(
+    'starts again what is killed: the holder of %s',
+    async (name) => {
+      const before = await pidOn(ports[name]);
+      process.kill(before, 'SIGKILL');
+      await eventually(`another process listens on ${name}`, async () => {
+        const now = await pidOnOrNone(ports[name]);
+        return now !== undefined && now !== before;
+      });
+      expect(isAlive(before)).toBe(false);
+      await eventually(
+        'the API is ready',
+        async () => (await status(ports.API_PORT, '/ready')) === 200,
+      );
+    },
+    60_000,
+  );
+
+  test('leaves nobody on a port when it is killed itself', async () => {
+    const killed = carillon?.pid ?? 0;
+    process.kill(killed, 'SIGKILL');
+    expect(await portsStillTaken(ports, 10_000)).toEqual([]);
+    expect(isAlive(killed)).toBe(false);
+  }, 30_000);
+
+  test('starts again on its data in under ten seconds', async () => {
+    const startedAt = Date.now();
+    await start().ready();
+    expect(Date.now() - startedAt).toBeLessThan(10_000);
+  }, 60_000);
+
+  test('starts again at once after everything was killed, without waiting for the ports', async () => {
+    const servers = [
+      readPid(path.join(dataDir, 'postgres.pid')) ?? 0,
+      readPid(path.join(dataDir, 'temporal', 'temporal.pid')) ?? 0,
+    ];
+    process.kill(carillon?.pid ?? 0, 'SIGKILL');
+    await start().ready();
+    expect(servers.filter(isAlive)).toEqual([]);
+  }, 60_000);
+
+  test('does not leave a server behind when its guard is killed', async () => {
+    const server = readPid(path.join(dataDir, 'postgres', 'postmaster.pid')) ?? 0;
+    process.kill((await parentOf(server)) ?? 0, 'SIGKILL');
+    await eventually('another Postgres runs', () => {
+      const now = readPid(path.join(dataDir, 'postgres', 'postmaster.pid'));
+      return now !== undefined && now !== server && isAlive(now);
+    });
+    expect(isAlive(server)).toBe(false);
+    await eventually(
+      'the API is ready',
+      async () => (await status(ports.API_PORT, '/ready')) === 200,
+    );
+  }, 60_000);
+
+  test('stops everything within ten seconds when asked to', async () => {
+    const stopAt = Date.now();
+    carillon?.child.kill('SIGTERM');
+    expect(await carillon?.ended()).toBe(0);
+    expect(Date.now() - stopAt).toBeLessThan(10_000);
+    expect(await portsStillTaken(ports, 0)).toEqual([]);
+  }, 30_000);
+
+  test('says what to do about data of another major version', async () => {
+    writeFileSync(path.join(dataDir, 'postgres', 'PG_VERSION'), '14\n');
+    const wrong = start();
+    expect(await wrong.ended()).toBe(1);
+    expect(wrong.complaint()).toMatch(
+      /is of Postgres 14, and this release brings Postgres 18\. Dump/,
+    );
+    expect(await portsStillTaken(ports, 0)).toEqual([]);
+  }, 30_000);
+});
+
+async function status(port: number, at: string): Promise<number> {
+  try {
+    const response = await fetch(`http://127.0.0.1:${port}${at}`);
+    await response.arrayBuffer();
+    return response.status;
+  } catch {
+    return 0;
+  }
+}
+
+async function pidOnOrNone(port: number): Promise<number | undefined> {
+  const pid = /^pid (\d+)/.exec((await portHolder(port)) ?? '')?.[1];
+  return pid === undefined ? undefined : Number(pid);
+}
+
+async function pidOn(port: number): Promise<number> {
+  const pid = await pidOnOrNone(port);
+  if (pid === undefined) {
+    throw new Error(`Nobody listens on ${port}`);
+  }
+  return pid;
+}
