@@ -43,7 +43,7 @@ function sentenceFor(
     error instanceof Error && error.message !== ''
       ? error.message
       : (code ?? 'no reason was given');
-  switch (code) {
+  switch (code ?? '') {
     case 'ECONNREFUSED':
       return `DATABASE_URL: nothing answers at ${host}. Start that Postgres, correct the address, or unset DATABASE_URL to use the embedded one.`;
     case 'ENOTFOUND':

@@ -6,7 +6,7 @@ import { waitUntil } from './dataFolder';
 import { customSearchAttributes } from './temporalSettings';
 
 const connectTimeoutMs = 5000;
-const settleTimeoutMs = 60_000;
+const settleTimeoutMs = 120_000;
 const retention = '30 days';
 
 type Access = Pick<Config, 'TEMPORAL_NAMESPACE' | 'TEMPORAL_TLS' | 'TEMPORAL_API_KEY'> & {
@@ -89,7 +89,7 @@ async function ensureSearchAttributes(connection: Connection, namespace: string)
     try {
       const missing = await missingSearchAttributes(connection, namespace);
       if (missing.length === 0) {
-        return true;
+        return await isKnownToAll(connection, namespace);
       }
       await connection.operatorService.addSearchAttributes({
         namespace,
@@ -97,8 +97,7 @@ async function ensureSearchAttributes(connection: Connection, namespace: string)
           missing.map(([name, kind]) => [name, indexedTypes[kind]]),
         ),
       });
-      // Asked again: a server tells its other parts within a minute.
-      return (await missingSearchAttributes(connection, namespace)).length === 0;
+      return isKnownToAll(connection, namespace);
     } catch (error) {
       lastProblem = messageOf(error);
       // A namespace made a moment ago is not known everywhere yet.
@@ -110,6 +109,25 @@ async function ensureSearchAttributes(connection: Connection, namespace: string)
   };
   if (!(await waitUntil(complete, settleTimeoutMs))) {
     throw refusal(namespace, lastProblem, undefined);
+  }
+}
+
+/**
+ * Whether the part of the server that starts workflows knows the attributes too: it remembers what
+ * it knew for up to a minute, and refuses every start until then.
+ */
+async function isKnownToAll(connection: Connection, namespace: string): Promise<boolean> {
+  try {
+    await connection.workflowService.countWorkflowExecutions({
+      namespace,
+      query: customSearchAttributes.map(([name]) => `${name} is not null`).join(' and '),
+    });
+    return true;
+  } catch (error) {
+    if (isInvalidArgument(error)) {
+      return false;
+    }
+    throw error;
   }
 }
 

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { z } from 'zod';
 import { createDatabase } from '../../../lib/db';
 import { waitUntil } from '../dataFolder';
-import { codeRoot } from '../ourScript';
+import { projectRoot } from '../ourScript';
 import type { Output } from '../output';
 import type { Plan } from '../plan';
 import { writePrivately, type Secrets } from '../secrets';
@@ -107,7 +107,7 @@ async function signIn(
 const Import = z.object({ id: z.string(), state: z.string() });
 
 async function importCustomers(api: ApiCaller, output: Output): Promise<void> {
-  const csv = await readFile(path.join(codeRoot, 'workers/launch/demo/customers.csv'));
+  const csv = await readFile(path.join(projectRoot, 'workers/launch/demo/customers.csv'));
   const wanted = csv.toString().trimEnd().split('\n').length - 1;
   if ((await api.count('/customers?perPage=1')) >= wanted) {
     return;
