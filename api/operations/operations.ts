@@ -72,7 +72,7 @@ async function checkAll(
       return 'answers';
     }),
     check(async () => {
-      await deps.temporal.check(checkTimeoutMs);
+      await deps.temporal.check(checkTimeoutMs - 200);
       return 'answers';
     }),
     check(async () => {
