@@ -1,0 +1,68 @@
+import type { DoubtPolicy } from '../../domain/campaigns/types';
+import { newId } from '../../lib/ids';
+import { withTenant } from '../../models/base';
+import { createRun, markWorkflowStarted, type CampaignRun } from '../../models/campaigns/runs';
+import { everyone, insertCampaign, insertTenant } from '../../tests/support/records';
+import type { ProcessGround } from './ground';
+
+/** A campaign under fire: whose it is, and how many people it is for. */
+export interface FiredCampaign {
+  tenantId: string;
+  campaignId: string;
+  customers: number;
+  run: CampaignRun;
+}
+
+// Half of the people live in these few zones, so that some calls are full and many are small.
+const bigZones = 40;
+
+/** Writes a tenant with customers over every zone the runtime knows, and one campaign. */
+export async function writeCampaign(
+  ground: Pick<ProcessGround, 'db'>,
+  customers: number,
+): Promise<{ tenantId: string; campaignId: string }> {
+  const tenantId = await insertTenant(ground.db);
+  const zones = Intl.supportedValuesOf('timeZone');
+  await ground.db.raw(
+    `insert into customers (id, tenant_id, email, first_name, time_zone)
+     select gen_random_uuid(), :tenantId, 'c' || i || '@chaos.example.com', 'Ana ' || i,
+            (cast(:zones as text[]))[1 + case when i % 2 = 0 then (i / 2) % :big
+                                              else (i / 2) % :all end]
+       from generate_series(1, :customers) as i`,
+    { tenantId, zones, customers, big: Math.min(bigZones, zones.length), all: zones.length },
+  );
+  await ground.db.raw('analyze customers');
+  const campaignId = await insertCampaign(ground.db, tenantId);
+  return { tenantId, campaignId };
+}
+
+/** Writes a run for now and starts its workflow, as scheduling does. */
+export async function fireCampaign(
+  ground: Pick<ProcessGround, 'db' | 'campaigns'>,
+  options: {
+    tenantId: string;
+    campaignId: string;
+    customers: number;
+    doubtPolicy: DoubtPolicy;
+    doubtDeadlineMs: number;
+  },
+): Promise<FiredCampaign> {
+  const { tenantId, campaignId, customers } = options;
+  const run = await withTenant(ground.db, tenantId, (trx) =>
+    createRun(trx, {
+      id: newId(),
+      tenantId,
+      campaignId,
+      channel: 'email',
+      contentVersion: 1,
+      audience: everyone,
+      schedule: { kind: 'now' },
+      doubtPolicy: options.doubtPolicy,
+      doubtDeadlineMs: options.doubtDeadlineMs,
+      actor: { kind: 'user', id: null },
+    }),
+  );
+  await ground.campaigns.startCampaign({ ...run, name: 'Chaos' });
+  await withTenant(ground.db, tenantId, (trx) => markWorkflowStarted(trx, tenantId, run.id));
+  return { tenantId, campaignId, customers, run };
+}

@@ -1,0 +1,171 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { createCampaignWorkflows, type CampaignWorkflows } from '../../clients/campaigns';
+import { createDatabase, type Knex } from '../../lib/db';
+import { loadConfig } from '../../lib/config';
+import { connectTemporal, type Temporal } from '../../lib/temporal';
+import { migrate } from '../../migrations';
+import { createWebhookKeys } from '../../sandbox/sendgrid/eventPost';
+import {
+  administer,
+  startPostgres,
+  withDatabase,
+  type RunningPostgres,
+} from '../../tests/support/postgres';
+import { startTemporal, testNamespace, type RunningTemporal } from '../../tests/support/temporal';
+import { buildWorkflowBundle } from '../../workers/bundle';
+import { freePort } from '../../workers/launch/ports';
+import { findTemporalProgram } from '../../workers/launch/temporalProgram';
+import { OurProcess } from './ourProcess';
+
+/** Carillon as real processes, each of which may be killed or frozen while the others go on. */
+export interface ProcessGround {
+  folder: string;
+  postgres: RunningPostgres;
+  temporalServer: RunningTemporal;
+  sandbox: OurProcess;
+  sandboxUrl: string;
+  /** The sandbox's own record of what it accepted. */
+  journalFile: string;
+  api: OurProcess;
+  apiUrl: string;
+  workers: OurProcess[];
+  db: Knex;
+  temporal: Temporal;
+  campaigns: CampaignWorkflows;
+  stop(): Promise<void>;
+}
+
+export interface GroundOptions {
+  workers: number;
+  leaseMs: number;
+  providerTimeoutMs: number;
+  sliceMs: number;
+  /** Set: API and workers come back so long after they ended. */
+  restartAfterMs?: number;
+  /** Makes the simulated recipients repeatable. */
+  seed?: string;
+  /** Keeps the folder, with every log in it, when all is over. */
+  keep?: boolean;
+}
+
+const database = 'carillon';
+const secret = 'a secret of these processes that is long enough';
+
+/** Starts everything on ports and in a folder of its own; resolves when all parts are ready. */
+export async function startProcessGround(options: GroundOptions): Promise<ProcessGround> {
+  const folder = mkdtempSync(path.join(tmpdir(), 'carillon-processes-'));
+  const config = loadConfig();
+  const program = await findTemporalProgram({
+    givenPath: config.TEMPORAL_CLI_PATH,
+    cacheDir: config.CARILLON_CACHE_DIR,
+    onProgress: (text) => process.stderr.write(`${text}\n`),
+  });
+  mkdirSync(path.join(folder, 'temporal'));
+  const bundle = path.join(folder, 'workflow-bundle.js');
+  const [postgres, temporalServer] = await Promise.all([
+    startPostgres({ dir: path.join(folder, 'postgres') }),
+    startTemporal({ dir: path.join(folder, 'temporal'), program }),
+    buildWorkflowBundle(bundle),
+  ]);
+  await administer(postgres.url, `create database ${database}`);
+  const databaseUrl = withDatabase(postgres.url, database);
+  const db = createDatabase({ url: databaseUrl, applicationName: 'carillon-observer' });
+  await migrate(db);
+
+  const [apiPort, sandboxPort] = [await freePort(), await freePort()];
+  const apiUrl = `http://127.0.0.1:${apiPort}`;
+  const sandboxUrl = `http://127.0.0.1:${sandboxPort}`;
+  const keys = createWebhookKeys();
+  const keyFile = path.join(folder, 'webhook-key.pem');
+  writeFileSync(keyFile, keys.privateKeyPem, { mode: 0o600 });
+  const environment = {
+    LOG_LEVEL: 'warn',
+    DATABASE_URL: databaseUrl,
+    TEMPORAL_ADDRESS: temporalServer.address,
+    TEMPORAL_NAMESPACE: testNamespace,
+    PUBLIC_URL: apiUrl,
+    JWT_SECRET: secret,
+    TRACKING_SECRET: secret,
+    SENDGRID_API_KEY: 'SG.processes',
+    SENDGRID_BASE_URL: sandboxUrl,
+    SENDGRID_WEBHOOK_PUBLIC_KEY: keys.publicKeyBase64,
+    DISPATCH_LEASE_MS: String(options.leaseMs),
+    PROVIDER_TIMEOUT_MS: String(options.providerTimeoutMs),
+    SLICE_MS: String(options.sliceMs),
+    WORKFLOW_BUNDLE_PATH: bundle,
+  };
+  const part = (name: string) => ({
+    name,
+    logFile: path.join(folder, `${name}.log`),
+    ...(options.restartAfterMs === undefined ? {} : { restartAfterMs: options.restartAfterMs }),
+  });
+  const sandbox = new OurProcess({
+    ...part('sandbox'),
+    script: 'sandbox/main',
+    flags: [
+      `--port=${sandboxPort}`,
+      `--data-dir=${path.join(folder, 'sandbox')}`,
+      `--webhook-url=${apiUrl}/api/v1/webhooks/sendgrid`,
+      `--webhook-key-file=${keyFile}`,
+      `--parent-pid=${process.pid}`,
+      ...(options.seed === undefined ? [] : [`--seed=${options.seed}`]),
+    ],
+    environment: {},
+    readyUrl: `${sandboxUrl}/health`,
+  });
+  const api = new OurProcess({
+    ...part('api'),
+    script: 'api/server',
+    environment: { ...environment, API_PORT: String(apiPort) },
+    readyUrl: `${apiUrl}/health`,
+  });
+  const workers: OurProcess[] = [];
+  for (let index = 0; index < options.workers; index += 1) {
+    const port = await freePort();
+    workers.push(
+      new OurProcess({
+        ...part(`worker-${index}`),
+        script: 'workers/main',
+        environment: { ...environment, WORKER_PORT: String(port) },
+        readyUrl: `http://127.0.0.1:${port}/health`,
+      }),
+    );
+  }
+  const temporal = connectTemporal({
+    TEMPORAL_ADDRESS: temporalServer.address,
+    TEMPORAL_NAMESPACE: testNamespace,
+    TEMPORAL_TLS: false,
+  });
+  const ground: ProcessGround = {
+    folder,
+    postgres,
+    temporalServer,
+    sandbox,
+    sandboxUrl,
+    journalFile: path.join(folder, 'sandbox', 'requests.jsonl'),
+    api,
+    apiUrl,
+    workers,
+    db,
+    temporal,
+    campaigns: createCampaignWorkflows(temporal),
+    async stop() {
+      await Promise.all([...workers, api, sandbox].map((each) => each.stop()));
+      await temporal.connection.close();
+      await db.destroy();
+      await Promise.all([temporalServer.stop(), postgres.stop()]);
+      if (options.keep !== true) {
+        rmSync(folder, { recursive: true, force: true });
+      }
+    },
+  };
+  try {
+    await Promise.all([sandbox, api, ...workers].map((each) => each.start()));
+  } catch (error) {
+    await ground.stop();
+    throw error;
+  }
+  return ground;
+}
