@@ -58,12 +58,14 @@ function listen(app: App, at: { port: number; host: string }): Promise<Server> {
 // Takes no new connection, lets running requests finish, and cuts what takes too long.
 function close(server: Server): Promise<void> {
   return new Promise((resolve) => {
+    // A connection kept alive is idle only once its last answer is out.
+    const sweep = setInterval(() => server.closeIdleConnections(), 50);
     const cut = setTimeout(() => server.closeAllConnections(), stopWithinMs - 1_000);
     server.close(() => {
+      clearInterval(sweep);
       clearTimeout(cut);
       resolve();
     });
-    server.closeIdleConnections();
   });
 }
 
