@@ -7,6 +7,7 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
+import { laneCount } from '../../domain/campaigns/lanes';
 import type { Gate } from '../../domain/campaigns/types';
 import type { SliceResult } from '../../activities/messages/dispatchSlice';
 import type { PlannedWaveRef } from '../../activities/campaigns/runs';
@@ -36,9 +37,6 @@ export interface WaveResult {
   inDoubt: number;
 }
 
-// Lanes hide each other's waiting for the provider; more than this only queue for a worker's slots.
-const dispatchesPerLane = 3;
-const mostLanes = 8;
 const shortestPauseMs = 250;
 
 /**
@@ -157,7 +155,7 @@ async function runLanes(
   title: string,
   result: WaveResult,
 ): Promise<SliceResult[]> {
-  const lanes = Math.min(Math.max(Math.ceil(wave.dispatches / dispatchesPerLane), 1), mostLanes);
+  const lanes = laneCount(wave.dispatches);
   return Promise.all(
     Array.from({ length: lanes }, async (_, lane) => {
       for (;;) {

@@ -1,0 +1,57 @@
+import { startGround, type BenchGround } from './campaign/ground';
+import { measureSize, type SizeResult } from './campaign/measure';
+import { readOptions, type BenchOptions } from './campaign/options';
+import { barsOf, figuresOf, isExact, renderTable } from './campaign/report';
+
+/**
+ * How fast a campaign leaves, beside the least that any sender must do, in the same run on the same
+ * machine. Prints a table and, as its last line, the figures as JSON; fails when a message was lost
+ * or doubled.
+ */
+async function main(): Promise<void> {
+  const options = readOptions(process.argv.slice(2));
+  const tell = (text: string) => process.stderr.write(`${text}\n`);
+  tell('starting Postgres, Temporal and the sandbox, compiling the product');
+  const ground = await startGround();
+  const sizes: SizeResult[] = [];
+  let about: string[] = [];
+  try {
+    about = await describe(ground, options);
+    for (const customers of options.customers) {
+      sizes.push(await measureSize(ground, options, customers, tell));
+    }
+  } finally {
+    await ground.stop();
+  }
+  const largest = sizes.toSorted((a, b) => b.customers - a.customers)[0];
+  if (largest === undefined) {
+    throw new RangeError('no size was measured');
+  }
+  process.stdout.write(`${renderTable(sizes, barsOf(sizes), about)}\n`);
+  process.stdout.write(
+    `${JSON.stringify({ ...figuresOf(largest), sizes: sizes.map(figuresOf) })}\n`,
+  );
+  process.exitCode = sizes.every(isExact) ? 0 : 1;
+}
+
+async function describe(ground: BenchGround, options: BenchOptions): Promise<string[]> {
+  const shown = await ground.db.raw(
+    `select string_agg(name || ' ' || current_setting(name), ', ' order by name) as settings
+       from pg_settings where name in ('max_connections', 'shared_buffers', 'fsync',
+         'synchronous_commit', 'max_wal_size')`,
+  );
+  return [
+    `${options.workers} worker processes, as many of the bare loop; ${options.rounds} rounds in turn; Node ${process.versions.node}`,
+    `Postgres of its own on fresh data: ${shown.rows[0].settings}`,
+    'Temporal of its own on a file. The plan is the real one of a local hour; its instants are moved to now.',
+    'Messages a second count from the first call the sandbox sees to the last; planning is before that.',
+    'The bare loop claims, selects, posts the bytes the product sent and settles: no workflow, gate, rendering.',
+  ];
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(
+    `${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+  );
+  process.exit(1);
+});

@@ -1,0 +1,162 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { childEnvironment, loadConfig } from '../../lib/config';
+import { createDatabase, type Knex } from '../../lib/db';
+import { connectTemporal, type Temporal } from '../../lib/temporal';
+import { migrate } from '../../migrations';
+import {
+  administer,
+  startPostgres,
+  withDatabase,
+  type RunningPostgres,
+} from '../../tests/support/postgres';
+import { startTemporal, testNamespace, type RunningTemporal } from '../../tests/support/temporal';
+import { isOk } from '../../workers/launch/parts';
+import { freePort } from '../../workers/launch/ports';
+import { findTemporalProgram } from '../../workers/launch/temporalProgram';
+import { buildForBench, bundleFile } from './build';
+
+/** Servers of the benchmark's own, as `npm start` sets them up, and the compiled product. */
+export interface BenchGround {
+  folder: string;
+  dist: string;
+  postgres: RunningPostgres;
+  databaseUrl: string;
+  db: Knex;
+  temporalServer: RunningTemporal;
+  temporal: Temporal;
+  sandbox: BenchProcess;
+  sandboxUrl: string;
+  /** Starts workers; with a folder their CPU profiles are written there when they stop. */
+  startWorkers(count: number, profileDir: string | undefined): Promise<BenchProcess[]>;
+  stop(): Promise<void>;
+}
+
+export interface BenchProcess {
+  child: ChildProcess;
+  pid: number;
+  /** Asks it to end and resolves when it has. */
+  stop(): Promise<void>;
+}
+
+const database = 'carillon';
+export const trackingSecret = 'a secret of the benchmark that is long enough';
+export const apiKey = 'SG.benchmark';
+export const publicUrl = 'https://mail.shop.example';
+
+/** Starts everything on free ports and in a folder of its own. */
+export async function startGround(): Promise<BenchGround> {
+  const config = loadConfig();
+  const folder = mkdtempSync(path.join(tmpdir(), 'carillon-bench-'));
+  const program = await findTemporalProgram({
+    givenPath: config.TEMPORAL_CLI_PATH,
+    cacheDir: config.CARILLON_CACHE_DIR,
+    onProgress: (text) => process.stderr.write(`${text}\n`),
+  });
+  mkdirSync(path.join(folder, 'temporal'));
+  const [dist, postgres, temporalServer] = await Promise.all([
+    buildForBench(folder),
+    startPostgres({ dir: path.join(folder, 'postgres') }),
+    startTemporal({ dir: path.join(folder, 'temporal'), program }),
+  ]);
+  await administer(postgres.url, `create database ${database}`);
+  const databaseUrl = withDatabase(postgres.url, database);
+  const db = createDatabase({ url: databaseUrl, applicationName: 'carillon-bench' });
+  await migrate(db);
+  const temporal = connectTemporal({
+    TEMPORAL_ADDRESS: temporalServer.address,
+    TEMPORAL_NAMESPACE: testNamespace,
+    TEMPORAL_TLS: false,
+  });
+  const sandboxPort = await freePort();
+  const sandboxUrl = `http://127.0.0.1:${sandboxPort}`;
+  const sandbox = await startProcess(
+    [
+      path.join(dist, 'sandbox/main.js'),
+      `--port=${sandboxPort}`,
+      '--mode=sink',
+      `--parent-pid=${process.pid}`,
+    ],
+    {},
+    `${sandboxUrl}/health`,
+  );
+  const startWorker = async (profileDir: string | undefined) => {
+    const port = await freePort();
+    return startProcess(
+      [
+        ...(profileDir === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDir}`]),
+        path.join(dist, 'bench/worker.js'),
+      ],
+      {
+        LOG_LEVEL: 'warn',
+        DATABASE_URL: databaseUrl,
+        TEMPORAL_ADDRESS: temporalServer.address,
+        TEMPORAL_NAMESPACE: testNamespace,
+        PUBLIC_URL: publicUrl,
+        TRACKING_SECRET: trackingSecret,
+        SENDGRID_API_KEY: apiKey,
+        SENDGRID_BASE_URL: sandboxUrl,
+        BULK_EMAIL_RATE_LIMIT_PER_MIN: '0',
+        WORKER_PORT: String(port),
+        WORKFLOW_BUNDLE_PATH: bundleFile(folder),
+        SUPERVISOR_PID: String(process.pid),
+      },
+      `http://127.0.0.1:${port}/ready`,
+    );
+  };
+  return {
+    folder,
+    dist,
+    postgres,
+    databaseUrl,
+    db,
+    temporalServer,
+    temporal,
+    sandbox,
+    sandboxUrl,
+    startWorkers: (count, profileDir) =>
+      Promise.all(Array.from({ length: count }, () => startWorker(profileDir))),
+    async stop() {
+      await sandbox.stop();
+      await temporal.connection.close();
+      await db.destroy();
+      await Promise.all([temporalServer.stop(), postgres.stop()]);
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+const readyTimeoutMs = 60_000;
+
+/** Starts one of our compiled scripts; with `readyUrl`, resolves once that answers. */
+export async function startProcess(
+  args: string[],
+  environment: Record<string, string>,
+  readyUrl: string | null,
+): Promise<BenchProcess> {
+  const child = spawn(process.execPath, args, {
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    env: childEnvironment({ NODE_ENV: 'development', ...environment }),
+  });
+  const gone = once(child, 'exit');
+  const deadline = Date.now() + readyTimeoutMs;
+  while (readyUrl !== null && !(await isOk(readyUrl))) {
+    if (child.exitCode !== null || Date.now() > deadline) {
+      child.kill('SIGKILL');
+      throw new Error(`${path.basename(args.at(-1) ?? '')} did not get ready`);
+    }
+    await wait(50);
+  }
+  return {
+    child,
+    pid: child.pid ?? 0,
+    async stop() {
+      child.kill('SIGTERM');
+      await gone;
+    },
+  };
+}

@@ -1,0 +1,53 @@
+import { runBare, startBareProcesses, type BareRun } from './bare';
+import { createTenant } from './customers';
+import type { BenchGround } from './ground';
+import type { BenchOptions } from './options';
+import { prepareBodies } from './prepareBodies';
+import { peakMiB } from './processes';
+import { runProduct, type ProductRun } from './product';
+
+/** All that was measured with one number of customers. */
+export interface SizeResult {
+  customers: number;
+  bodyBytesPerMessage: number;
+  rounds: { product: ProductRun; bare: BareRun }[];
+  workerPeaksMiB: number[];
+}
+
+/** Runs product and bare loop in turn on the same customers, each on a fresh run. */
+export async function measureSize(
+  ground: BenchGround,
+  options: BenchOptions,
+  customers: number,
+  tell: (text: string) => void,
+): Promise<SizeResult> {
+  tell(`${customers} customers: writing them, then the bodies of the bare loop`);
+  const tenant = await createTenant(ground.db, customers);
+  // Before there are workers, so that this run is nobody else's.
+  const bodies = await prepareBodies(ground, tenant);
+  const [workers, bareProcesses] = await Promise.all([
+    ground.startWorkers(options.workers, options.profile),
+    startBareProcesses(ground, bodies, options.workers),
+  ]);
+  const result: SizeResult = {
+    customers,
+    bodyBytesPerMessage: bodies.bytes / customers,
+    rounds: [],
+    workerPeaksMiB: [],
+  };
+  try {
+    for (let round = 1; round <= options.rounds; round += 1) {
+      const product = await runProduct(ground, tenant, workers);
+      const bare = await runBare(ground, tenant, bareProcesses);
+      tell(
+        `${customers} customers, round ${round}: product ${Math.round(product.messagesPerSecond)}/s, ` +
+          `bare loop ${Math.round(bare.messagesPerSecond)}/s`,
+      );
+      result.rounds.push({ product, bare });
+    }
+    result.workerPeaksMiB = workers.map(({ pid }) => peakMiB(pid));
+  } finally {
+    await Promise.all([...workers, ...bareProcesses].map((each) => each.stop()));
+  }
+  return result;
+}

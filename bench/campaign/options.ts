@@ -1,0 +1,38 @@
+import { parseArgs } from 'node:util';
+import { z } from 'zod';
+
+const count = z.coerce.number().int().min(1);
+
+const Flags = z.object({
+  customers: z
+    .string()
+    .default('100000,400000')
+    .transform((text) => text.split(',').map(Number))
+    .pipe(z.array(z.number().int().min(1))),
+  workers: count.default(2),
+  rounds: count.default(3),
+  profile: z.string().optional(),
+});
+
+export type BenchOptions = z.infer<typeof Flags>;
+
+/** What the command line asks for. Throws with one sentence when it cannot be understood. */
+export function readOptions(args: string[]): BenchOptions {
+  const { values } = parseArgs({
+    args,
+    options: {
+      customers: { type: 'string' },
+      workers: { type: 'string' },
+      rounds: { type: 'string' },
+      profile: { type: 'string' },
+    },
+  });
+  const parsed = Flags.safeParse(values);
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map(
+      ({ path, message }) => `--${path.join('.')}: ${message}`,
+    );
+    throw new Error(problems.join('; '));
+  }
+  return parsed.data;
+}

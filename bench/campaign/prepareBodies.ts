@@ -1,0 +1,111 @@
+import { once } from 'node:events';
+import { closeSync, openSync, writeFileSync, writeSync } from 'node:fs';
+import { createServer } from 'node:http';
+import path from 'node:path';
+import { createRunMail } from '../../activities/messages/runMail';
+import { sendDispatch } from '../../activities/messages/sendDispatch';
+import type { ActivityDeps } from '../../activities/deps';
+import { createCampaignWorkflows } from '../../clients/campaigns';
+import { newId } from '../../lib/ids';
+import { createLogger } from '../../lib/logger';
+import { createTrackingTokens } from '../../lib/trackingTokens';
+import { withTenant } from '../../models/base';
+import { claimDispatch } from '../../models/messages/claims';
+import { ensureAccount } from '../../models/messages/rates';
+import { createEmailProvider } from '../../providers/email';
+import type { BenchTenant } from './customers';
+import { apiKey, publicUrl, trackingSecret, type BenchGround } from './ground';
+import { closeRun, writePlannedRun } from './runs';
+
+/** Where the prepared bodies lie, one behind the other, and which dispatch's begins where. */
+export interface PreparedBodies {
+  file: string;
+  indexFile: string;
+  bytes: number;
+}
+
+/** One body in the file. */
+export interface BodyPlace {
+  dispatchN: number;
+  offset: number;
+  length: number;
+}
+
+/**
+ * Sends a whole run through the product's own steps to a server that keeps what arrives: the very
+ * bytes the product sends. Runs of the same tenant plan alike, so these bodies serve for all of them.
+ */
+export async function prepareBodies(
+  ground: BenchGround,
+  tenant: BenchTenant,
+): Promise<PreparedBodies> {
+  const file = path.join(ground.folder, `bodies-${tenant.customers}.bin`);
+  const indexFile = `${file}.json`;
+  const places: BodyPlace[] = [];
+  const output = openSync(file, 'w');
+  let offset = 0;
+  const keeper = createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      const body = Buffer.concat(chunks);
+      const dispatchN = Number(/"carillon_d":"(\d+)\./.exec(body.toString('latin1'))?.[1]);
+      writeSync(output, body);
+      places.push({ dispatchN, offset, length: body.length });
+      offset += body.length;
+      response.writeHead(202, { 'x-message-id': newId() }).end();
+    });
+  });
+  keeper.listen(0, '127.0.0.1');
+  await once(keeper, 'listening');
+  const address = keeper.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  try {
+    await sendAll(ground, tenant, `http://127.0.0.1:${port}`);
+  } finally {
+    closeSync(output);
+    keeper.closeAllConnections();
+    keeper.close();
+  }
+  writeFileSync(indexFile, JSON.stringify(places));
+  return { file, indexFile, bytes: offset };
+}
+
+async function sendAll(ground: BenchGround, tenant: BenchTenant, baseUrl: string): Promise<void> {
+  const { db } = ground;
+  const email = createEmailProvider({ vendor: 'sendgrid', apiKey, baseUrl, timeoutMs: 15_000 });
+  await ensureAccount(db, email.accountId, 0);
+  const deps: ActivityDeps = {
+    db,
+    logger: createLogger({ name: 'bench', level: 'warn' }),
+    email,
+    trackingTokens: createTrackingTokens([{ id: 1, secret: trackingSecret }]),
+    publicUrl,
+    leaseMs: 60_000,
+    sliceMs: 30_000,
+    ...createCampaignWorkflows(ground.temporal),
+  };
+  const { run, plan } = await writePlannedRun(db, tenant, { isEnded: false });
+  const mail = await createRunMail(deps)(tenant.tenantId, run.id);
+  const slice = { workflowRunId: newId(), activityId: 'prepare', attempt: 1 };
+  const { signal } = new AbortController();
+  for (const { planVersion, n } of plan.waves) {
+    const wave = { tenantId: tenant.tenantId, runId: run.id, planVersion, waveN: n };
+    for (;;) {
+      const claim = await withTenant(db, tenant.tenantId, (trx) =>
+        claimDispatch(trx, wave, slice, deps.leaseMs),
+      );
+      if (claim.kind === 'none') {
+        break;
+      }
+      if (claim.kind !== 'claimed') {
+        throw new Error(`Preparing bodies, a wave answers ${claim.kind}`);
+      }
+      const sent = await sendDispatch(deps, { wave, dispatch: claim.dispatch, mail, signal });
+      if (sent.accepted !== claim.dispatch.messageCount) {
+        throw new Error(`Preparing bodies, ${sent.accepted} of a dispatch were accepted`);
+      }
+    }
+  }
+  await closeRun(db, run);
+}
