@@ -40,7 +40,7 @@ export function render(
     status: reply.status,
     headers: {
       'Content-Type': 'application/json; charset=utf-8',
-      ...(hasEtag(route) ? { ETag: reply.etag ?? etagOf(reply.data) } : {}),
+      ...(hasEtag(route) ? { ETag: reply.etag ?? etagOfReply(reply) } : {}),
       ...reply.headers,
     },
     body: JSON.stringify(reply.meta === undefined ? { data } : { data, meta: reply.meta }),
@@ -68,6 +68,11 @@ export function send(context: ApiContext, reply: RenderedReply): void {
 // Lists have one too: a poller of an unchanged page gets 304.
 function hasEtag(route: Route): boolean {
   return route.permission !== 'public' && route.method !== 'post' && route.method !== 'delete';
+}
+
+// A page shows its counts too: they may change while its rows do not.
+function etagOfReply({ data, meta }: AnyReply): string {
+  return etagOf(meta === undefined ? data : { data, meta });
 }
 
 function pick(data: unknown, fields: readonly string[]): unknown {

@@ -2,6 +2,8 @@ import { Counter, Histogram, type Registry } from '../../lib/metrics';
 import type { Logger } from '../../lib/logger';
 import type { ApiMiddleware } from '../context';
 
+const probes = new Set(['/health', '/ready', '/metrics']);
+
 /**
  * One line and one observation a request. Both name the route's pattern, never the path or the
  * query: these may hold addresses, tokens and whatever a caller searched for.
@@ -30,17 +32,17 @@ export function accessLog(deps: { logger: Logger; metrics: Registry }): ApiMiddl
       if (!context.res.writableFinished) {
         aborted.inc({ route });
       }
-      deps.logger.info(
-        {
-          requestId: context.state.requestId,
-          method: context.method,
-          route,
-          status: statusCode,
-          durationMs: Math.round(durationMs * 10) / 10,
-          tenantId: context.state.principal?.tenantId,
-        },
-        'request',
-      );
+      const line = {
+        requestId: context.state.requestId,
+        method: context.method,
+        route,
+        status: statusCode,
+        durationMs: Math.round(durationMs * 10) / 10,
+        tenantId: context.state.principal?.tenantId,
+      };
+      // Probes ask every few seconds; their answers are in the metrics.
+      const level = probes.has(route) && statusCode < 500 ? 'debug' : 'info';
+      deps.logger[level](line, 'request');
     });
     await next();
   };

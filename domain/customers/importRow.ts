@@ -64,10 +64,15 @@ export function readHeader(cells: readonly string[]): Header {
       `The name of a column may have at most ${maxAttributeNameLength} characters: "${long.trim().slice(0, 20)}…".`,
     );
   }
+  if (cells.some((cell) => cell.includes('\u0000'))) {
+    return unusable('nulCharacter', 'The name of a column holds the NUL character.');
+  }
   if (!targets.includes('email') && !targets.includes('externalId')) {
+    const hint =
+      cells.length === 1 && /[;\t]/.test(cells[0] ?? '') ? ' Separate columns by commas.' : '';
     return unusable(
       'noUsableColumn',
-      'The first row names no column "email" or "externalId", by which a customer is known.',
+      `The first row names no column "email" or "externalId", by which a customer is known.${hint}`,
     );
   }
   return { kind: 'columns', columns };

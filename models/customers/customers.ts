@@ -153,12 +153,11 @@ export function customersWhere(
     query.where('language', filters.language);
   }
   if (filters.search !== undefined) {
-    const prefix = `${filters.search.toLowerCase().replace(/[\\%_]/g, '\\$&')}%`;
-    query.whereRaw('(lower(email) like ? or lower(first_name) like ? or lower(last_name) like ?)', [
-      prefix,
-      prefix,
-      prefix,
-    ]);
+    const prefix = `${filters.search.replace(/[\\%_]/g, '\\$&')}%`;
+    query.whereRaw(
+      '(lower(email) like lower(?) or lower(first_name) like lower(?) or lower(last_name) like lower(?))',
+      [prefix, prefix, prefix],
+    );
   }
   if (filters.createdAfter !== undefined) {
     query.where('created_at', '>', filters.createdAfter);

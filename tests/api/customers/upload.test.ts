@@ -1,3 +1,6 @@
+import { newId } from '../../../lib/ids';
+import { acrossTenants } from '../../../models/base';
+import { failAbandonedImports } from '../../../models/customers/imports';
 import { startTestApi, type TestApi } from '../../support/api';
 import { buildCustomer, buildTenant, type TestTenant } from '../../support/factories';
 
@@ -238,6 +241,57 @@ test('imports once for one Idempotency-Key, and refuses the key for another file
   expect(await customersOf(tenant)).toHaveLength(1);
 });
 
+test('begins an import again that lost its process, and counts its rows once', async () => {
+  const tenant = await buildTenant(api.deps);
+  const headers = { 'Idempotency-Key': 'interrupted' };
+  const content = 'email,phone\na@example.com,\nb@example.com,bad\n';
+  const first = await upload(tenant, content, { headers });
+  // As if the process had died before the end: its rows are in, the answer is not kept.
+  const mine = { tenant_id: tenant.tenantId };
+  await api.deps.db('imports').where(mine).update({ state: 'running', finished_at: null });
+  await api.deps
+    .db('idempotency_keys')
+    .where(mine)
+    .update({ state: 'running', locked_until: new Date(Date.now() - 1_000) });
+  const second = await upload(tenant, content, { headers });
+
+  expect(second.status).toBe(202);
+  expect(second.body.data).toMatchObject({
+    id: first.body.data.id,
+    state: 'completed',
+    rowsRead: 2,
+    created: 0,
+    updated: 1,
+    rejected: 1,
+  });
+  expect(await rejectionsOf(tenant, first.body.data.id)).toHaveLength(1);
+  expect(await customersOf(tenant)).toHaveLength(1);
+});
+
+test('fails an import whose process is gone, and no other', async () => {
+  const tenant = await buildTenant(api.deps);
+  const ids = [newId(), newId()];
+  for (const [at, id] of ids.entries()) {
+    await api.deps.db('imports').insert({
+      id,
+      tenant_id: tenant.tenantId,
+      state: 'running',
+      updated_at: new Date(Date.now() - at * 600_000),
+    });
+  }
+  await acrossTenants(api.deps.db, 'reconcile', (trx) => failAbandonedImports(trx, 300_000));
+
+  const states = [];
+  for (const id of ids) {
+    const { body } = await api.send('get', `/api/v1/imports/${id}`, { token: tenant.token });
+    states.push([body.data.state, body.data.failure?.code]);
+  }
+  expect(states).toEqual([
+    ['running', undefined],
+    ['failed', 'interrupted'],
+  ]);
+});
+
 test('imports many rows in batches, duplicates across batches included', async () => {
   const tenant = await buildTenant(api.deps);
   const lines = Array.from({ length: 2_500 }, (_, at) => `c${at % 2_100}@example.com,N${at}`);
@@ -265,6 +319,8 @@ describe('a file that is broken as a whole changes nothing', () => {
   const good = 'email\nfirst@example.com\n';
 
   test.each([
+    ['semicolons', 'email;firstName\na@example.com;Ana\n', 422, 'noUsableColumn'],
+    ['a NUL in the header', 'email,a\u0000\na@example.com,1\n', 422, 'nulCharacter'],
     ['an empty file', '', 422, 'fileEmpty'],
     ['a header without rows', 'email,firstName\n', 422, 'noRows'],
     ['no header', 'a@example.com,Ana\nb@example.com,Bo\n', 422, 'noUsableColumn'],
