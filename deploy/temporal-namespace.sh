@@ -5,9 +5,21 @@ set -eu
 temporal operator namespace describe -n "$TEMPORAL_NAMESPACE" >/dev/null 2>&1 ||
   temporal operator namespace create -n "$TEMPORAL_NAMESPACE" --retention 30d
 
-# The namespace takes some seconds to be known everywhere, and what exists already is no error.
-attempt=1
-until temporal operator search-attribute create -n "$TEMPORAL_NAMESPACE" \
+# Tries again every two seconds, for two minutes.
+patiently() {
+  attempt=1
+  until "$@"; do
+    attempt=$((attempt + 1))
+    if [ "$attempt" -gt 60 ]; then
+      echo "Gave up: $*" >&2
+      exit 1
+    fi
+    sleep 2
+  done
+}
+
+# The namespace takes some seconds to be known everywhere; attributes that exist are no error.
+patiently temporal operator search-attribute create -n "$TEMPORAL_NAMESPACE" \
   --name CarillonTenant --type Keyword \
   --name CarillonKind --type Keyword \
   --name CarillonStatus --type Keyword \
@@ -16,11 +28,9 @@ until temporal operator search-attribute create -n "$TEMPORAL_NAMESPACE" \
   --name CarillonNextRunAt --type Datetime \
   --name CarillonRecipients --type Int \
   --name CarillonFailed --type Int \
-  --name CarillonTags --type KeywordList; do
-  attempt=$((attempt + 1))
-  if [ "$attempt" -gt 30 ]; then
-    echo "The search attributes could not be created." >&2
-    exit 1
-  fi
-  sleep 2
-done
+  --name CarillonTags --type KeywordList
+
+# The part that starts workflows remembers the attributes it knew for up to a minute, and refuses
+# new ones until then.
+patiently temporal workflow count -n "$TEMPORAL_NAMESPACE" \
+  --query 'CarillonTenant is not null and CarillonTags is not null'

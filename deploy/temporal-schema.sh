@@ -12,12 +12,10 @@ tool() {
 prepare() {
   database="$1"
   schema="$2"
+  # The first two do nothing where it has been done.
   tool "$database" create-database
-  # Setting up again would put the version back to 0.0, and every update would run twice.
-  if ! tool "$database" update-schema --schema-name "$schema"; then
-    tool "$database" setup-schema -v 0.0
-    tool "$database" update-schema --schema-name "$schema"
-  fi
+  tool "$database" setup-schema -v 0.0
+  tool "$database" update-schema --schema-name "$schema"
 }
 
 prepare "$DBNAME" postgresql/v12/temporal

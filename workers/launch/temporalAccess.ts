@@ -159,9 +159,14 @@ const indexedTypes = {
 } as const;
 
 const grpcNotFound = '5';
+const grpcInvalidArgument = '3';
 
 function isNotFound(error: unknown): boolean {
   return errorCode(error) === grpcNotFound;
+}
+
+function isInvalidArgument(error: unknown): boolean {
+  return errorCode(error) === grpcInvalidArgument;
 }
 
 function messageOf(error: unknown): string {
