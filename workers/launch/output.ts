@@ -124,7 +124,7 @@ function paintByLevel({ level, msg }: LogRecord): string {
 }
 
 // What a person watching does not need: every line has them, or the prefix says it.
-const hiddenFields = new Set(['pid', 'hostname', 'name', 'v', 'logging-call-at']);
+const hiddenFields = new Set(['pid', 'hostname', 'name', 'requestId', 'logging-call-at']);
 
 function detailsOf(rest: Record<string, unknown>): string {
   return Object.entries(rest)

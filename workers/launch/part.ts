@@ -20,6 +20,7 @@ const firstDelayMs = 500;
 const longestDelayMs = 15_000;
 const healthyAfterMs = 60_000;
 const readyPollMs = 100;
+const recycleTimeoutMs = 8000;
 const deathsBeforeGivingUp = 3;
 
 /** Keeps one process running: started again with growing delays whenever it ends unasked. */
@@ -27,6 +28,7 @@ export class Part {
   private child: ChildProcess | undefined;
   private life: Promise<void> | undefined;
   private isWanted = false;
+  private isRecycled = false;
   private readonly pause = new AbortController();
   private lastLines: string[] = [];
 
@@ -69,13 +71,17 @@ export class Part {
     }
   }
 
-  /** Stops the running process; it comes back at once, as after a change of its code. */
+  /** Stops the running process and starts it again at once, as after a change of its code. */
   recycle(): void {
+    const { child } = this;
+    if (child === undefined) {
+      return;
+    }
     this.isRecycled = true;
-    this.child?.kill('SIGTERM');
+    child.kill('SIGTERM');
+    const timer = setTimeout(() => this.order.kill(child), recycleTimeoutMs);
+    child.once('exit', () => clearTimeout(timer));
   }
-
-  private isRecycled = false;
 
   private async live(first: {
     resolve: () => void;

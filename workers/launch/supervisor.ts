@@ -69,11 +69,10 @@ export class Supervisor {
   async stop(): Promise<void> {
     this.isStopping = true;
     const deadline = setTimeout(() => this.kill(), stopDeadlineMs);
-    await Promise.all(this.workers.map((worker) => worker.stop(5000)));
+    await Promise.all(this.workers.map((worker) => worker.stop(6000)));
     await this.api?.stop(1500);
-    await this.sandbox?.stop(1000);
-    await this.servers.temporal?.stop(1500);
-    await this.servers.postgres?.stop(3000);
+    await this.sandbox?.stop(500);
+    await Promise.all([this.servers.temporal?.stop(1500), this.servers.postgres?.stop(1500)]);
     clearTimeout(deadline);
   }
 
