@@ -24,7 +24,8 @@ export default async function globalSetup(): Promise<void> {
   publishTestGround({
     postgresUrl: postgres.url,
     templateDatabase,
-    temporalAddress: temporal.server.address,
+    // Given, the tests run on that server: so the production one is tried.
+    temporalAddress: loadConfig([]).TEMPORAL_ADDRESS ?? temporal.server.address,
     temporalProgram: temporal.program,
     folder,
   });

@@ -160,7 +160,6 @@ const indexedTypes = {
 
 const grpcNotFound = '5';
 const grpcInvalidArgument = '3';
-const grpcInvalidArgument = '3';
 
 function isNotFound(error: unknown): boolean {
   return errorCode(error) === grpcNotFound;
