@@ -70,14 +70,23 @@ export function asServerUser(
     user === undefined
       ? []
       : ['--reuid', `${user.uid}`, '--regid', `${user.gid}`, '--clear-groups'];
-  const passage = isClosed
-    ? ['--inh-caps', '+dac_override', '--ambient-caps', '+dac_override']
-    : [];
+  const passage = isClosed ? keepPassage : [];
   return {
     command: 'setpriv',
     args: [...identity, ...passage, '--pdeathsig', options.deathSignal, command, ...args],
   };
 }
+
+// Ambient, so that the capability outlives the exec; and without the fix-up that would hide it from
+// access(2), by which initdb looks for the programs beside it.
+const keepPassage = [
+  '--inh-caps',
+  '+dac_override',
+  '--ambient-caps',
+  '+dac_override',
+  '--securebits',
+  '+no_setuid_fixup',
+];
 
 function isOpenToAll(folder: string): boolean {
   for (let at = path.resolve(folder); ; at = path.dirname(at)) {
