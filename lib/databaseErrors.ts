@@ -1,6 +1,7 @@
 // https://www.postgresql.org/docs/current/errcodes-appendix.html
 const uniqueViolation = '23505';
 const foreignKeyViolation = '23503';
+const serializationFailure = '40001';
 const deadlockDetected = '40P01';
 
 // Connection exceptions, the server going down or coming up, no connection left.
@@ -35,6 +36,12 @@ export function isDeadlock(error: unknown): boolean {
 /** Whether Postgres could not read a value as the type it was said to be (class 22). */
 export function isDataException(error: unknown): boolean {
   return textOf(driverError(error), 'code')?.startsWith('22') === true;
+}
+
+/** Whether another transaction was in the way, so that doing it again at once helps. */
+export function isTransactionConflict(error: unknown): boolean {
+  const code = textOf(driverError(error), 'code');
+  return code === deadlockDetected || code === serializationFailure;
 }
 
 /** Whether Postgres could not be reached or was on its way down, so that trying later may help. */

@@ -1,9 +1,11 @@
 import { heartbeat } from '@temporalio/activity';
 import { acrossTenants, withTenant } from '../../models/base';
+import { failAbandonedImports } from '../../models/customers/imports';
 import { listOpenRuns } from '../../models/campaigns/reconciling';
 import { endRun, markWorkflowStarted } from '../../models/campaigns/runs';
 import { releaseExpiredLeases } from '../../models/messages/claims';
 import { cancelRemaining, settleOverdueDoubts } from '../../models/messages/doubt';
+import { forgetOldKeys } from '../../models/requests/idempotencyKeys';
 import type { ActivityDeps } from '../deps';
 
 export interface Reconciled {
@@ -14,6 +16,8 @@ export interface Reconciled {
   failed: number;
 }
 
+// An import writes a batch every few milliseconds; one that stands still this long has died.
+const abandonedAfterMs = 10 * 60_000;
 const terminated = 'The workflow of the campaign was terminated';
 
 /** One look over all runs; each repair changes nothing when it is found done. */
@@ -22,7 +26,11 @@ export function createReconcileRecords(deps: ActivityDeps) {
     const leases = await acrossTenants(deps.db, 'reconcile', (trx) =>
       releaseExpiredLeases(trx, null),
     );
-    await acrossTenants(deps.db, 'reconcile', (trx) => settleOverdueDoubts(trx, null));
+    await acrossTenants(deps.db, 'reconcile', async (trx) => {
+      await settleOverdueDoubts(trx, null);
+      await forgetOldKeys(trx);
+      await failAbandonedImports(trx, abandonedAfterMs);
+    });
     const runs = await acrossTenants(deps.db, 'reconcile', listOpenRuns);
     const found: Reconciled = { ...leases, started: 0, steered: 0, failed: 0 };
     for (const run of runs) {

@@ -72,7 +72,8 @@ export function createDispatchSlice(deps: ActivityDeps) {
             return end('notDueUntil', claim.until, claim.reason);
           }
           doing = `waiting: ${claim.reason}`;
-          await waitMs(Math.max(ms, 1), context.cancellationSignal);
+          // The database's clock decides; where ours runs ahead, it is not asked without a pause.
+          await waitMs(Math.max(ms, 20), context.cancellationSignal);
           continue;
         }
         if (claim.kind !== 'claimed') {

@@ -8,7 +8,11 @@ import { acrossTenants } from '../../models/base';
 import { storeEvents } from '../../models/messages/events';
 import { recordHistories } from '../replay/record';
 import { ensureStandingWork } from '../../workers/schedules';
-import { campaignWorkflowId } from '../../workflows/campaigns/messages';
+import {
+  campaignWorkflowId,
+  runWorkflowId,
+  waveWorkflowId,
+} from '../../workflows/campaigns/messages';
 import { startCampaignGround, startRun, type CampaignGround } from '../support/campaignGround';
 import { until } from '../support/conditions';
 import { wavesIn } from '../support/plans';
@@ -188,6 +192,25 @@ test('cancelling the workflow in the Temporal UI cancels the rest, with counts t
   expect(await sent.counts()).toMatchObject({ planned: 6, accepted: 3, cancelled: 3, open: 0 });
   expect(await sent.current()).toMatchObject({ state: 'cancelled', gate: 'closed' });
   expect(await sent.calls()).toHaveLength(1);
+});
+
+test('cancelling the run alone, or one wave, is taken as that', async () => {
+  planner = wavesIn({ 'Europe/Paris': 60_000, 'Asia/Tokyo': 60_001 });
+  const sent = await send({ zones: ['Europe/Paris', 'Asia/Tokyo'] });
+  const { client } = ground.temporal;
+  const runId = runWorkflowId(sent.ref.tenantId, sent.ref.campaignId, 1);
+  const wave = client.workflow.getHandle(waveWorkflowId(runId, 1, 1));
+  await until('the wave', () =>
+    wave.describe().then(
+      () => true,
+      () => false,
+    ),
+  );
+  await wave.cancel();
+  await until('the wave to be cancelled', async () => (await sent.counts()).cancelled === 3);
+  await client.workflow.getHandle(runId).cancel();
+  expect(await sent.handle.result()).toMatchObject({ status: 'cancelled' });
+  expect(await sent.counts()).toMatchObject({ planned: 6, cancelled: 6, open: 0 });
 });
 
 test('cancel against 429: what was throttled ends cancelled', async () => {

@@ -5,6 +5,7 @@ import {
   executeChild,
   getExternalWorkflowHandle,
   isCancellation,
+  log,
   setCurrentDetails,
   setHandler,
   upsertSearchAttributes,
@@ -69,10 +70,15 @@ export async function campaign(input: CampaignInput): Promise<RunStatus> {
     if (hasEnded) {
       return;
     }
-    await run.signal(gateSignal, steering.gate, steering.reason ?? undefined);
-    if (steering.planVersion > planVersion) {
-      planVersion = steering.planVersion;
-      await run.signal(replanSignal);
+    try {
+      await run.signal(gateSignal, steering.gate, steering.reason ?? undefined);
+      if (steering.planVersion > planVersion) {
+        planVersion = steering.planVersion;
+        await run.signal(replanSignal);
+      }
+    } catch (error) {
+      // The run ended while it was steered: its result is on the way here.
+      log.info('the run was gone when it was steered', { error: String(error) });
     }
   };
   const changeGate = async (gate: Gate, steering: Steering = {}): Promise<RunStatus> => {

@@ -1,4 +1,5 @@
 import {
+  CancellationScope,
   condition,
   continueAsNew,
   executeChild,
@@ -48,19 +49,25 @@ export async function campaignRun(input: CampaignInput): Promise<RunStatus> {
   setHandler(ledgerSignal, () => run.askReview(), {
     description: 'The ledger was changed by an event or a person.',
   });
-  await run.waitForPlanning();
-  while (!run.isClosed()) {
-    await run.sendWaves();
-    const isSettled = await run.review();
-    if (isSettled) {
-      break;
+  // Cancelling the run means cancelling the campaign: the gate closes, and the run goes on to its end.
+  void CancellationScope.current().cancelRequested.catch(() =>
+    CancellationScope.nonCancellable(() => run.closeGate('Cancelled in the Temporal UI')),
+  );
+  return CancellationScope.nonCancellable(async () => {
+    await run.waitForPlanning();
+    while (!run.isClosed()) {
+      await run.sendWaves();
+      const isSettled = await run.review();
+      if (isSettled) {
+        break;
+      }
+      // No wave is living here and the records know everything, so a new history starts from them.
+      if (workflowInfo().continueAsNewSuggested) {
+        await continueAsNew<typeof campaignRun>(input);
+      }
     }
-    // No wave is living here and the records know everything, so a new history starts from them.
-    if (workflowInfo().continueAsNewSuggested) {
-      await continueAsNew<typeof campaignRun>(input);
-    }
-  }
-  return run.finish();
+    return run.finish();
+  });
 }
 
 /** The state of one run between its messages; every method is one step of the story above. */
@@ -119,6 +126,16 @@ class CampaignRunState {
     this.gate = gate;
     this.gateReason = reason;
     this.gateMessages += 1;
+  }
+
+  async closeGate(reason: string): Promise<void> {
+    const steering = await records.setRunGate({
+      ...this.ref,
+      gate: 'closed',
+      reason,
+      actor: { kind: 'operator', id: null },
+    });
+    this.changeGate(steering.gate, steering.reason ?? undefined);
   }
 
   askReplan(): void {
