@@ -77,7 +77,7 @@ function demoCommands(publicUrl: string, demo: DemoFacts): Welcome['tryNext'] {
     `${token}; curl -s "${base}${path}" -H "authorization: Bearer $TOKEN"`;
   const waiting = demo.campaigns.at(-1);
   return [
-    { what: 'Log in and list the campaigns', command: get('/campaigns?fields=id,name,state') },
+    { what: 'Log in and list the campaigns', command: get('/campaigns?fields=id,name,status') },
     ...(waiting === undefined
       ? []
       : [

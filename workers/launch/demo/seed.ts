@@ -151,7 +151,7 @@ async function startCampaign(
       {
         method: 'POST',
         path: `/campaigns/${found.id}/schedule`,
-        body: campaign.schedule,
+        body: { schedule: campaign.schedule },
         key: `${campaign.key}-schedule`,
       },
       z.unknown(),
