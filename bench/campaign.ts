@@ -1,4 +1,5 @@
 import { startGround, type BenchGround } from './campaign/ground';
+import { writeStatements } from './campaign/statements';
 import { measureSize, type SizeResult } from './campaign/measure';
 import { readOptions, type BenchOptions } from './campaign/options';
 import { barsOf, figuresOf, isExact, renderTable } from './campaign/report';
@@ -12,13 +13,16 @@ async function main(): Promise<void> {
   const options = readOptions(process.argv.slice(2));
   const tell = (text: string) => process.stderr.write(`${text}\n`);
   tell('starting Postgres, Temporal and the sandbox, compiling the product');
-  const ground = await startGround();
+  const ground = await startGround(options.profile);
   const sizes: SizeResult[] = [];
   let about: string[] = [];
   try {
     about = await describe(ground, options);
     for (const customers of options.customers) {
       sizes.push(await measureSize(ground, options, customers, tell));
+    }
+    if (options.profile !== undefined) {
+      await writeStatements(ground, options.profile);
     }
   } finally {
     await ground.stop();

@@ -31,8 +31,7 @@ export interface BenchGround {
   temporal: Temporal;
   sandbox: BenchProcess;
   sandboxUrl: string;
-  /** Starts workers; with a folder their CPU profiles are written there when they stop. */
-  startWorkers(count: number, profileDir: string | undefined): Promise<BenchProcess[]>;
+  startWorkers(count: number): Promise<BenchProcess[]>;
   stop(): Promise<void>;
 }
 
@@ -48,8 +47,11 @@ export const trackingSecret = 'a secret of the benchmark that is long enough';
 export const apiKey = 'SG.benchmark';
 export const publicUrl = 'https://mail.shop.example';
 
-/** Starts everything on free ports and in a folder of its own. */
-export async function startGround(): Promise<BenchGround> {
+/**
+ * Starts everything on free ports and in a folder of its own. With `profileDir`, workers write their
+ * CPU profiles there when they stop, and Postgres keeps count of its statements.
+ */
+export async function startGround(profileDir: string | undefined): Promise<BenchGround> {
   const config = loadConfig();
   const folder = mkdtempSync(path.join(tmpdir(), 'carillon-bench-'));
   const program = await findTemporalProgram({
@@ -60,7 +62,10 @@ export async function startGround(): Promise<BenchGround> {
   mkdirSync(path.join(folder, 'temporal'));
   const [dist, postgres, temporalServer] = await Promise.all([
     buildForBench(folder),
-    startPostgres({ dir: path.join(folder, 'postgres') }),
+    startPostgres({
+      dir: path.join(folder, 'postgres'),
+      ...(profileDir === undefined ? {} : { settings: countedStatements }),
+    }),
     startTemporal({ dir: path.join(folder, 'temporal'), program }),
   ]);
   await administer(postgres.url, `create database ${database}`);
@@ -84,7 +89,7 @@ export async function startGround(): Promise<BenchGround> {
     {},
     `${sandboxUrl}/health`,
   );
-  const startWorker = async (profileDir: string | undefined) => {
+  const startWorker = async () => {
     const port = await freePort();
     return startProcess(
       [
@@ -118,8 +123,7 @@ export async function startGround(): Promise<BenchGround> {
     temporal,
     sandbox,
     sandboxUrl,
-    startWorkers: (count, profileDir) =>
-      Promise.all(Array.from({ length: count }, () => startWorker(profileDir))),
+    startWorkers: (count) => Promise.all(Array.from({ length: count }, startWorker)),
     async stop() {
       await sandbox.stop();
       await temporal.connection.close();
@@ -129,6 +133,8 @@ export async function startGround(): Promise<BenchGround> {
     },
   };
 }
+
+const countedStatements = { shared_preload_libraries: 'pg_stat_statements' };
 
 const readyTimeoutMs = 60_000;
 

@@ -4,6 +4,7 @@ import type { BenchGround } from './ground';
 import type { BenchOptions } from './options';
 import { prepareBodies } from './prepareBodies';
 import { peakMiB } from './processes';
+import { countStatements } from './statements';
 import { runProduct, type ProductRun } from './product';
 
 /** All that was measured with one number of customers. */
@@ -26,9 +27,12 @@ export async function measureSize(
   // Before there are workers, so that this run is nobody else's.
   const bodies = await prepareBodies(ground, tenant);
   const [workers, bareProcesses] = await Promise.all([
-    ground.startWorkers(options.workers, options.profile),
+    ground.startWorkers(options.workers),
     startBareProcesses(ground, bodies, options.workers),
   ]);
+  if (options.profile !== undefined) {
+    await countStatements(ground);
+  }
   const result: SizeResult = {
     customers,
     bodyBytesPerMessage: bodies.bytes / customers,
