@@ -4,6 +4,7 @@ import type { Knex } from '../lib/db';
 import type { Logger } from '../lib/logger';
 import type { Registry } from '../lib/metrics';
 import type { Temporal } from '../lib/temporal';
+import type { TrackingTokens } from '../lib/trackingTokens';
 
 /** What the API works with; one object made by server.ts, or by a test. */
 export interface ApiDeps {
@@ -14,4 +15,6 @@ export interface ApiDeps {
   /** Connects on first use, so that the API lives without it. */
   readonly temporal: Pick<Temporal, 'client' | 'check'>;
   readonly accessTokens: AccessTokens;
+  /** The same secrets the workers sign with. */
+  readonly trackingTokens: Pick<TrackingTokens, 'verify'>;
 }

@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import { z } from 'zod';
 import { AppError, invalid, notFound, type FieldProblem } from '../domain/errors';
 import { isId } from '../lib/ids';
 import type { ApiContext } from './context';
@@ -31,8 +31,14 @@ function parseParam(spec: ParamSpec, text: string): string {
   return parsed.data;
 }
 
+/** For addresses in mail, to which other programs add parameters of their own: none is looked at. */
+export const ignoredQuery = z.unknown();
+
 /** The query string by its schema; without one no parameter is allowed. */
 export function parseQuery(schema: z.ZodType | undefined, context: ApiContext): unknown {
+  if (schema === ignoredQuery) {
+    return undefined;
+  }
   const given: Record<string, unknown> = { ...context.query };
   const problems = Object.entries(given).flatMap(([name, value]) => queryProblem(name, value));
   if (problems.length > 0) {

@@ -12,6 +12,10 @@ import { authenticate } from './middleware/authenticate';
 import { authorize } from './middleware/authorize';
 import { operationRoutes } from './operations/operations';
 import type { Route } from './route';
+import { clickRoutes } from './tracking/clicks';
+import { openRoutes } from './tracking/opens';
+import { unsubscribeRoutes } from './tracking/unsubscribes';
+import { sendGridWebhookRoutes } from './webhooks/sendgrid';
 
 /** Every endpoint. The router and the OpenAPI document are both made of this list. */
 export const routes: readonly Route[] = [
@@ -21,6 +25,10 @@ export const routes: readonly Route[] = [
   ...importRoutes,
   ...customerRoutes,
   ...suppressionRoutes,
+  ...sendGridWebhookRoutes,
+  ...clickRoutes,
+  ...openRoutes,
+  ...unsubscribeRoutes,
 ];
 
 /** Koa's router of these routes, each behind the walls that its declaration asks for. */

@@ -6,6 +6,7 @@ import { createLogger, type Logger } from '../lib/logger';
 import { collectProcessMetrics, createMetrics } from '../lib/metrics';
 import { exitWithParent } from '../lib/parentWatch';
 import { connectTemporal } from '../lib/temporal';
+import { createTrackingTokens } from '../lib/trackingTokens';
 import { createApp, type App } from './app';
 
 // The supervisor kills what is still there after ten seconds.
@@ -33,6 +34,7 @@ async function main(): Promise<void> {
     metrics,
     temporal,
     accessTokens: createAccessTokens(config.JWT_SECRET),
+    trackingTokens: createTrackingTokens([{ id: 1, secret: config.TRACKING_SECRET }]),
   });
 
   const server = await listen(app, { port: config.API_PORT, host: config.API_HOST });

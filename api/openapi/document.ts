@@ -203,7 +203,11 @@ function problemStatuses(route: Route): (keyof typeof descriptions)[] {
   const isChange = route.method === 'put' || route.method === 'patch';
   const conditions: [keyof typeof descriptions, boolean][] = [
     [400, hasBody || route.query !== undefined],
-    [401, route.permission !== 'public' || route.problems.includes('wrongCredentials')],
+    [
+      401,
+      route.permission !== 'public' ||
+        ['wrongCredentials', 'invalidSignature'].some((code) => route.problems.includes(code)),
+    ],
     [403, route.permission !== 'public'],
     [404, Object.keys(route.params).length > 0],
     [409, route.idempotent || route.problems.length > 0],

@@ -6,6 +6,7 @@ import { loadConfig } from '../../lib/config';
 import { createLogger } from '../../lib/logger';
 import { createMetrics } from '../../lib/metrics';
 import { connectTemporal } from '../../lib/temporal';
+import { createTrackingTokens } from '../../lib/trackingTokens';
 import { createTestDatabase } from './postgres';
 import { temporalAddress } from './temporal';
 
@@ -55,6 +56,9 @@ export async function startTestApi(overrides: Partial<ApiDeps> = {}): Promise<Te
     metrics: createMetrics('api'),
     temporal,
     accessTokens: createAccessTokens('a secret of the tests that is long enough'),
+    trackingTokens: createTrackingTokens([
+      { id: 1, secret: 'another secret of the tests, long enough' },
+    ]),
     ...overrides,
   };
   const server = createApp(deps).listen(0, '127.0.0.1');

@@ -1,0 +1,58 @@
+import { acrossTenants } from '../../models/base';
+import { findUnsubscribeOffer, unsubscribe } from '../../models/tracking/unsubscribe';
+import { ignoredQuery } from '../parameters';
+import { publicRoute, rawReply } from '../route';
+import { confirmPage, pageHeaders, unknownPage, unsubscribedPage } from './pages';
+import { anyBody, html, orLater, token } from './requests';
+
+const showUnsubscribe = publicRoute({
+  method: 'get',
+  path: '/t/u/:token',
+  root: true,
+  name: 'showUnsubscribe',
+  summary: 'Ask a person whether to unsubscribe',
+  description: 'Changes nothing: programs that check mail follow every link in it.',
+  tags: ['tracking'],
+  params: { token },
+  query: ignoredQuery,
+  answers: { 200: html, 404: html, 503: html },
+  async handler({ params, context, deps }) {
+    return orLater(context, deps, async () => {
+      const message = deps.trackingTokens.verify(params.token);
+      const offer =
+        message === null
+          ? null
+          : await acrossTenants(deps.db, 'tracking', (trx) => findUnsubscribeOffer(trx, message));
+      return offer === null
+        ? rawReply(404, unknownPage(), pageHeaders)
+        : rawReply(200, confirmPage(offer.tenantName), pageHeaders);
+    });
+  },
+});
+
+const unsubscribeByOneClick = publicRoute({
+  method: 'post',
+  path: '/t/u/:token',
+  root: true,
+  name: 'unsubscribe',
+  summary: 'Unsubscribe at once (RFC 8058), by a mail program or by the button of the page',
+  description: 'Holds from the next call on. Repeating it changes nothing; it never redirects.',
+  tags: ['tracking'],
+  params: { token },
+  query: ignoredQuery,
+  body: anyBody,
+  answers: { 200: html, 404: html, 503: html },
+  async handler({ params, context, deps }) {
+    return orLater(context, deps, async () => {
+      const message = deps.trackingTokens.verify(params.token);
+      const isDone =
+        message !== null &&
+        (await acrossTenants(deps.db, 'tracking', (trx) => unsubscribe(trx, message, new Date())));
+      return isDone
+        ? rawReply(200, unsubscribedPage(), pageHeaders)
+        : rawReply(404, unknownPage(), pageHeaders);
+    });
+  },
+});
+
+export const unsubscribeRoutes = [showUnsubscribe, unsubscribeByOneClick];
