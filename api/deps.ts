@@ -1,3 +1,4 @@
+import type { CampaignWorkflows } from '../clients/campaigns';
 import type { AccessTokens } from '../lib/accessTokens';
 import type { Config } from '../lib/config';
 import type { Knex } from '../lib/db';
@@ -15,6 +16,8 @@ export interface ApiDeps {
   /** Connects on first use, so that the API lives without it. */
   readonly temporal: Pick<Temporal, 'client' | 'check'>;
   readonly accessTokens: AccessTokens;
+  /** Starts and steers the workflows of campaigns. */
+  readonly campaigns: CampaignWorkflows;
   /** The same secrets the workers sign with. */
   readonly trackingTokens: Pick<TrackingTokens, 'verify'>;
 }

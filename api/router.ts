@@ -2,6 +2,9 @@ import Router from '@koa/router';
 import { AppError, notFound } from '../domain/errors';
 import type { ApiMiddleware, ApiState } from './context';
 import type { ApiDeps } from './deps';
+import { campaignRoutes } from './campaigns/campaigns';
+import { schedulingRoutes } from './campaigns/scheduling';
+import { steeringRoutes } from './campaigns/steering';
 import { customerRoutes } from './customers/customers';
 import { importRoutes } from './customers/imports';
 import { suppressionRoutes } from './customers/suppressions';
@@ -25,6 +28,9 @@ export const routes: readonly Route[] = [
   ...importRoutes,
   ...customerRoutes,
   ...suppressionRoutes,
+  ...campaignRoutes,
+  ...schedulingRoutes,
+  ...steeringRoutes,
   ...sendGridWebhookRoutes,
   ...clickRoutes,
   ...openRoutes,

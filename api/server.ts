@@ -1,4 +1,5 @@
 import type { Server } from 'node:http';
+import { createCampaignWorkflows } from '../clients/campaigns';
 import { createAccessTokens } from '../lib/accessTokens';
 import { loadConfig } from '../lib/config';
 import { createDatabase } from '../lib/db';
@@ -34,6 +35,7 @@ async function main(): Promise<void> {
     metrics,
     temporal,
     accessTokens: createAccessTokens(config.JWT_SECRET),
+    campaigns: createCampaignWorkflows(temporal),
     trackingTokens: createTrackingTokens([{ id: 1, secret: config.TRACKING_SECRET }]),
   });
 

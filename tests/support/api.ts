@@ -1,6 +1,7 @@
 import type { AddressInfo } from 'node:net';
 import { createApp } from '../../api/app';
 import type { ApiDeps } from '../../api/deps';
+import { createCampaignWorkflows } from '../../clients/campaigns';
 import { createAccessTokens } from '../../lib/accessTokens';
 import { loadConfig } from '../../lib/config';
 import { createLogger } from '../../lib/logger';
@@ -56,6 +57,8 @@ export async function startTestApi(overrides: Partial<ApiDeps> = {}): Promise<Te
     metrics: createMetrics('api'),
     temporal,
     accessTokens: createAccessTokens('a secret of the tests that is long enough'),
+    // Where no worker runs, an update is waited for in vain.
+    campaigns: createCampaignWorkflows(temporal, { startMs: 5_000, steerMs: 500 }),
     trackingTokens: createTrackingTokens([
       { id: 1, secret: 'another secret of the tests, long enough' },
     ]),

@@ -1,0 +1,89 @@
+import type { z } from 'zod';
+import type {
+  Campaign as CampaignShape,
+  CampaignPlan as PlanShape,
+  CampaignRun as RunShape,
+  CampaignSummary as SummaryShape,
+  Schedule as ScheduleShape,
+} from '../../domain/campaigns/schema';
+import { campaignStatus, type Schedule } from '../../domain/campaigns/types';
+import type { WavePlan } from '../../domain/campaigns/waves';
+import type { AudienceCount } from '../../models/campaigns/audience';
+import type { Campaign } from '../../models/campaigns/Campaign';
+import type { CampaignRun } from '../../models/campaigns/runs';
+
+export function presentCampaign(campaign: Campaign): z.output<typeof CampaignShape> {
+  const { content } = campaign;
+  return {
+    ...presentPlain(campaign),
+    content: {
+      version: content.version,
+      fromName: content.fromName,
+      fromEmail: content.fromEmail,
+      replyTo: content.replyTo,
+      subject: content.subject,
+      preheader: content.preheader,
+      html: content.html,
+      text: content.text,
+    },
+  };
+}
+
+export function presentSummary(campaign: Campaign): z.output<typeof SummaryShape> {
+  return { ...presentPlain(campaign), subject: campaign.content.subject };
+}
+
+export function presentRun(run: ShownRun): z.output<typeof RunShape> {
+  return {
+    id: run.id,
+    n: run.n,
+    state: run.state,
+    gate: run.gate,
+    gateReason: run.gateReason,
+    failure: run.failure,
+    schedule: presentSchedule(run.schedule),
+    contentVersion: run.contentVersion,
+    planVersion: run.planVersion,
+    doubtPolicy: run.doubtPolicy,
+    doubtDeadlineMinutes: run.doubtDeadlineMs / 60_000,
+    startsAt: run.startsAt?.toISOString() ?? null,
+    completedAt: run.completedAt?.toISOString() ?? null,
+    createdAt: run.createdAt.toISOString(),
+  };
+}
+
+type ShownRun = Omit<CampaignRun, 'audience' | 'planSealedAt' | 'leftOut'>;
+
+export function presentPlan(count: AudienceCount, plan: WavePlan): z.output<typeof PlanShape> {
+  const leftOut = Object.entries({ ...count.leftOut, ...plan.leftOut });
+  return {
+    total: count.total,
+    planned: plan.waves.reduce((sum, wave) => sum + wave.customers, 0),
+    leftOut: Object.fromEntries(leftOut.filter(([, customers]) => customers > 0)),
+    waves: plan.waves.map(({ n, startsAt, closesAt, zones, customers }) => ({
+      n,
+      startsAt: startsAt.toISOString(),
+      closesAt: closesAt.toISOString(),
+      zones,
+      customers,
+    })),
+  };
+}
+
+function presentPlain(campaign: Campaign) {
+  const { includeTags, excludeTags, customerIds } = campaign.audience;
+  return {
+    id: campaign.id,
+    name: campaign.name,
+    channel: campaign.channel,
+    status: campaignStatus(campaign.run),
+    audience: { includeTags, excludeTags, customerIds },
+    run: campaign.run === null ? null : presentRun(campaign.run),
+    createdAt: campaign.createdAt.toISOString(),
+    updatedAt: campaign.updatedAt.toISOString(),
+  };
+}
+
+function presentSchedule(schedule: Schedule): z.output<typeof ScheduleShape> {
+  return { ...schedule, windowMinutes: schedule.windowMinutes ?? 60 };
+}

@@ -1,0 +1,147 @@
+import type { z } from 'zod';
+import {
+  Campaign as CampaignShape,
+  CampaignPlan,
+  PlanCampaign,
+  ScheduleCampaign,
+  SendCampaign,
+} from '../../domain/campaigns/schema';
+import { scheduleProblems } from '../../domain/campaigns/scheduleProblems';
+import type { Schedule } from '../../domain/campaigns/types';
+import { planWaves } from '../../domain/campaigns/waves';
+import { invalid } from '../../domain/errors';
+import { countAudience } from '../../models/campaigns/audience';
+import { requireCampaign, scheduleCampaign } from '../../models/campaigns/campaigns';
+import { markWorkflowStarted, type CampaignRun } from '../../models/campaigns/runs';
+import { loadTenantZone } from '../../models/campaigns/tenantZone';
+import { campaignWorkflowId } from '../../workflows/campaigns/messages';
+import { json } from '../bodies';
+import { reply, route, type TenantRequest } from '../route';
+import { presentCampaign, presentPlan } from './present';
+
+const tags = ['campaigns'];
+const params = { id: 'campaign' } as const;
+
+const plan = route({
+  method: 'post',
+  path: '/campaigns/:id/plan',
+  name: 'planCampaign',
+  summary: 'See what a schedule would do: counts per wave, and who is left out and why',
+  description: 'Nothing is written and nothing is sent.',
+  tags,
+  permission: 'campaign:write',
+  params,
+  body: json(PlanCampaign),
+  idempotent: true,
+  answers: { 200: CampaignPlan },
+  async handler({ params: { id }, body: { schedule }, inTenant, tenantId }) {
+    const now = new Date();
+    requireUsable(schedule, now);
+    const { count, tenantZone } = await inTenant(async (trx) => {
+      const { channel, audience } = await requireCampaign(trx, { tenantId, id });
+      return {
+        count: await countAudience(trx, tenantId, channel, audience),
+        tenantZone: await loadTenantZone(trx, tenantId),
+      };
+    });
+    const waves = planWaves({ spec: schedule, groups: count.groups, tenantZone, now });
+    return reply(200, presentPlan(count, waves));
+  },
+});
+
+const schedule = route({
+  method: 'post',
+  path: '/campaigns/:id/schedule',
+  name: 'scheduleCampaign',
+  summary: 'Send a campaign now, at an instant, or at a local hour',
+  description:
+    'Audience and content are frozen by it. `meta.workflow` is "started", or "pending" when the workflow is started as soon as its server answers: nothing needs to be repeated then. To take a schedule back, cancel, edit and schedule again.',
+  tags,
+  permission: 'campaign:steer',
+  params,
+  body: json(ScheduleCampaign),
+  idempotent: true,
+  answers: { 202: CampaignShape },
+  problems: ['campaignIsRunning'],
+  async handler(request) {
+    requireUsable(request.body.schedule, new Date());
+    return startRun(request, request.body);
+  },
+});
+
+const send = route({
+  method: 'post',
+  path: '/campaigns/:id/send',
+  name: 'sendCampaign',
+  summary: 'Send a campaign now',
+  description: 'The same as a schedule of kind "now".',
+  tags,
+  permission: 'campaign:steer',
+  params,
+  body: json(SendCampaign),
+  idempotent: true,
+  answers: { 202: CampaignShape },
+  problems: ['campaignIsRunning'],
+  handler: (request) => {
+    const { windowMinutes, ...doubt } = request.body;
+    return startRun(request, { schedule: { kind: 'now', windowMinutes }, ...doubt });
+  },
+});
+
+export const schedulingRoutes = [plan, schedule, send];
+
+/** Refuses a schedule that cannot be meant at this time of asking. */
+export function requireUsable(given: Schedule, now: Date): void {
+  const problems = scheduleProblems(given, now);
+  if (problems.length > 0) {
+    throw invalid(problems);
+  }
+}
+
+type CampaignRequest = TenantRequest<typeof params, undefined, unknown>;
+
+/** Writes the run, and after the commit starts its workflow; what fails there is made up for. */
+async function startRun(
+  request: CampaignRequest,
+  wish: z.output<typeof ScheduleCampaign>,
+): Promise<{
+  status: 202;
+  data: z.output<typeof CampaignShape>;
+  meta: { workflowId: string; workflow: 'started' | 'pending' };
+}> {
+  const { inTenant, tenantId, userId, idempotentId, params: given } = request;
+  const { campaign, run } = await inTenant((trx) =>
+    scheduleCampaign(
+      trx,
+      { tenantId, id: given.id },
+      {
+        runId: idempotentId(),
+        schedule: wish.schedule,
+        doubtPolicy: wish.doubtPolicy,
+        doubtDeadlineMs: wish.doubtDeadlineMinutes * 60_000,
+        actor: { kind: 'user', id: userId },
+      },
+    ),
+  );
+  const workflow = await startWorkflow(request, { ...run, name: campaign.name });
+  return {
+    status: 202,
+    data: presentCampaign(campaign),
+    meta: { workflowId: campaignWorkflowId(tenantId, campaign.id), workflow },
+  };
+}
+
+async function startWorkflow(
+  { deps, inTenant, tenantId, requestId }: CampaignRequest,
+  run: CampaignRun & { name: string },
+): Promise<'started' | 'pending'> {
+  try {
+    await deps.campaigns.startCampaign(run);
+  } catch (error) {
+    // The run is written: the reconciler starts it when the server is back.
+    deps.logger.warn({ requestId, runId: run.id, err: error }, 'campaign not started yet');
+    return 'pending';
+  }
+  await inTenant((trx) => markWorkflowStarted(trx, tenantId, run.id));
+  return 'started';
+}

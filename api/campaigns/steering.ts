@@ -1,0 +1,175 @@
+import type { z } from 'zod';
+import type { SteeringKind } from '../../clients/campaigns';
+import {
+  Campaign as CampaignShape,
+  RescheduleCampaign,
+  SteerCampaign,
+} from '../../domain/campaigns/schema';
+import { runIsOpen, type Actor, type Gate } from '../../domain/campaigns/types';
+import { conflict } from '../../domain/errors';
+import type { Knex } from '../../lib/db';
+import type { Campaign } from '../../models/campaigns/Campaign';
+import { requireCampaign } from '../../models/campaigns/campaigns';
+import type { Run } from '../../models/campaigns/Run';
+import { requestReschedule, setGate } from '../../models/campaigns/runs';
+import { campaignWorkflowId } from '../../workflows/campaigns/messages';
+import { json } from '../bodies';
+import { route, type TenantRequest } from '../route';
+import { presentCampaign } from './present';
+import { requireUsable } from './scheduling';
+
+const tags = ['campaigns'];
+const params = { id: 'campaign' } as const;
+const answers = { 200: CampaignShape, 202: CampaignShape } as const;
+
+const holds =
+  'It holds as soon as this answers. 202 with `meta.workflow` "pending" says that the workflow will follow when it can be reached.';
+
+const pause = route({
+  method: 'post',
+  path: '/campaigns/:id/pause',
+  name: 'pauseCampaign',
+  summary: 'Stop new calls to the provider at once',
+  description: `${holds} A paused campaign stays paused.`,
+  tags,
+  permission: 'campaign:steer',
+  params,
+  body: json(SteerCampaign),
+  idempotent: true,
+  answers,
+  problems: ['campaignNotScheduled', 'campaignIsBeingCancelled'],
+  handler: (request) =>
+    steer(request, 'pause', request.body.reason, turnGate('paused', request.body.reason)),
+});
+
+const resume = route({
+  method: 'post',
+  path: '/campaigns/:id/resume',
+  name: 'resumeCampaign',
+  summary: 'Go on after a pause',
+  description: `${holds} A campaign that is not paused goes on as it does.`,
+  tags,
+  permission: 'campaign:steer',
+  params,
+  idempotent: true,
+  answers,
+  problems: ['campaignNotScheduled', 'campaignIsBeingCancelled'],
+  handler: (request) => steer(request, 'resume', undefined, turnGate('open')),
+});
+
+const cancel = route({
+  method: 'post',
+  path: '/campaigns/:id/cancel',
+  name: 'cancelCampaign',
+  summary: 'End a campaign; what was not sent is cancelled',
+  description: `${holds} Calls that are under way end by themselves; the campaign is cancelled when they have. It can be edited and scheduled again then.`,
+  tags,
+  permission: 'campaign:steer',
+  params,
+  body: json(SteerCampaign),
+  idempotent: true,
+  answers,
+  problems: ['campaignNotScheduled'],
+  handler: (request) =>
+    steer(request, 'cancel', request.body.reason, turnGate('closed', request.body.reason)),
+});
+
+const reschedule = route({
+  method: 'post',
+  path: '/campaigns/:id/reschedule',
+  name: 'rescheduleCampaign',
+  summary: 'Move what is not sent yet to another time',
+  description: `${holds} Nobody is written to twice, and a paused campaign stays paused.`,
+  tags,
+  permission: 'campaign:steer',
+  params,
+  body: json(RescheduleCampaign),
+  idempotent: true,
+  answers,
+  problems: ['campaignNotScheduled', 'campaignIsBeingCancelled'],
+  handler: (request) => {
+    const { schedule } = request.body;
+    requireUsable(schedule, new Date());
+    return steer(request, 'reschedule', undefined, async (trx, run, actor) => {
+      requireNotClosed(run);
+      await requestReschedule(trx, { tenantId: run.tenantId, runId: run.id, schedule, actor });
+    });
+  },
+});
+
+export const steeringRoutes = [pause, resume, cancel, reschedule];
+
+type SteerRecords = (trx: Knex.Transaction, run: Run, actor: Actor) => Promise<void>;
+
+function turnGate(gate: Gate, reason?: string): SteerRecords {
+  return async (trx, { tenantId, id }, actor) => {
+    const change = { tenantId, runId: id, gate, reason: reason ?? null, actor };
+    const { run } = await setGate(trx, change);
+    // It may have ended, or been cancelled, since the campaign was read.
+    requireOpen(run);
+    if (gate !== 'closed') {
+      requireNotClosed(run);
+    }
+  };
+}
+
+/** Writes the wish down, which is when it holds, and then tells the workflow. */
+async function steer(
+  request: TenantRequest<typeof params, unknown, unknown>,
+  kind: SteeringKind,
+  reason: string | undefined,
+  steerRecords: SteerRecords,
+): Promise<{
+  status: 200 | 202;
+  data: z.output<typeof CampaignShape>;
+  meta: { workflowId: string; workflow: 'informed' | 'pending' };
+}> {
+  const { deps, inTenant, tenantId, userId, requestId } = request;
+  const key = { tenantId, id: request.params.id };
+  const actor: Actor = { kind: 'user', id: userId };
+  await inTenant(async (trx) =>
+    steerRecords(trx, openRunOf(await requireCampaign(trx, key)), actor),
+  );
+  let workflow: 'informed' | 'pending' = 'informed';
+  try {
+    const ref = { tenantId, campaignId: key.id };
+    await deps.campaigns.steerCampaign(kind, ref, {
+      actor,
+      ...(reason === undefined ? {} : { reason }),
+    });
+  } catch (error) {
+    // The records hold; the reconciler reminds the workflow.
+    deps.logger.warn({ requestId, campaignId: key.id, kind, err: error }, 'campaign not told yet');
+    workflow = 'pending';
+  }
+  const campaign = await inTenant((trx) => requireCampaign(trx, key));
+  return {
+    status: workflow === 'informed' ? 200 : 202,
+    data: presentCampaign(campaign),
+    meta: { workflowId: campaignWorkflowId(tenantId, key.id), workflow },
+  };
+}
+
+function openRunOf({ run }: Campaign): Run {
+  if (run === null) {
+    throw notScheduled();
+  }
+  requireOpen(run);
+  return run;
+}
+
+function requireOpen(run: Pick<Run, 'state'>): void {
+  if (!runIsOpen[run.state]) {
+    throw notScheduled();
+  }
+}
+
+function requireNotClosed(run: Pick<Run, 'gate'>): void {
+  if (run.gate === 'closed') {
+    throw conflict('campaignIsBeingCancelled', 'The campaign was cancelled and is ending.');
+  }
+}
+
+function notScheduled() {
+  return conflict('campaignNotScheduled', 'The campaign is not scheduled or sending now.');
+}
