@@ -17,6 +17,9 @@ export function connectTemporal(
 ): Temporal {
   const connection = Connection.lazy({
     address: config.TEMPORAL_ADDRESS,
+    // No retries here: a caller is told at once, the reconciler and Temporal itself make good what was
+    // missed, and no retry is left behind to fail on a connection that was closed.
+    interceptors: [],
     ...(config.TEMPORAL_TLS ? { tls: true } : {}),
     ...(config.TEMPORAL_API_KEY === undefined ? {} : { apiKey: config.TEMPORAL_API_KEY }),
   });
