@@ -43,6 +43,7 @@ export function createDispatchSlice(deps: ActivityDeps) {
     };
     const totals: SentCounts = { dispatches: 0, accepted: 0, refused: 0, leftOut: 0, inDoubt: 0 };
     let doing = 'starting';
+    let hasClaimed = false;
     const beat = () => context.heartbeat({ doing, ...totals });
     const beating = setInterval(beat, heartbeatEveryMs);
     const end = (
@@ -51,21 +52,23 @@ export function createDispatchSlice(deps: ActivityDeps) {
       reason: string | null = null,
     ): SliceResult => ({ ...totals, outcome, until: until?.toISOString() ?? null, reason });
     try {
-      await withTenant(db, wave.tenantId, async (trx) => {
-        if (slice.attempt > 1) {
-          await releaseEarlierAttempts(trx, wave, slice);
-        }
-        await markSending(trx, wave.tenantId, wave.runId);
-      });
+      if (slice.attempt > 1) {
+        await withTenant(db, wave.tenantId, (trx) => releaseEarlierAttempts(trx, wave, slice));
+      }
       const endsAtMs = Date.now() + deps.sliceMs;
       while (!context.cancellationSignal.aborted) {
         if (Date.now() >= endsAtMs) {
           return end('more');
         }
         doing = 'looking for the next call';
-        const claim = await withTenant(db, wave.tenantId, (trx) =>
-          claimDispatch(trx, wave, slice, deps.leaseMs),
-        );
+        const claim = await withTenant(db, wave.tenantId, async (trx) => {
+          const found = await claimDispatch(trx, wave, slice, deps.leaseMs);
+          if (found.kind === 'claimed' && !hasClaimed) {
+            await markSending(trx, wave.tenantId, wave.runId);
+          }
+          return found;
+        });
+        hasClaimed ||= claim.kind === 'claimed';
         if (claim.kind === 'notDueUntil') {
           const ms = claim.until.getTime() - Date.now();
           if (ms > longestWaitMs) {
