@@ -8,7 +8,7 @@ import type { ApiDeps } from '../deps';
 import { ignoredQuery } from '../parameters';
 import { publicRoute, rawAnswer, rawReply } from '../route';
 import { pageHeaders, unknownPage } from './pages';
-import { html, linkIndex, orLater, token } from './requests';
+import { html, linkIndex, messageOf, orLater, token } from './requests';
 
 const followLink = publicRoute({
   method: 'get',
@@ -23,7 +23,7 @@ const followLink = publicRoute({
   answers: { 302: rawAnswer('text/plain; charset=utf-8'), 404: html, 503: html },
   async handler({ params, context, deps }) {
     return orLater(context, deps, async () => {
-      const message = deps.trackingTokens.verify(params.token);
+      const message = messageOf(deps, params.token);
       const index = /^\d{1,4}$/.test(params.index) ? Number(params.index) : null;
       const url = message === null || index === null ? null : await load(deps, message, index);
       if (message === null || index === null || url === null) {

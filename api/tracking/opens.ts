@@ -3,10 +3,10 @@ import { acrossTenants } from '../../models/base';
 import { storeEvents } from '../../models/messages/events';
 import { ignoredQuery } from '../parameters';
 import { publicRoute, rawAnswer, rawReply } from '../route';
-import { token } from './requests';
+import { messageOf, token } from './requests';
 
 // One transparent pixel.
-const gif = Buffer.from('R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7', 'base64');
+const gif = Buffer.from('R0lGODlhAQABAIAAAP///wAAACH5BAEAAAAALAAAAAABAAEAAAICRAEAOw==', 'base64');
 
 // Apple's privacy proxy fetches every image by itself and says no more of itself than this.
 const machineAgent = 'Mozilla/5.0';
@@ -23,7 +23,7 @@ const loadPixel = publicRoute({
   query: ignoredQuery,
   answers: { 200: rawAnswer('image/gif') },
   async handler({ params, context, deps }) {
-    const message = deps.trackingTokens.verify(params.token.replace(/\.gif$/, ''));
+    const message = messageOf(deps, params.token.replace(/\.gif$/, ''));
     if (message !== null && context.method !== 'HEAD') {
       const userAgent = context.get('User-Agent');
       try {

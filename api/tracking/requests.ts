@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { isDatabaseUnavailable } from '../../lib/databaseErrors';
+import type { TrackedMessage } from '../../lib/trackingTokens';
 import type { BodyReader } from '../bodies';
 import type { ApiContext } from '../context';
 import type { ApiDeps } from '../deps';
@@ -12,6 +13,15 @@ export const token = { what: 'page', schema: z.string().max(2_000) };
 
 /** An index in the list of a campaign's links, or anything in its place. */
 export const linkIndex = { what: 'page', schema: z.string().max(2_000) };
+
+// The ledger numbers messages from 1, in 32 bits with a sign.
+const maxMessageN = 0x7fff_ffff;
+
+/** The message a token is for; null when we did not make it or the ledger cannot hold such a one. */
+export function messageOf(deps: ApiDeps, token: string): TrackedMessage | null {
+  const message = deps.trackingTokens.verify(token);
+  return message !== null && message.messageN <= maxMessageN ? message : null;
+}
 
 export const html = rawAnswer('text/html; charset=utf-8');
 

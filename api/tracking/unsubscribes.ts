@@ -3,7 +3,7 @@ import { findUnsubscribeOffer, unsubscribe } from '../../models/tracking/unsubsc
 import { ignoredQuery } from '../parameters';
 import { publicRoute, rawReply } from '../route';
 import { confirmPage, pageHeaders, unknownPage, unsubscribedPage } from './pages';
-import { anyBody, html, orLater, token } from './requests';
+import { anyBody, html, messageOf, orLater, token } from './requests';
 
 const showUnsubscribe = publicRoute({
   method: 'get',
@@ -18,7 +18,7 @@ const showUnsubscribe = publicRoute({
   answers: { 200: html, 404: html, 503: html },
   async handler({ params, context, deps }) {
     return orLater(context, deps, async () => {
-      const message = deps.trackingTokens.verify(params.token);
+      const message = messageOf(deps, params.token);
       const offer =
         message === null
           ? null
@@ -44,7 +44,7 @@ const unsubscribeByOneClick = publicRoute({
   answers: { 200: html, 404: html, 503: html },
   async handler({ params, context, deps }) {
     return orLater(context, deps, async () => {
-      const message = deps.trackingTokens.verify(params.token);
+      const message = messageOf(deps, params.token);
       const isDone =
         message !== null &&
         (await acrossTenants(deps.db, 'tracking', (trx) => unsubscribe(trx, message, new Date())));

@@ -1,0 +1,75 @@
+import { startTestApi, type TestApi } from '../../support/api';
+import {
+  buildTracking,
+  firefox,
+  withBrokenEvents,
+  withoutDatabase,
+  type TrackingGround,
+} from './ground';
+
+let api: TestApi;
+let t: TrackingGround;
+
+beforeAll(async () => {
+  api = await startTestApi();
+});
+
+afterAll(async () => {
+  await api.stop();
+});
+
+beforeEach(async () => {
+  t = await buildTracking(api);
+});
+
+test('notes the opening', async () => {
+  const answer = await api.send('get', `/t/o/${t.tokenOf(3)}`, {
+    headers: { 'User-Agent': firefox },
+  });
+  expect(answer.status).toBe(200);
+  expect(answer.headers.get('Content-Type')).toBe('image/gif');
+  expect(answer.headers.get('Cache-Control')).toContain('no-store');
+  await t.apply();
+  expect((await t.message(3)).first_opened_at).toEqual(expect.any(Date));
+  expect(await t.ledger.dispatch(1)).toMatchObject({ opened_count: 1 });
+});
+
+test('is one transparent GIF, with the suffix and without', async () => {
+  for (const suffix of ['', '.gif', '?x=1&x=2']) {
+    const answer = await fetch(`${api.url}/t/o/${t.tokenOf(1)}${suffix}`);
+    const bytes = Buffer.from(await answer.arrayBuffer());
+    expect(bytes.subarray(0, 6).toString('latin1')).toBe('GIF89a');
+    expect(bytes).toHaveLength(43);
+    expect([bytes.readUInt16LE(6), bytes.readUInt16LE(8)]).toEqual([1, 1]);
+  }
+  expect(await t.stored()).toHaveLength(3);
+});
+
+test("Apple's proxy is a machine, no opening of a person", async () => {
+  await t.get(`/t/o/${t.tokenOf(1)}`, 'Mozilla/5.0');
+  expect(await t.stored()).toMatchObject([{ payload: { machine: true } }]);
+  await t.apply();
+  expect((await t.message(1)).first_opened_at).toBeNull();
+});
+
+test('a HEAD does not count', async () => {
+  expect((await api.send('head', `/t/o/${t.tokenOf(1)}`)).status).toBe(200);
+  expect(await t.stored()).toEqual([]);
+});
+
+test('is shown whatever the token is, and notes nothing for a wrong one', async () => {
+  for (const token of t.wrongTokens().filter((token) => token !== '%00')) {
+    const answer = await t.get(`/t/o/${token}`);
+    expect([token, answer.status]).toEqual([token, 200]);
+  }
+  expect(await t.stored()).toEqual([]);
+});
+
+test('is shown when the opening cannot be kept, and while the records are away', async () => {
+  await withBrokenEvents(api, async () => {
+    expect((await t.get(`/t/o/${t.tokenOf(1)}`)).status).toBe(200);
+  });
+  await withoutDatabase(async (lost) => {
+    expect((await lost.send('get', `/t/o/${t.tokenOf(1)}`)).status).toBe(200);
+  });
+});
