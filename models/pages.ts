@@ -36,7 +36,7 @@ export async function fetchPage<M extends BaseModel>(
   // The key travels as Postgres writes it: a Date of ours would lose the microseconds.
   const paged = query
     .select(
-      raw('*'),
+      `${query.modelClass().tableName}.*`,
       raw(`(${sort.by})::text as "sort_key"`),
       raw('??::text as "sort_id"', idColumn),
     )

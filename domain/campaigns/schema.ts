@@ -3,7 +3,7 @@ import { email, tag } from '../customers/schema';
 import { normalizeTags } from '../customers/tags';
 
 const maxAudienceTags = 100;
-const maxAudienceCustomers = 10_000;
+const maxAudienceCustomers = 1_000;
 
 const leastWindowMinutes = 5;
 const mostWindowMinutes = 24 * 60;
