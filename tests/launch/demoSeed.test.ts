@@ -1,0 +1,121 @@
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { z } from 'zod';
+import { createApiCaller, type ApiCaller } from '../../workers/launch/demo/apiCaller';
+import { temporaryFolder } from '../support/ground';
+import {
+  endFor,
+  eventually,
+  freePorts,
+  startCarillon,
+  type CarillonPorts,
+  type StartedCarillon,
+} from './carillon';
+
+const Session = z.object({ accessToken: z.string() });
+const Campaign = z.object({ id: z.string(), name: z.string(), status: z.string() });
+const Metrics = z.object({ planned: z.number() });
+const Inbox = z.object({ total: z.number() });
+const Welcome = z.object({
+  demo: z.object({ email: z.string(), password: z.string() }),
+  tryNext: z.array(z.object({ what: z.string(), command: z.string() })),
+});
+
+// One first start carries these tests in order.
+describe('the first start', () => {
+  let ports: CarillonPorts;
+  let dataDir: string;
+  let carillon: StartedCarillon | undefined;
+
+  beforeAll(async () => {
+    ports = await freePorts();
+    dataDir = path.join(temporaryFolder('demo'), 'data');
+  });
+
+  afterAll(() => endFor(carillon));
+
+  test('that is killed while it seeds goes on at the next start, nothing twice', async () => {
+    carillon = startCarillon({ dataDir, ports });
+    await eventually('the customers are imported', () =>
+      Boolean(carillon?.lines.some(({ msg }) => msg === '2000 customers imported')),
+    );
+    carillon.child.kill('SIGKILL');
+    await carillon.ended();
+    expect(existsSync(path.join(dataDir, 'demo.json'))).toBe(false);
+
+    carillon = startCarillon({ dataDir, ports });
+    const api = await signedIn(ports, Welcome.parse(await carillon.ready()));
+    expect(await api.count('/customers?perPage=1')).toBe(2000);
+    const campaigns = await listCampaigns(api);
+    expect(campaigns.map(({ name }) => name).sort()).toEqual([
+      'Good morning to our regulars',
+      'Spring collection: first look',
+    ]);
+  }, 120_000);
+
+  test('sends one campaign now, and the inbox holds what was planned, to the message', async () => {
+    const welcome = Welcome.parse(await carillon?.ready());
+    const api = await signedIn(ports, welcome);
+    let finished: string | undefined;
+    await eventually(
+      'a campaign is completed',
+      async () => {
+        finished = (await listCampaigns(api)).find(({ status }) => status === 'completed')?.id;
+        return finished !== undefined;
+      },
+      60_000,
+    );
+    const metrics = await api.call(
+      { method: 'GET', path: `/campaigns/${finished}/metrics` },
+      Metrics,
+    );
+    const response = await fetch(`http://127.0.0.1:${ports.SANDBOX_PORT}/api/messages?perPage=1`);
+    const { total } = Inbox.parse(await response.json());
+    expect(metrics.planned).toBeGreaterThan(1900);
+    expect(total).toBe(metrics.planned);
+  }, 90_000);
+
+  test('leaves the other waiting for the mornings of the world', async () => {
+    const api = await signedIn(ports, Welcome.parse(await carillon?.ready()));
+    const statuses = (await listCampaigns(api)).map(({ status }) => status).sort();
+    expect(statuses).toEqual(['completed', 'scheduled']);
+  });
+
+  test('prints commands that work as they are', async () => {
+    const { tryNext } = Welcome.parse(await carillon?.ready());
+    expect(tryNext).toHaveLength(3);
+    for (const { command } of tryNext) {
+      const answer: unknown = JSON.parse(await runInShell(command));
+      expect(answer).not.toHaveProperty('code');
+    }
+  });
+
+  test('is the only one that seeds', async () => {
+    await endFor(carillon);
+    carillon = startCarillon({ dataDir, ports });
+    const api = await signedIn(ports, Welcome.parse(await carillon.ready()));
+    expect(await listCampaigns(api)).toHaveLength(2);
+    expect(carillon.lines.filter(({ msg }) => String(msg).includes('seeding'))).toEqual([]);
+  }, 60_000);
+});
+
+async function signedIn(
+  ports: CarillonPorts,
+  { demo }: z.output<typeof Welcome>,
+): Promise<ApiCaller> {
+  const api = createApiCaller(`http://127.0.0.1:${ports.API_PORT}/api/v1`);
+  const session = await api.call({ method: 'POST', path: '/auth/login', body: demo }, Session);
+  api.useToken(session.accessToken);
+  return api;
+}
+
+function listCampaigns(api: ApiCaller): Promise<z.output<typeof Campaign>[]> {
+  return api.call({ method: 'GET', path: '/campaigns' }, z.array(Campaign));
+}
+
+async function runInShell(command: string): Promise<string> {
+  const { stdout } = await promisify(execFile)('sh', ['-c', command]);
+  return stdout;
+}
