@@ -3,6 +3,10 @@ import { AppError, notFound } from '../domain/errors';
 import type { ApiMiddleware, ApiState } from './context';
 import type { ApiDeps } from './deps';
 import { campaignRoutes } from './campaigns/campaigns';
+import { logRoutes } from './campaigns/logs';
+import { messageRoutes } from './campaigns/messages';
+import { metricsRoutes } from './campaigns/metrics';
+import { progressRoutes } from './campaigns/progress';
 import { schedulingRoutes } from './campaigns/scheduling';
 import { steeringRoutes } from './campaigns/steering';
 import { customerRoutes } from './customers/customers';
@@ -31,6 +35,10 @@ export const routes: readonly Route[] = [
   ...campaignRoutes,
   ...schedulingRoutes,
   ...steeringRoutes,
+  ...progressRoutes,
+  ...metricsRoutes,
+  ...messageRoutes,
+  ...logRoutes,
   ...sendGridWebhookRoutes,
   ...clickRoutes,
   ...openRoutes,

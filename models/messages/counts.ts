@@ -59,7 +59,7 @@ export async function countRun(
 export interface WaveCounts extends RunCounts {
   planVersion: number;
   n: number;
-  kind: string;
+  kind: 'planned' | 'late' | 'again';
   startsAt: Date;
   closesAt: Date;
   timeZones: string[];

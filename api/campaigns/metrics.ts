@@ -1,0 +1,103 @@
+import { z } from 'zod';
+import { CampaignDoubt, CampaignMetrics } from '../../domain/campaigns/reports/schema';
+import { withTenant } from '../../models/base';
+import { findReportedRun, getReportedRun } from '../../models/campaigns/reports';
+import {
+  countLeftOut,
+  countRun,
+  countWaves,
+  listDoubts,
+  type DispatchRow,
+  type WaveCounts,
+} from '../../models/messages/counts';
+import { etagOf } from '../etags';
+import { reply, route } from '../route';
+import { whichRun } from './whichRun';
+
+type Metrics = z.output<typeof CampaignMetrics>;
+
+const tags = ['campaigns'];
+
+const getMetrics = route({
+  method: 'get',
+  path: '/campaigns/:id/metrics',
+  name: 'getCampaignMetrics',
+  summary: 'What became of a campaign’s messages, in all and by wave',
+  description:
+    'Every number counts messages. `planned` is the sum of accepted, refused, inDoubt, unconfirmed, cancelled, expired, open and what `leftOut.call` holds; what happened after the call (delivered, opened …) is counted once a message. 404 `runNotFound` when the campaign was never scheduled.',
+  tags,
+  permission: 'campaign:read',
+  params: { id: 'campaign' },
+  query: whichRun,
+  answers: { 200: CampaignMetrics },
+  problems: ['runNotFound'],
+  async handler({ params: { id }, query, deps, tenantId }) {
+    const now = new Date();
+    // One snapshot: the waves and the reasons add up to the counts.
+    const metrics = await withTenant(
+      deps.db,
+      tenantId,
+      async (trx): Promise<Omit<Metrics, 'asOf'>> => {
+        const run = await getReportedRun(trx, { tenantId, campaignId: id }, query.run);
+        const { leftOut: _, ...counts } = await countRun(trx, tenantId, run.id);
+        const waves = await countWaves(trx, tenantId, run.id);
+        const leftOutAtCall = await countLeftOut(trx, tenantId, run.id);
+        return {
+          run: { id: run.id, n: run.n },
+          ...counts,
+          leftOut: { planning: run.leftOut, call: leftOutAtCall },
+          waves: waves.map(presentWave),
+        };
+      },
+      { isolationLevel: 'repeatable read' },
+    );
+    return reply(200, { ...metrics, asOf: now.toISOString() }, { etag: etagOf(metrics) });
+  },
+});
+
+const listCampaignDoubts = route({
+  method: 'get',
+  path: '/campaigns/:id/doubts',
+  name: 'listCampaignDoubts',
+  summary: 'The calls a person should look at',
+  description:
+    'Calls whose outcome is not known (inDoubt), was not told until the deadline (unconfirmed), or was accepted twice. At most 1,000.',
+  tags,
+  permission: 'campaign:read',
+  params: { id: 'campaign' },
+  query: whichRun,
+  answers: { 200: z.array(CampaignDoubt) },
+  problems: ['runNotFound'],
+  async handler({ params: { id }, query, inTenant, tenantId }) {
+    const doubts = await inTenant(async (trx) => {
+      const run = await findReportedRun(trx, { tenantId, campaignId: id }, query.run);
+      return run === null ? [] : listDoubts(trx, tenantId, run.id);
+    });
+    return reply(200, doubts.map(presentDoubt));
+  },
+});
+
+export const metricsRoutes = [getMetrics, listCampaignDoubts];
+
+function presentWave(wave: WaveCounts): Metrics['waves'][number] {
+  const { timeZones, dispatches: _, waitsUntil: __, waitReason: ___, ...counts } = wave;
+  return {
+    ...counts,
+    startsAt: wave.startsAt.toISOString(),
+    closesAt: wave.closesAt.toISOString(),
+    zones: timeZones,
+  };
+}
+
+function presentDoubt(row: DispatchRow): z.output<typeof CampaignDoubt> {
+  return {
+    dispatch: row.n,
+    state: row.state === 'in_doubt' ? 'inDoubt' : row.state,
+    messages: row.messages,
+    attempt: row.attempt,
+    reason: row.reason,
+    calledAt: row.calledAt?.toISOString() ?? null,
+    doubtUntil: row.doubtUntil?.toISOString() ?? null,
+    acceptedAttempts: row.acceptedAttempts,
+  };
+}

@@ -1,0 +1,68 @@
+import { z } from 'zod';
+import { messageStates } from './states';
+
+const at = z.iso.datetime();
+
+const message = {
+  n: z.int().min(1).meta({ description: 'Number of the message within its run' }),
+  runId: z.uuid(),
+  customerId: z.uuid(),
+  customer: z
+    .object({
+      email: z.string().nullable(),
+      firstName: z.string().nullable(),
+      lastName: z.string().nullable(),
+    })
+    .nullable()
+    .meta({ description: 'null when the customer is gone' }),
+  channel: z.enum(['email']),
+  state: z.enum(messageStates),
+  reason: z.string().nullable(),
+  dispatch: z.int().min(1).meta({ description: 'The call it belongs to' }),
+  wave: z.object({ planVersion: z.int(), n: z.int() }),
+  timeZone: z.string().nullable(),
+  calledAt: at.nullable(),
+  deliveredAt: at.nullable(),
+  bouncedAt: at.nullable(),
+  complainedAt: at.nullable(),
+  firstOpenedAt: at.nullable(),
+  firstClickedAt: at.nullable(),
+  unsubscribedAt: at.nullable(),
+};
+
+export const Message = z.object(message).meta({ id: 'Message' });
+
+export const MessageDetail = z
+  .object({
+    ...message,
+    providerMessageId: z.string().nullable(),
+    attempts: z
+      .array(
+        z.object({
+          attempt: z.int(),
+          calledAt: at,
+          settledAt: at.nullable(),
+          outcome: z
+            .enum(['accepted', 'refused', 'throttled', 'notSent', 'inDoubt'])
+            .nullable()
+            .meta({ description: 'null while the call runs' }),
+          provenBy: z.enum(['reply', 'event']).nullable(),
+          status: z.int().nullable(),
+          reason: z.string().nullable(),
+        }),
+      )
+      .meta({ description: 'The calls of its dispatch, oldest first' }),
+    events: z
+      .array(
+        z.object({
+          kind: z.string(),
+          source: z.enum(['sendgrid', 'carillon']),
+          occurredAt: at,
+          receivedAt: at,
+          machine: z.boolean().meta({ description: 'A program did it, not a person' }),
+          detail: z.record(z.string(), z.unknown()),
+        }),
+      )
+      .meta({ description: 'What was told of it, in the order it happened; at most 500' }),
+  })
+  .meta({ id: 'MessageDetail' });

@@ -1,0 +1,30 @@
+import type { Role } from '../../domain/identity/permissions';
+import { newId } from '../../lib/ids';
+import type { TestApi } from './api';
+import { campaignsPath } from './campaigns';
+import { buildLedger, type TestLedger } from './ledger';
+
+/** A ledger and a caller of its tenant. */
+export interface ReportedLedger extends TestLedger {
+  token: string;
+  /** `get('/progress')` of the ledger's campaign. */
+  get(path: string): ReturnType<TestApi['send']>;
+}
+
+export async function buildReportedLedger(
+  api: TestApi,
+  options: Parameters<typeof buildLedger>[1] = {},
+): Promise<ReportedLedger> {
+  const ledger = await buildLedger(api.deps.db, options);
+  const token = tokenOf(api, ledger.tenantId);
+  return {
+    ...ledger,
+    token,
+    get: (path) => api.send('get', `${campaignsPath}/${ledger.campaignId}${path}`, { token }),
+  };
+}
+
+/** A token for a tenant that was written without people. */
+export function tokenOf(api: TestApi, tenantId: string, role: Role = 'owner'): string {
+  return api.deps.accessTokens.issue({ userId: newId(), tenantId, role });
+}
