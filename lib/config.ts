@@ -1,3 +1,4 @@
+import { createPublicKey } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import path from 'node:path';
@@ -53,7 +54,10 @@ const schema = z.object({
 
   SENDGRID_API_KEY: z.string().startsWith('SG.', 'must start with SG.').optional(),
   SENDGRID_BASE_URL: optionalUrl,
-  SENDGRID_WEBHOOK_PUBLIC_KEY: z.string().optional(),
+  SENDGRID_WEBHOOK_PUBLIC_KEY: z
+    .string()
+    .refine(isPublicKey, 'must be the base64 public key that SendGrid shows')
+    .optional(),
 
   BULK_EMAIL_RATE_LIMIT_PER_MIN: z.coerce.number().int().min(0).default(0),
   PROVIDER_TIMEOUT_MS: z.coerce.number().int().min(100).default(15_000),
@@ -115,6 +119,15 @@ export function childEnvironment(
   extra: Record<string, string | undefined>,
 ): Record<string, string | undefined> {
   return { ...process.env, ...extra };
+}
+
+function isPublicKey(text: string): boolean {
+  try {
+    const key = createPublicKey({ key: Buffer.from(text, 'base64'), format: 'der', type: 'spki' });
+    return key.asymmetricKeyType === 'ec';
+  } catch {
+    return false;
+  }
 }
 
 function crossChecks(config: Config | undefined): string[] {

@@ -75,6 +75,14 @@ describe('loadConfig', () => {
     expect(problems[0]).toContain('DISPATCH_LEASE_MS');
   });
 
+  test.each(['secret', 'AAAA', '-----BEGIN PUBLIC KEY-----'])(
+    'refuses %j as the key of event webhooks',
+    (key) => {
+      const problems = problemsOf(() => loadConfig([], { SENDGRID_WEBHOOK_PUBLIC_KEY: key }));
+      expect(problems).toEqual([expect.stringContaining('SENDGRID_WEBHOOK_PUBLIC_KEY')]);
+    },
+  );
+
   test('refuses a public address without TLS in production', () => {
     const problems = problemsOf(() =>
       loadConfig([], { NODE_ENV: 'production', PUBLIC_URL: 'http://carillon.example.com' }),

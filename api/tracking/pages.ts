@@ -30,7 +30,7 @@ export function confirmPage(tenantName: string): string {
   return page(
     'Unsubscribe',
     `<h1>Unsubscribe from ${escapeHtml(tenantName)}?</h1>
-    <p>You will get no more emails of this kind from them.</p>
+    <p>They will send you no more emails.</p>
     <form method="post"><button type="submit">Unsubscribe</button></form>`,
   );
 }
@@ -39,7 +39,7 @@ export function unsubscribedPage(): string {
   return page(
     'Unsubscribed',
     `<h1>You are unsubscribed</h1>
-    <p>No more emails of this kind will be sent to you. You can close this page.</p>`,
+    <p>No more emails will be sent to you from there. You can close this page.</p>`,
   );
 }
 
