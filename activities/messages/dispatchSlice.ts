@@ -10,7 +10,7 @@ import {
 import { markSending } from '../../models/campaigns/runs';
 import type { ActivityDeps } from '../deps';
 import { createRunMail } from './runMail';
-import { sendDispatch, type SentCounts } from './sendDispatch';
+import { createSendDispatch, type SentCounts } from './sendDispatch';
 import { waitMs } from './wait';
 
 export type SliceInput = WaveKey;
@@ -34,6 +34,7 @@ const heartbeatEveryMs = 400;
 export function createDispatchSlice(deps: ActivityDeps) {
   const { db } = deps;
   const mailOf = createRunMail(deps);
+  const sendDispatch = createSendDispatch(deps);
   return async function dispatchSlice(wave: SliceInput): Promise<SliceResult> {
     const context = Context.current();
     const slice: Slice = {
@@ -55,6 +56,8 @@ export function createDispatchSlice(deps: ActivityDeps) {
       if (slice.attempt > 1) {
         await withTenant(db, wave.tenantId, (trx) => releaseEarlierAttempts(trx, wave, slice));
       }
+      // Before the instant of the wave, so that its first call does not wait for it.
+      const mail = await mailOf(wave.tenantId, wave.runId);
       const endsAtMs = Date.now() + deps.sliceMs;
       while (!context.cancellationSignal.aborted) {
         if (Date.now() >= endsAtMs) {
@@ -85,10 +88,10 @@ export function createDispatchSlice(deps: ActivityDeps) {
         doing = `call ${claim.dispatch.n}: ${claim.dispatch.messageCount} messages`;
         beat();
         try {
-          const sent = await sendDispatch(deps, {
+          const sent = await sendDispatch({
             wave,
             dispatch: claim.dispatch,
-            mail: await mailOf(wave.tenantId, wave.runId),
+            mail,
             signal: context.cancellationSignal,
           });
           totals.dispatches += sent.dispatches;

@@ -1,4 +1,5 @@
 import { compileContent, type CompiledContent } from '../../domain/messages/compileContent';
+import { neededFields, type CustomerField } from '../../domain/messages/neededFields';
 import { withTenant } from '../../models/base';
 import { loadRunContent } from '../../models/campaigns/contents';
 import type { ActivityDeps } from '../deps';
@@ -8,6 +9,8 @@ export interface RunMail {
   from: { email: string; name: string | null };
   replyTo: string | null;
   compiled: CompiledContent;
+  /** What of a customer it reads. */
+  fields: ReadonlySet<CustomerField>;
 }
 
 // As many campaigns as a worker is likely to have in hand; the content of a run never changes.
@@ -37,17 +40,19 @@ async function load(deps: ActivityDeps, tenantId: string, runId: string): Promis
   const content = await withTenant(deps.db, tenantId, (trx) =>
     loadRunContent(trx, tenantId, runId),
   );
+  const compiled = compileContent(
+    {
+      subject: content.subject,
+      preheader: content.preheader ?? undefined,
+      html: content.html,
+      text: content.text ?? undefined,
+    },
+    { campaignName: content.campaignName, tenantName: content.tenantName },
+  );
   return {
     from: { email: content.fromEmail, name: content.fromName },
     replyTo: content.replyTo,
-    compiled: compileContent(
-      {
-        subject: content.subject,
-        preheader: content.preheader ?? undefined,
-        html: content.html,
-        text: content.text ?? undefined,
-      },
-      { campaignName: content.campaignName, tenantName: content.tenantName },
-    ),
+    compiled,
+    fields: neededFields(compiled),
   };
 }

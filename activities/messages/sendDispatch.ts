@@ -1,6 +1,3 @@
-import { randomBytes } from 'node:crypto';
-import type { Recipient } from '../../domain/messages/content';
-import { renderBatch } from '../../domain/messages/renderBatch';
 import { withTenant } from '../../models/base';
 import { setGate } from '../../models/campaigns/runs';
 import { unclaimDispatch, type ClaimedDispatch, type WaveKey } from '../../models/messages/claims';
@@ -9,7 +6,7 @@ import {
   loadRecipients,
   passGate,
   type GateAnswer,
-  type Recipient as LedgerRecipient,
+  type Recipient,
 } from '../../models/messages/gate';
 import { blockAccount, reserveRate } from '../../models/messages/rates';
 import {
@@ -19,9 +16,11 @@ import {
   type Call,
 } from '../../models/messages/settle';
 import { splitOffMessages } from '../../models/messages/splitOff';
-import type { EmailCall, EmailOutcome, EmailRecipient } from '../../providers/email/types';
+import type { EmailOutcome } from '../../providers/email/types';
 import type { ActivityDeps } from '../deps';
+import { createLimiter } from './limiter';
 import { outlastOutage } from './outlastOutage';
+import { renderMail } from './renderMail';
 import type { RunMail } from './runMail';
 import { waitMs } from './wait';
 
@@ -37,140 +36,128 @@ export interface SentCounts {
 const nothing: SentCounts = { dispatches: 0, accepted: 0, refused: 0, leftOut: 0, inDoubt: 0 };
 const systemActor = { kind: 'system', id: null } as const;
 
-/** Takes one claimed dispatch as far as it goes now: to its settled call, or back to planned. */
-export async function sendDispatch(
+/** One claimed dispatch, and what its lane knows about it. */
+export interface DispatchWork {
+  wave: WaveKey;
+  dispatch: ClaimedDispatch;
+  mail: RunMail;
+  signal: AbortSignal;
+}
+
+// Calls a process prepares at once: enough for the database to be asked while others are rendered.
+// However many lanes there are, only so many hold a thousand customers and their texts in memory.
+const mostPreparedAtOnce = 4;
+
+/**
+ * Makes the function that takes one claimed dispatch as far as it goes now: to its settled call, or
+ * back to planned.
+ */
+export function createSendDispatch(
   deps: ActivityDeps,
-  work: { wave: WaveKey; dispatch: ClaimedDispatch; mail: RunMail; signal: AbortSignal },
-): Promise<SentCounts> {
-  const { wave, dispatch } = work;
+): (work: DispatchWork) => Promise<SentCounts> {
+  const preparing = createLimiter(mostPreparedAtOnce);
+  return async function sendDispatch(work) {
+    const { wave, dispatch } = work;
+    const { tenantId, runId } = wave;
+    const rate = await reserveRate(deps.db, deps.email.accountId, dispatch.messageCount);
+    if (rate.kind === 'wait') {
+      await giveBack(deps, work, { notBefore: rate.until, reason: rate.reason });
+      return nothing;
+    }
+    if (rate.waitMs > 0) {
+      await waitMs(rate.waitMs, work.signal);
+    }
+    const call = await preparing(() => letCallLeave(deps, work));
+    if (call.kind !== 'left') {
+      return { ...nothing, leftOut: call.kind === 'empty' ? dispatch.messageCount : 0 };
+    }
+    const outcome = await call.reply;
+    const reference = { tenantId, runId, dispatchN: dispatch.n, attempt: call.attempt };
+    await outlastOutage(work.signal, () => settle(deps, reference, outcome));
+    if (outcome.kind === 'throttled' || outcome.kind === 'notSent') {
+      await blockAccount(deps.db, deps.email.accountId, {
+        forMs: outcome.retryAfterMs,
+        reason: waitReason[outcome.kind],
+      });
+    }
+    return countOutcome(outcome, call.messages, call.leftOut);
+  };
+}
+
+type LeavingCall =
+  /** The bytes are on their way; what comes of them is still to be settled. */
+  | {
+      kind: 'left';
+      attempt: number;
+      messages: number;
+      leftOut: number;
+      reply: Promise<EmailOutcome>;
+    }
+  /** Nobody is left to be written to. */
+  | { kind: 'empty' }
+  | { kind: 'givenBack' };
+
+/** Loads, renders, passes the gate and starts the call; resolves without waiting for its reply. */
+async function letCallLeave(deps: ActivityDeps, work: DispatchWork): Promise<LeavingCall> {
+  const { wave, dispatch, mail } = work;
   const { tenantId, runId } = wave;
-  const giveBack = (wait: { notBefore: Date; reason: string } | null) =>
-    withTenant(deps.db, tenantId, (trx) => unclaimDispatch(trx, tenantId, runId, dispatch, wait));
-
-  const rate = await withTenant(deps.db, tenantId, (trx) =>
-    reserveRate(trx, deps.email.accountId, dispatch.messageCount),
-  );
-  if (rate.kind === 'wait') {
-    await giveBack({ notBefore: rate.until, reason: rate.reason });
-    return nothing;
-  }
-  if (rate.waitMs > 0) {
-    await waitMs(rate.waitMs, work.signal);
-  }
-
   const loaded = await withTenant(deps.db, tenantId, (trx) =>
-    loadRecipients(trx, tenantId, runId, dispatch),
+    loadRecipients(trx, tenantId, runId, dispatch, mail.fields),
   );
-  const rendered = renderMail(deps, work.mail, runId, loaded);
+  const rendered = renderMail(deps, mail, runId, loaded);
   if (rendered.ownCall.length > 0 && dispatch.messageCount > 1) {
     await withTenant(deps.db, tenantId, (trx) =>
       splitOffMessages(trx, tenantId, runId, dispatch, rendered.ownCall),
     );
-    await giveBack(null);
-    return nothing;
+    await giveBack(deps, work, null);
+    return { kind: 'givenBack' };
   }
   if (work.signal.aborted) {
-    await giveBack(null);
-    return nothing;
+    await giveBack(deps, work, null);
+    return { kind: 'givenBack' };
   }
-
   const gate = await throughGate(deps, wave, dispatch, loaded, rendered.failed);
   if (gate.kind === 'shut') {
-    await giveBack(null);
-    return nothing;
+    await giveBack(deps, work, null);
+    return { kind: 'givenBack' };
   }
   if (gate.kind === 'empty') {
-    return { ...nothing, leftOut: dispatch.messageCount };
+    return { kind: 'empty' };
   }
-  const recipients = rendered.recipients.filter((one) => !gate.leftOut.has(one.messageN));
-  const outcome = await deps.email.send({
-    ...rendered.message,
-    from: work.mail.from,
-    replyTo: work.mail.replyTo,
-    recipients,
-    reference: { runId, dispatchN: dispatch.n, attempt: gate.attempt },
-  });
-  const call = { tenantId, runId, dispatchN: dispatch.n, attempt: gate.attempt };
-  await outlastOutage(work.signal, () => settle(deps, call, outcome));
-  return countOutcome(outcome, recipients.length, gate.leftOut.size);
+  const recipients =
+    gate.leftOut.size === 0
+      ? rendered.recipients
+      : rendered.recipients.filter((one) => !gate.leftOut.has(one.messageN));
+  return {
+    kind: 'left',
+    attempt: gate.attempt,
+    messages: recipients.length,
+    leftOut: gate.leftOut.size,
+    reply: deps.email.send({
+      ...rendered.message,
+      from: mail.from,
+      replyTo: mail.replyTo,
+      recipients,
+      reference: { runId, dispatchN: dispatch.n, attempt: gate.attempt },
+    }),
+  };
 }
 
-interface RenderedMail {
-  message: Pick<EmailCall, 'subject' | 'html' | 'text'>;
-  recipients: EmailRecipient[];
-  /** Messages that can't share a call. */
-  ownCall: number[];
-  /** Messages that can't be rendered. */
-  failed: number[];
-}
-
-function renderMail(
+function giveBack(
   deps: ActivityDeps,
-  mail: RunMail,
-  runId: string,
-  loaded: LedgerRecipient[],
-): RenderedMail {
-  const reachable = loaded.filter(
-    (one): one is LedgerRecipient & { email: string } => one.email !== null,
+  { wave, dispatch }: DispatchWork,
+  wait: { notBefore: Date; reason: string } | null,
+): Promise<void> {
+  return withTenant(deps.db, wave.tenantId, (trx) =>
+    unclaimDispatch(trx, wave.tenantId, wave.runId, dispatch, wait),
   );
-  const recipients: Recipient[] = reachable.map((one) => ({
-    ...one,
-    links: linksOf(deps, runId, one.n),
-  }));
-  const batch = renderBatch(mail.compiled, recipients, {
-    tokenPrefix: randomBytes(6).toString('hex'),
-    at: new Date(),
-  });
-  const rendered: RenderedMail = {
-    message: batch.template,
-    recipients: [],
-    ownCall: batch.singles.flatMap(({ index }) => recipients[index]?.n ?? []),
-    failed: batch.failures.flatMap(({ index }) => recipients[index]?.n ?? []),
-  };
-  for (const [index, one] of reachable.entries()) {
-    const substitutionsJson = batch.substitutions[index] ?? null;
-    if (substitutionsJson !== null) {
-      rendered.recipients.push(toEmailRecipient(one, recipients[index], substitutionsJson));
-    }
-  }
-  const single = batch.singles[0];
-  const alone = single === undefined ? undefined : reachable[single.index];
-  if (single !== undefined && alone !== undefined && loaded.length === 1) {
-    rendered.message = single.message;
-    rendered.recipients = [toEmailRecipient(alone, recipients[single.index], '{}')];
-  }
-  return rendered;
-}
-
-function toEmailRecipient(
-  one: LedgerRecipient & { email: string },
-  recipient: Recipient | undefined,
-  substitutionsJson: string,
-): EmailRecipient {
-  const name = [one.firstName, one.lastName].filter((part) => part !== null).join(' ');
-  return {
-    messageN: one.n,
-    email: one.email,
-    name: name === '' ? null : name,
-    substitutionsJson,
-    unsubscribeUrl: recipient?.links.unsubscribe ?? '',
-  };
-}
-
-function linksOf(deps: ActivityDeps, runId: string, messageN: number): Recipient['links'] {
-  const token = deps.trackingTokens.token({ runId, messageN });
-  return {
-    click: `${deps.publicUrl}/t/c/${token}`,
-    open: `${deps.publicUrl}/t/o/${token}`,
-    unsubscribe: `${deps.publicUrl}/t/u/${token}`,
-  };
 }
 
 async function throughGate(
   deps: ActivityDeps,
   wave: WaveKey,
   dispatch: ClaimedDispatch,
-  loaded: LedgerRecipient[],
+  loaded: Recipient[],
   notRendered: number[],
 ): Promise<GateAnswer> {
   try {
@@ -193,7 +180,9 @@ async function throughGate(
   }
 }
 
-/** Writes what the provider's outcome makes of the dispatch, the account and the run. */
+const waitReason = { throttled: 'providerThrottled', notSent: 'providerUnreachable' } as const;
+
+/** Writes what the provider's outcome makes of the dispatch and the run. */
 function settle(deps: ActivityDeps, call: Call, outcome: EmailOutcome): Promise<void> {
   return withTenant(deps.db, call.tenantId, async (trx) => {
     switch (outcome.kind) {
@@ -213,17 +202,14 @@ function settle(deps: ActivityDeps, call: Call, outcome: EmailOutcome): Promise<
         }
         return;
       case 'throttled':
-      case 'notSent': {
-        const reason = outcome.kind === 'throttled' ? 'providerThrottled' : 'providerUnreachable';
+      case 'notSent':
         await settleCall(trx, call, {
           outcome: outcome.kind === 'throttled' ? 'throttled' : 'not_sent',
           status: outcome.status,
-          reason,
+          reason: waitReason[outcome.kind],
           delayMs: outcome.retryAfterMs,
         });
-        await blockAccount(trx, deps.email.accountId, { forMs: outcome.retryAfterMs, reason });
         return;
-      }
       case 'inDoubt':
         await settleCall(trx, call, { ...outcome, outcome: 'in_doubt' });
     }

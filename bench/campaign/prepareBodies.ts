@@ -3,7 +3,7 @@ import { closeSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { createServer } from 'node:http';
 import path from 'node:path';
 import { createRunMail } from '../../activities/messages/runMail';
-import { sendDispatch } from '../../activities/messages/sendDispatch';
+import { createSendDispatch } from '../../activities/messages/sendDispatch';
 import type { ActivityDeps } from '../../activities/deps';
 import { createCampaignWorkflows } from '../../clients/campaigns';
 import { newId } from '../../lib/ids';
@@ -85,6 +85,7 @@ async function sendAll(ground: BenchGround, tenant: BenchTenant, baseUrl: string
     sliceMs: 30_000,
     ...createCampaignWorkflows(ground.temporal),
   };
+  const sendDispatch = createSendDispatch(deps);
   const { run, plan } = await writePlannedRun(db, tenant, { isEnded: false });
   const mail = await createRunMail(deps)(tenant.tenantId, run.id);
   const slice = { workflowRunId: newId(), activityId: 'prepare', attempt: 1 };
@@ -101,7 +102,7 @@ async function sendAll(ground: BenchGround, tenant: BenchTenant, baseUrl: string
       if (claim.kind !== 'claimed') {
         throw new Error(`Preparing bodies, a wave answers ${claim.kind}`);
       }
-      const sent = await sendDispatch(deps, { wave, dispatch: claim.dispatch, mail, signal });
+      const sent = await sendDispatch({ wave, dispatch: claim.dispatch, mail, signal });
       if (sent.accepted !== claim.dispatch.messageCount) {
         throw new Error(`Preparing bodies, ${sent.accepted} of a dispatch were accepted`);
       }

@@ -41,6 +41,8 @@ export function fieldProblem(root: string, field: string | undefined): string | 
 export interface PlainField {
   /** Equal for outputs that show the same. */
   key: string;
+  /** Such as `customer.firstName` or `customer.attributes.city`. */
+  path: string;
   read: (recipient: Recipient) => unknown;
   /** The argument of the `default` filter. */
   fallback: string | null;
@@ -79,7 +81,7 @@ export function parsePlainField(outputSource: string): PlainField | null {
   const key = JSON.stringify([path, fallback]);
   const read = READERS[path];
   if (read) {
-    return { key, read, fallback };
+    return { key, path, read, fallback };
   }
   const attribute = /^customer\.attributes\.(\w+)$/.exec(path)?.[1];
   if (attribute === undefined || COMPUTED.has(attribute)) {
@@ -87,6 +89,7 @@ export function parsePlainField(outputSource: string): PlainField | null {
   }
   return {
     key,
+    path,
     read: ({ attributes }) => (Object.hasOwn(attributes, attribute) ? attributes[attribute] : null),
     fallback,
   };

@@ -1,11 +1,11 @@
 import type { Knex } from 'knex';
+import { allFields, type CustomerField } from '../../domain/messages/neededFields';
 import type { Channel, LeftOutReason } from '../../domain/campaigns/types';
 import type { ClaimedDispatch } from './claims';
 
-/** Everything a message is rendered from. */
+/** What a message is rendered from; a field nobody asked for is null or empty. */
 export interface Recipient {
   n: number;
-  customerId: string;
   email: string | null;
   phone: string | null;
   firstName: string | null;
@@ -17,31 +17,73 @@ export interface Recipient {
   attributes: Record<string, unknown>;
 }
 
-/** The customers of a dispatch whose messages have no outcome of their own. */
+const columns: Record<CustomerField, string> = {
+  phone: 'phone',
+  language: 'language',
+  timeZone: 'time_zone',
+  externalId: 'external_id',
+  tags: 'tags',
+  attributes: 'attributes',
+};
+
+/**
+ * The customers of a dispatch whose messages have no outcome of their own: address and name, and
+ * only those other fields that are asked for, because reading a column costs as much as rendering it.
+ */
 export async function loadRecipients(
   trx: Knex.Transaction,
   tenantId: string,
   runId: string,
   dispatch: { n: number; firstMessageN: number; lastMessageN: number },
+  fields: ReadonlySet<CustomerField> = allFields,
 ): Promise<Recipient[]> {
-  const loaded = await trx.raw(
-    `select m.n, c.id as "customerId", c.email, c.phone, c.first_name as "firstName",
-            c.last_name as "lastName", c.language, c.time_zone as "timeZone",
-            c.external_id as "externalId", c.tags, c.attributes
-       from messages m
-       join customers c on c.tenant_id = m.tenant_id and c.id = m.customer_id
-      where m.run_id = :runId and m.n between :first and :last and m.dispatch_n = :dispatchN
-        and m.tenant_id = :tenantId and m.outcome is null
-      order by m.n`,
-    {
-      runId,
-      first: dispatch.firstMessageN,
-      last: dispatch.lastMessageN,
-      dispatchN: dispatch.n,
-      tenantId,
-    },
+  const wanted = [...allFields].filter((field) => fields.has(field));
+  const loaded = await trx
+    .raw(
+      `select m.n, c.email, c.first_name, c.last_name
+              ${wanted.map((field) => `, c.${columns[field]}`).join('')}
+         from messages m
+         join customers c on c.tenant_id = m.tenant_id and c.id = m.customer_id
+        where m.run_id = :runId and m.n between :first and :last and m.dispatch_n = :dispatchN
+          and m.tenant_id = :tenantId and m.outcome is null
+        order by m.n`,
+      {
+        runId,
+        first: dispatch.firstMessageN,
+        last: dispatch.lastMessageN,
+        dispatchN: dispatch.n,
+        tenantId,
+      },
+    )
+    // Rows as lists: with names, a thousand of them take twice as long to take apart.
+    .options({ rowMode: 'array', name: `recipients:${wanted.join()}` });
+  const at = (field: CustomerField) => {
+    const index = wanted.indexOf(field);
+    return index === -1 ? -1 : index + 4;
+  };
+  const places = {
+    phone: at('phone'),
+    language: at('language'),
+    timeZone: at('timeZone'),
+    externalId: at('externalId'),
+    tags: at('tags'),
+    attributes: at('attributes'),
+  };
+  return loaded.rows.map(
+    // oxlint-disable-next-line typescript/no-explicit-any -- pg types no cell
+    (row: any[]): Recipient => ({
+      n: row[0],
+      email: row[1],
+      firstName: row[2],
+      lastName: row[3],
+      phone: row[places.phone] ?? null,
+      language: row[places.language] ?? null,
+      timeZone: row[places.timeZone] ?? null,
+      externalId: row[places.externalId] ?? null,
+      tags: row[places.tags] ?? [],
+      attributes: row[places.attributes] ?? {},
+    }),
   );
-  return loaded.rows;
 }
 
 export type GateAnswer =

@@ -19,9 +19,13 @@ export async function ensureAccount(
   );
 }
 
-/** Reserves a number of messages at the account's rate, in one statement under its row. */
+/**
+ * Reserves a number of messages at the account's rate, in one statement under its row. Every call of
+ * every tenant wants that row: run it alone, so that a process that is stopped in a transaction of
+ * several statements never keeps it from the others.
+ */
 export async function reserveRate(
-  trx: Knex.Transaction,
+  trx: Knex | Knex.Transaction,
   accountId: string,
   messages: number,
 ): Promise<RateAnswer> {
@@ -64,9 +68,12 @@ export async function reserveRate(
     : { kind: 'reserved', waitMs: account.waitMs };
 }
 
-/** Stops the whole account for a while, as the vendor asked or because it can't be reached. */
+/**
+ * Stops the whole account for a while, as the vendor asked or because it can't be reached. Alone for
+ * the same reason; lost in a crash, the next call is told again.
+ */
 export async function blockAccount(
-  trx: Knex.Transaction,
+  trx: Knex | Knex.Transaction,
   accountId: string,
   block: { forMs: number; reason: string },
 ): Promise<void> {

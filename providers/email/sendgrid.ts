@@ -36,7 +36,7 @@ export function createSendGrid(options: SendGridOptions): EmailProvider {
     httpsAgent: new https.Agent({ keepAlive: true }),
     maxRedirects: 0,
     // The body is JSON text already; parsing and writing it again would triple its cost.
-    transformRequest: [(body: ReadyBody) => body.json],
+    transformRequest: [(body: ReadyBody) => body.bytes],
     // After setApiKey, which sets the vendor's own address.
     ...(options.baseUrl === undefined ? {} : { baseUrl: options.baseUrl }),
   };
@@ -46,15 +46,21 @@ export function createSendGrid(options: SendGridOptions): EmailProvider {
   return {
     accountId: 'sendgrid',
     maxRecipients: 1000,
-    async send(call) {
-      try {
-        const [response] = await service.send(readyMail(bodyJson(call)));
-        return accepted(response);
-      } catch (error) {
-        return classify(error, call);
-      }
+    send(call) {
+      // What the reply is read with: while it is awaited, the call itself may be forgotten.
+      const messageNs = call.recipients.map((recipient) => recipient.messageN);
+      return post(bodyBytes(call), messageNs);
     },
   };
+
+  async function post(bytes: Buffer, messageNs: number[]): Promise<EmailOutcome> {
+    try {
+      const [response] = await service.send(readyMail(bytes));
+      return accepted(response);
+    } catch (error) {
+      return classify(error, messageNs);
+    }
+  }
 }
 
 interface RawClient {
@@ -64,15 +70,15 @@ interface RawClient {
 }
 
 interface ReadyBody {
-  json: string;
+  bytes: Buffer;
 }
 
 /** A mail whose JSON is ready: the client's own builder costs 22 ms of CPU for 1,000 recipients. */
-function readyMail(json: string): Mail {
-  return Object.assign(new Mail(), { toJSON: (): ReadyBody => ({ json }) });
+function readyMail(bytes: Buffer): Mail {
+  return Object.assign(new Mail(), { toJSON: (): ReadyBody => ({ bytes }) });
 }
 
-function bodyJson(call: EmailCall): string {
+function bodyBytes(call: EmailCall): Buffer {
   const { runId, dispatchN, attempt } = call.reference;
   const shared = JSON.stringify({
     from: named(call.from.email, call.from.name),
@@ -92,8 +98,32 @@ function bodyJson(call: EmailCall): string {
     },
     ...(call.dryRun === true ? { mail_settings: { sandbox_mode: { enable: true } } } : {}),
   });
-  const personalizations = call.recipients.map(personalizationJson).join(',');
-  return `{"personalizations":[${personalizations}],${shared.slice(1)}`;
+  return toBytes(function* pieces() {
+    yield '{"personalizations":[';
+    for (const [index, recipient] of call.recipients.entries()) {
+      yield index === 0 ? personalizationJson(recipient) : `,${personalizationJson(recipient)}`;
+    }
+    yield `],${shared.slice(1)}`;
+  });
+}
+
+// Used by one call at a time, because writing a body never waits.
+let scratch = Buffer.allocUnsafeSlow(1_048_576);
+
+/** Texts as bytes, one after the other: joined to one text first, a body costs twice as much. */
+function toBytes(pieces: () => Iterable<string>): Buffer {
+  let length = 0;
+  for (const piece of pieces()) {
+    // No UTF-16 unit takes more than three bytes.
+    const room = length + piece.length * 3;
+    if (room > scratch.length) {
+      const larger = Buffer.allocUnsafeSlow(room * 2);
+      scratch.copy(larger, 0, 0, length);
+      scratch = larger;
+    }
+    length += scratch.write(piece, length);
+  }
+  return Buffer.from(scratch.subarray(0, length));
 }
 
 function personalizationJson(recipient: EmailRecipient): string {
@@ -136,7 +166,7 @@ const neverLeft = new Set([
   'ERR_TLS_CERT_ALTNAME_INVALID',
 ]);
 
-function classify(error: unknown, call: EmailCall): EmailOutcome {
+function classify(error: unknown, messageNs: number[]): EmailOutcome {
   const reply = replyOf(error);
   if (reply === null) {
     const code = codeOf(error);
@@ -159,7 +189,7 @@ function classify(error: unknown, call: EmailCall): EmailOutcome {
   if (status === 401 || status === 403) {
     return { kind: 'messageRefused', status, reason };
   }
-  const refused = refusedRecipients(errors, call);
+  const refused = refusedRecipients(errors, messageNs);
   if (refused.length > 0) {
     return { kind: 'recipientsRefused', status, reason, messageNs: refused };
   }
@@ -168,17 +198,17 @@ function classify(error: unknown, call: EmailCall): EmailOutcome {
 }
 
 /** The messages that every error names; none if any error is of something else. */
-function refusedRecipients(errors: VendorError[], call: EmailCall): number[] {
-  const messageNs = new Set<number>();
+function refusedRecipients(errors: VendorError[], messageNs: number[]): number[] {
+  const refused = new Set<number>();
   for (const item of errors) {
     const index = /^personalizations\.(\d+)\./.exec(item.field ?? '')?.[1];
-    const recipient = index === undefined ? undefined : call.recipients[Number(index)];
-    if (recipient === undefined) {
+    const messageN = index === undefined ? undefined : messageNs[Number(index)];
+    if (messageN === undefined) {
       return [];
     }
-    messageNs.add(recipient.messageN);
+    refused.add(messageN);
   }
-  return [...messageNs];
+  return [...refused];
 }
 
 interface VendorError {
