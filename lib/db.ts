@@ -22,7 +22,7 @@ export function createDatabase(options: {
       keepAlive: true,
       // A process that is stopped in a transaction keeps its locks from everybody else, so the
       // server ends the transaction for it. Ours never think this long between two statements.
-      idle_in_transaction_session_timeout: 10_000,
+      idle_in_transaction_session_timeout: 5_000,
     },
     pool: { min: 0, max: options.poolMax ?? 10 },
     acquireConnectionTimeout: 10_000,

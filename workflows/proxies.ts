@@ -2,18 +2,29 @@ import { ActivityCancellationType, proxyActivities } from '@temporalio/workflow'
 import type { Activities } from '../activities';
 import { queues } from './queues';
 
-/** Short statements on the ledger: retried for as long as the database is away. */
+/**
+ * Short statements on the ledger: retried for as long as the database is away. A worker that is gone
+ * or frozen is missed only when the time is over, so it is as short as a count of millions allows.
+ */
 export const records = proxyActivities<Activities>({
   taskQueue: queues.records,
-  startToCloseTimeout: '1 minute',
+  startToCloseTimeout: '20s',
   retry: { initialInterval: '500ms', maximumInterval: '10s' },
 });
 
-/** One long transaction; it heartbeats after each time zone. */
+/** Looks at every open run and heartbeats at each. */
+export const reconciling = proxyActivities<Activities>({
+  taskQueue: queues.records,
+  startToCloseTimeout: '5 minutes',
+  heartbeatTimeout: '30s',
+  retry: { initialInterval: '500ms', maximumInterval: '10s' },
+});
+
+/** One long transaction that heartbeats all the time, so that a lost worker costs seconds. */
 export const planning = proxyActivities<Activities>({
   taskQueue: queues.records,
   startToCloseTimeout: '30 minutes',
-  heartbeatTimeout: '2 minutes',
+  heartbeatTimeout: '15s',
   retry: { initialInterval: '1s', maximumInterval: '30s' },
 });
 
@@ -35,5 +46,15 @@ export const eventWork = proxyActivities<Activities>({
   startToCloseTimeout: '5 minutes',
   heartbeatTimeout: '15s',
   cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+  retry: { initialInterval: '500ms', maximumInterval: '10s' },
+});
+
+/**
+ * A test of a campaign: its record lets only the first attempt call, so that another one just finds
+ * out what is known. A minute is well above the longest a provider is waited for.
+ */
+export const testCalls = proxyActivities<Activities>({
+  taskQueue: queues.email,
+  startToCloseTimeout: '1 minute',
   retry: { initialInterval: '500ms', maximumInterval: '10s' },
 });

@@ -73,6 +73,7 @@ export interface RunReview {
 
 // The audience is fixed this long before the first wave.
 const planAheadMs = 30 * 60_000;
+const planningBeatMs = 2_000;
 
 /** The records' side of a run; each is safe to run twice, for the reason given at it. */
 export function createRunActivities(deps: ActivityDeps) {
@@ -104,22 +105,33 @@ export function createRunActivities(deps: ActivityDeps) {
       }),
 
     /** Once: a second attempt finds the seal and answers the stored counts. */
-    planAudience: ({ tenantId, runId }: RunRef): Promise<RunPlan> =>
-      withTenant(
-        db,
-        tenantId,
-        async (trx) =>
-          toRunPlan(
-            await planRun(trx, {
-              tenantId,
-              runId,
-              now: new Date(),
-              planner,
-              onProgress: (planned) => heartbeat({ doing: 'writing the plan', planned }),
-            }),
-          ),
-        { isolationLevel: 'repeatable read' },
-      ),
+    async planAudience({ tenantId, runId }: RunRef): Promise<RunPlan> {
+      let written = 0;
+      const beat = () => heartbeat({ doing: 'writing the plan', planned: written });
+      // A zone of a million takes longer than anybody should wait for a worker that is gone.
+      const beating = setInterval(beat, planningBeatMs);
+      try {
+        return await withTenant(
+          db,
+          tenantId,
+          async (trx) =>
+            toRunPlan(
+              await planRun(trx, {
+                tenantId,
+                runId,
+                now: new Date(),
+                planner,
+                onProgress: (planned) => {
+                  written = planned;
+                },
+              }),
+            ),
+          { isolationLevel: 'repeatable read' },
+        );
+      } finally {
+        clearInterval(beating);
+      }
+    },
 
     /** Moves only what is still planned in an older version, so a repetition finds nothing to move. */
     replan: ({ tenantId, runId }: RunRef): Promise<RunPlan> =>

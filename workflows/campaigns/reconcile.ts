@@ -1,5 +1,5 @@
 import { setCurrentDetails, sleep } from '@temporalio/workflow';
-import { records } from '../proxies';
+import { reconciling } from '../proxies';
 
 // A run of this workflow lasts about as long as its Schedule's interval, so that the list of
 // workflows stays short; the next one starts when this one is done.
@@ -12,7 +12,7 @@ const everySeconds = 10;
  */
 export async function reconcile(): Promise<void> {
   for (let round = 1; round <= rounds; round += 1) {
-    const found = await records.reconcileRecords();
+    const found = await reconciling.reconcileRecords();
     setCurrentDetails(
       `Round ${round} of ${rounds}: ${found.released} claims freed, ${found.doubted} calls in doubt, ` +
         `${found.started} workflows started, ${found.steered} reminded, ${found.failed} runs failed.`,
