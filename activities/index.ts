@@ -1,5 +1,6 @@
 import { createReconcileRecords } from './campaigns/reconcileRecords';
 import { createRunActivities } from './campaigns/runs';
+import { createSendTest } from './campaigns/sendTest';
 import type { ActivityDeps } from './deps';
 import { createApplyStoredEvents } from './messages/applyStoredEvents';
 import { createDispatchSlice } from './messages/dispatchSlice';
@@ -10,6 +11,7 @@ export type { ActivityDeps } from './deps';
 export function createActivities(deps: ActivityDeps) {
   return {
     ...createRunActivities(deps),
+    sendTest: createSendTest(deps),
     reconcileRecords: createReconcileRecords(deps),
     dispatchSlice: createDispatchSlice(deps),
     applyStoredEvents: createApplyStoredEvents(deps),

@@ -1,4 +1,5 @@
 import type { CampaignWorkflows } from '../clients/campaigns';
+import type { TestSends } from '../clients/testSends';
 import type { AccessTokens } from '../lib/accessTokens';
 import type { Config } from '../lib/config';
 import type { Knex } from '../lib/db';
@@ -18,6 +19,8 @@ export interface ApiDeps {
   readonly accessTokens: AccessTokens;
   /** Starts and steers the workflows of campaigns. */
   readonly campaigns: CampaignWorkflows;
+  /** Sends tests of campaigns by their workflows. */
+  readonly testSends: TestSends;
   /** The same secrets the workers sign with. */
   readonly trackingTokens: Pick<TrackingTokens, 'verify'>;
 }

@@ -6,9 +6,11 @@ import { campaignRoutes } from './campaigns/campaigns';
 import { logRoutes } from './campaigns/logs';
 import { messageRoutes } from './campaigns/messages';
 import { metricsRoutes } from './campaigns/metrics';
+import { previewRoutes } from './campaigns/preview';
 import { progressRoutes } from './campaigns/progress';
 import { schedulingRoutes } from './campaigns/scheduling';
 import { steeringRoutes } from './campaigns/steering';
+import { testSendRoutes } from './campaigns/testSend';
 import { customerRoutes } from './customers/customers';
 import { importRoutes } from './customers/imports';
 import { suppressionRoutes } from './customers/suppressions';
@@ -39,6 +41,8 @@ export const routes: readonly Route[] = [
   ...metricsRoutes,
   ...messageRoutes,
   ...logRoutes,
+  ...previewRoutes,
+  ...testSendRoutes,
   ...sendGridWebhookRoutes,
   ...clickRoutes,
   ...openRoutes,

@@ -1,5 +1,6 @@
 import type { Server } from 'node:http';
 import { createCampaignWorkflows } from '../clients/campaigns';
+import { createTestSends } from '../clients/testSends';
 import { createAccessTokens } from '../lib/accessTokens';
 import { loadConfig } from '../lib/config';
 import { createDatabase } from '../lib/db';
@@ -36,6 +37,7 @@ async function main(): Promise<void> {
     temporal,
     accessTokens: createAccessTokens(config.JWT_SECRET),
     campaigns: createCampaignWorkflows(temporal),
+    testSends: createTestSends(temporal),
     trackingTokens: createTrackingTokens([{ id: 1, secret: config.TRACKING_SECRET }]),
   });
 

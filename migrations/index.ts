@@ -4,6 +4,7 @@ import * as customers from './0002_customers';
 import * as campaigns from './0003_campaigns';
 import * as ledger from './0004_ledger';
 import * as requests from './0005_requests';
+import * as testSends from './0006_test_sends';
 
 interface Migration {
   up(knex: Knex): Promise<void>;
@@ -17,6 +18,7 @@ const migrations = new Map<string, Migration>([
   ['0003_campaigns', campaigns],
   ['0004_ledger', ledger],
   ['0005_requests', requests],
+  ['0006_test_sends', testSends],
 ]);
 
 /** Where Knex finds the migrations: a list in order, never a folder scan. */

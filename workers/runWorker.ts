@@ -8,6 +8,7 @@ import { createLogger } from '../lib/logger';
 import { collectProcessMetrics, createMetrics } from '../lib/metrics';
 import { exitWithParent } from '../lib/parentWatch';
 import { connectTemporal } from '../lib/temporal';
+import { publicUrl } from '../lib/publicUrl';
 import { createTrackingTokens } from '../lib/trackingTokens';
 import { ensureAccount } from '../models/messages/rates';
 import { createEmailProvider } from '../providers/email';
@@ -71,7 +72,7 @@ export async function runWorker(replace: Pick<ActivityDeps, 'planner'> = {}): Pr
       logger,
       email,
       trackingTokens: createTrackingTokens([{ id: 1, secret: config.TRACKING_SECRET }]),
-      publicUrl: config.PUBLIC_URL ?? `http://localhost:${config.API_PORT}`,
+      publicUrl: publicUrl(config),
       leaseMs: config.DISPATCH_LEASE_MS,
       sliceMs: config.SLICE_MS,
       ...createCampaignWorkflows(temporal),

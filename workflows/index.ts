@@ -1,5 +1,6 @@
 export { campaign } from './campaigns/campaign';
 export { campaignRun } from './campaigns/run';
+export { testSend } from './campaigns/testSend';
 export { campaignWave } from './campaigns/wave';
 export { reconcile } from './campaigns/reconcile';
 export { applyProviderEvents } from './messages/applyProviderEvents';

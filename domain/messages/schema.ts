@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { email } from '../customers/schema';
 import { messageStates } from './states';
 
 const at = z.iso.datetime();
@@ -66,3 +67,65 @@ export const MessageDetail = z
       .meta({ description: 'What was told of it, in the order it happened; at most 500' }),
   })
   .meta({ id: 'MessageDetail' });
+
+const exactlyOne = {
+  path: ['customerId'],
+  params: { code: 'exactlyOne' },
+  message: 'Give either a customerId or `"sample": true`.',
+};
+
+export const PreviewMessage = z
+  .strictObject({
+    customerId: z.uuid().optional(),
+    sample: z.literal(true).optional().meta({ description: 'For a made-up customer' }),
+  })
+  .refine((body) => (body.customerId === undefined) !== (body.sample === undefined), exactlyOne)
+  .meta({ id: 'PreviewMessage' });
+
+export const MessagePreview = z
+  .object({
+    contentVersion: z.int().min(1),
+    customerId: z.uuid().nullable(),
+    from: z.object({ email: z.string(), name: z.string().nullable() }),
+    replyTo: z.string().nullable(),
+    subject: z.string(),
+    html: z.string(),
+    text: z.string(),
+    links: z.array(z.string()).meta({
+      description: 'Where the tracked links lead; the last part of each is its index here',
+    }),
+  })
+  .meta({ id: 'MessagePreview' });
+
+export const SendTest = z
+  .strictObject({
+    to: z.array(email).min(1).max(5),
+    customerId: z
+      .uuid()
+      .optional()
+      .meta({ description: 'Whose message it is; a made-up customer’s when left out' }),
+  })
+  .meta({ id: 'SendTest' });
+
+export const TestSend = z
+  .object({
+    id: z.uuid(),
+    state: z
+      .enum([
+        'planned',
+        'calling',
+        'accepted',
+        'refused',
+        'notSent',
+        'inDoubt',
+        'expired',
+        'cancelled',
+      ])
+      .meta({ description: 'expired: no worker took it within ten minutes; nothing was sent' }),
+    reason: z.string().nullable(),
+    recipients: z.int().min(1),
+    customerId: z.uuid().nullable(),
+    createdAt: at,
+    settledAt: at.nullable(),
+  })
+  .meta({ id: 'TestSend' });

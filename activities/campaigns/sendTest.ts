@@ -1,0 +1,137 @@
+import { Context } from '@temporalio/activity';
+import { type RenderedMessage, RenderFailure } from '../../domain/messages/content';
+import {
+  compileStored,
+  previewRecipient,
+  sampleCustomer,
+  type ShownCustomer,
+} from '../../domain/messages/preview';
+import { renderOne } from '../../domain/messages/renderOne';
+import { withTenant } from '../../models/base';
+import { loadCampaignContent, type CampaignContent } from '../../models/campaigns/contents';
+import {
+  claimTestSend,
+  getTestSend,
+  settleTestSend,
+  suppressedAmong,
+  type TestSend,
+  type TestSendState,
+} from '../../models/campaigns/testSends';
+import { findCustomer } from '../../models/customers/customers';
+import type { EmailOutcome } from '../../providers/email/types';
+import type { ActivityDeps } from '../deps';
+import { outlastOutage } from '../messages/outlastOutage';
+
+export interface TestSendRef {
+  tenantId: string;
+  testSendId: string;
+}
+
+/** How a test ended; the reason is the provider's and names nobody. */
+export interface TestSendResult {
+  state: TestSendState;
+}
+
+/** The one call of a test. It stands beside all ledgers and waits for no campaign's rate. */
+export function createSendTest(deps: ActivityDeps) {
+  return async function sendTest({ tenantId, testSendId }: TestSendRef): Promise<TestSendResult> {
+    // Only the first of all attempts gets the test to call: one that is lost leaves it in doubt.
+    const key = { tenantId, id: testSendId };
+    const work = await withTenant(deps.db, tenantId, async (trx) => {
+      const test = await claimTestSend(trx, key);
+      if (test === null) {
+        return null;
+      }
+      const { customerId } = test;
+      return {
+        test,
+        content: await loadCampaignContent(trx, tenantId, test.campaignId),
+        customer:
+          customerId === null
+            ? sampleCustomer
+            : await findCustomer(trx, { tenantId, id: customerId }),
+        suppressed: await suppressedAmong(trx, tenantId, test.addresses),
+      };
+    });
+    if (work !== null) {
+      const end = work.suppressed.size > 0 ? suppressedEnd : await call(deps, work);
+      await outlastOutage(Context.current().cancellationSignal, () =>
+        withTenant(deps.db, tenantId, (trx) => settleTestSend(trx, key, end)),
+      );
+    }
+    return withTenant(deps.db, tenantId, async (trx) => ({
+      state: (await getTestSend(trx, key)).state,
+    }));
+  };
+}
+
+type End = Parameters<typeof settleTestSend>[2];
+
+const suppressedEnd: End = { state: 'refused', reason: 'suppressed' };
+
+async function call(
+  deps: ActivityDeps,
+  work: { test: TestSend; content: CampaignContent; customer: ShownCustomer | null },
+): Promise<End> {
+  const { test, content } = work;
+  if (work.customer === null) {
+    return { state: 'refused', reason: 'unknownCustomer' };
+  }
+  const message = render(deps, content, work.customer);
+  if (message === null) {
+    return { state: 'refused', reason: 'renderFailed' };
+  }
+  const recipient = previewRecipient(work.customer, deps.publicUrl);
+  const outcome = await deps.email.send({
+    ...message,
+    subject: `[Test] ${message.subject}`,
+    from: { email: content.fromEmail, name: content.fromName },
+    replyTo: content.replyTo,
+    recipients: test.addresses.map((email, index) => ({
+      messageN: index + 1,
+      email,
+      name: null,
+      substitutionsJson: '{}',
+      unsubscribeUrl: recipient.links.unsubscribe,
+    })),
+    // No run has this id, so that the events of a test touch no ledger.
+    reference: { runId: test.id, dispatchN: 1, attempt: 1 },
+  });
+  return endOf(outcome);
+}
+
+// Links of a test lead straight to their pages: there is no message to count clicks for.
+function render(
+  deps: ActivityDeps,
+  content: CampaignContent,
+  customer: ShownCustomer,
+): RenderedMessage | null {
+  try {
+    return renderOne(
+      compileStored(content, { trackClicks: false, trackOpens: false }),
+      previewRecipient(customer, deps.publicUrl),
+      { at: new Date() },
+    );
+  } catch (error) {
+    if (error instanceof RenderFailure) {
+      return null;
+    }
+    throw error;
+  }
+}
+
+function endOf(outcome: EmailOutcome): End {
+  switch (outcome.kind) {
+    case 'accepted':
+      return { state: 'accepted', reason: null };
+    case 'recipientsRefused':
+    case 'messageRefused':
+    case 'refused':
+      return { state: 'refused', reason: outcome.reason };
+    case 'throttled':
+    case 'notSent':
+      return { state: 'not_sent', reason: outcome.reason };
+    case 'inDoubt':
+      return { state: 'in_doubt', reason: outcome.reason };
+  }
+}
