@@ -71,7 +71,7 @@ export function temporalArguments(place: TemporalPlace): string[] {
 export async function stopLeftoverTemporal(place: TemporalPlace): Promise<void> {
   await stopLeftover({
     pidFile: place.pidFile,
-    mark: 'start-dev',
+    mark: place.dbFile ?? `--port ${place.port} `,
     signal: 'SIGTERM',
     patienceMs: stopTimeoutMs,
   });
