@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { chmodSync, existsSync, lstatSync, readFileSync, renameSync, rmSync } from 'node:fs';
-import { symlink, writeFile } from 'node:fs/promises';
+import { chown, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { Client } from 'pg';
@@ -138,7 +138,6 @@ async function initialise(place: PostgresPlace, programs: Programs): Promise<voi
   makeServerFolder(fresh, user);
   await writeFile(passwordFile, `${place.adminPassword}\n`, { mode: 0o600 });
   if (user !== undefined) {
-    const { chown } = await import('node:fs/promises');
     await chown(passwordFile, user.uid, user.gid);
   }
   const initdb = asServerUser(
@@ -208,6 +207,7 @@ async function findPrograms(): Promise<Programs> {
     initdb: path.join(native, 'bin', 'initdb'),
   };
   for (const program of Object.values(found)) {
+    // Some package managers drop the mode.
     if (!isExecutable(program)) {
       chmodSync(program, 0o755);
     }

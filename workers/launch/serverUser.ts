@@ -125,7 +125,7 @@ function idOf(flag: '-u' | '-g', name: string): number | undefined {
   }
 }
 
-/** Makes sure a program may be run, where a package manager dropped the mode. */
+/** Whether the file may be run as a program. */
 export function isExecutable(file: string): boolean {
   try {
     accessSync(file, constants.X_OK);

@@ -1,4 +1,3 @@
-import { rm } from 'node:fs/promises';
 import { Connection } from '@temporalio/client';
 import type { GuardOrder } from './guard';
 import { stopLeftover } from './guarded';
@@ -92,11 +91,4 @@ export async function isTemporalReady(address: string, namespace: string): Promi
   } finally {
     await connection?.close();
   }
-}
-
-/** Removes the files of a server that is not running. */
-export async function removeTemporalData(dbFile: string): Promise<void> {
-  await Promise.all(
-    [dbFile, `${dbFile}-wal`, `${dbFile}-shm`].map((file) => rm(file, { force: true })),
-  );
 }
