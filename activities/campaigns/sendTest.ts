@@ -1,7 +1,7 @@
 import { Context } from '@temporalio/activity';
+import { compileStored } from '../../domain/messages/compileStored';
 import { type RenderedMessage, RenderFailure } from '../../domain/messages/content';
 import {
-  compileStored,
   previewRecipient,
   sampleCustomer,
   type ShownCustomer,

@@ -1,4 +1,5 @@
-import { compileContent, type CompiledContent } from '../../domain/messages/compileContent';
+import type { CompiledContent } from '../../domain/messages/compileContent';
+import { compileStored } from '../../domain/messages/compileStored';
 import { neededFields, type CustomerField } from '../../domain/messages/neededFields';
 import { withTenant } from '../../models/base';
 import { loadRunContent } from '../../models/campaigns/contents';
@@ -40,15 +41,7 @@ async function load(deps: ActivityDeps, tenantId: string, runId: string): Promis
   const content = await withTenant(deps.db, tenantId, (trx) =>
     loadRunContent(trx, tenantId, runId),
   );
-  const compiled = compileContent(
-    {
-      subject: content.subject,
-      preheader: content.preheader ?? undefined,
-      html: content.html,
-      text: content.text ?? undefined,
-    },
-    { campaignName: content.campaignName, tenantName: content.tenantName },
-  );
+  const compiled = compileStored(content);
   return {
     from: { email: content.fromEmail, name: content.fromName },
     replyTo: content.replyTo,

@@ -1,4 +1,5 @@
-import { compileStored, previewRecipient } from '../../domain/messages/preview';
+import { compileStored } from '../../domain/messages/compileStored';
+import { previewRecipient } from '../../domain/messages/preview';
 import { MessagePreview, PreviewMessage } from '../../domain/messages/schema';
 import { publicUrl } from '../../lib/publicUrl';
 import { loadCampaignContent } from '../../models/campaigns/contents';

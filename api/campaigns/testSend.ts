@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { AppError, invalid, invalidField, notFound } from '../../domain/errors';
-import { compileStored, previewRecipient } from '../../domain/messages/preview';
+import { compileStored } from '../../domain/messages/compileStored';
+import { previewRecipient } from '../../domain/messages/preview';
 import { SendTest, TestSend } from '../../domain/messages/schema';
 import type { Knex } from '../../lib/db';
 import { publicUrl } from '../../lib/publicUrl';

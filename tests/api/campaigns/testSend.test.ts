@@ -7,6 +7,7 @@ import { startTestApi, type TestApi } from '../../support/api';
 import { campaignsPath, contentBody, dataOf, postCampaign } from '../../support/campaigns';
 import { startCampaignGround, type CampaignGround } from '../../support/campaignGround';
 import { buildCustomer, buildTenant, type TestTenant } from '../../support/factories';
+import { recordHistories } from '../../replay/record';
 import { clearFaults, sandboxCalls, setFaults } from '../../support/sandboxControl';
 
 let ground: CampaignGround;
@@ -99,6 +100,11 @@ test('keeps addresses out of Temporal, and forgets them once it has ended', asyn
     testSendWorkflowId(test.tenant.tenantId, id),
   );
   expect(JSON.stringify(await handle.fetchHistory())).not.toContain(test.to);
+  await recordHistories(
+    ground.temporal.client,
+    'a-test-of-a-campaign-is-one-call',
+    test.campaignId,
+  );
 });
 
 test('sends to several addresses in one call, to each once', async () => {
