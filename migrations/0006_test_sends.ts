@@ -23,6 +23,7 @@ export async function up(knex: Knex): Promise<void> {
       foreign key (tenant_id, campaign_id) references campaigns (tenant_id, id) on delete cascade
     );
     create index test_sends_campaign on test_sends (tenant_id, campaign_id);
+    create index test_sends_planned on test_sends (created_at) where state = 'planned';
   `);
 }
 

@@ -123,6 +123,18 @@ export async function withdrawTestSend(trx: Knex.Transaction, key: Key): Promise
   );
 }
 
+/** Ends the tests of all tenants that nobody ever took, and forgets their addresses. */
+export async function expireTestSends(trx: Knex.Transaction): Promise<number> {
+  const expired = await trx.raw(
+    `update test_sends
+        set state = 'expired', reason = 'noWorkerInTime', addresses = '{}',
+            settled_at = clock_timestamp()
+      where state = 'planned' and created_at < clock_timestamp() - interval '${freshFor}'
+     returning id`,
+  );
+  return expired.rows.length;
+}
+
 /** Which of the addresses nothing may be sent to. */
 export async function suppressedAmong(
   trx: Knex.Transaction,

@@ -1,7 +1,11 @@
 import { createTestSends } from '../../../clients/testSends';
 import { newId } from '../../../lib/ids';
-import { withTenant } from '../../../models/base';
-import { claimTestSend, settleTestSend } from '../../../models/campaigns/testSends';
+import { acrossTenants, withTenant } from '../../../models/base';
+import {
+  claimTestSend,
+  expireTestSends,
+  settleTestSend,
+} from '../../../models/campaigns/testSends';
 import { testSendWorkflowId } from '../../../workflows/campaigns/testSend';
 import { startTestApi, type TestApi } from '../../support/api';
 import { campaignsPath, contentBody, dataOf, postCampaign } from '../../support/campaigns';
@@ -163,6 +167,19 @@ test('a test that no worker takes is pending, and expires', async () => {
   ).toBeNull();
   expect(await rowOf(id)).toMatchObject({ state: 'expired', addresses: [] });
   expect(await test.received()).toEqual([]);
+});
+
+test('a test whose start was lost is ended by the reconciler', async () => {
+  const test = await buildTest();
+  const { id } = dataOf(await test.ask({}, { through: idleApi }), 202);
+  const expire = () => acrossTenants(ground.db, 'reconcile', expireTestSends);
+  expect(await expire()).toBe(0);
+  await ground
+    .db('test_sends')
+    .where({ id })
+    .update({ created_at: new Date(0) });
+  expect(await expire()).toBe(1);
+  expect(await rowOf(id)).toMatchObject({ state: 'expired', addresses: [] });
 });
 
 test('what cannot be started is withdrawn, and sent when asked again', async () => {
