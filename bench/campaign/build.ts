@@ -37,6 +37,7 @@ const entries = [
   'bench/worker',
   'bench/campaign/bareLoop',
   'sandbox/main',
+  'workers/main',
   'workers/bundle',
   'workflows/index',
 ];

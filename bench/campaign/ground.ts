@@ -49,9 +49,13 @@ export const publicUrl = 'https://mail.shop.example';
 
 /**
  * Starts everything on free ports and in a folder of its own. With `profileDir`, workers write their
- * CPU profiles there when they stop, and Postgres keeps count of its statements.
+ * CPU profiles there when they stop, and Postgres keeps count of its statements. `worker` is the
+ * program of a worker process; the benchmark's own, whose waves are all due at once, when not given.
  */
-export async function startGround(profileDir: string | undefined): Promise<BenchGround> {
+export async function startGround(
+  profileDir: string | undefined,
+  options: { worker?: string } = {},
+): Promise<BenchGround> {
   const config = loadConfig();
   const folder = mkdtempSync(path.join(tmpdir(), 'carillon-bench-'));
   const program = await findTemporalProgram({
@@ -94,7 +98,7 @@ export async function startGround(profileDir: string | undefined): Promise<Bench
     return startProcess(
       [
         ...(profileDir === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDir}`]),
-        path.join(dist, 'bench/worker.js'),
+        path.join(dist, options.worker ?? 'bench/worker.js'),
       ],
       {
         LOG_LEVEL: 'warn',

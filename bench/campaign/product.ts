@@ -42,7 +42,7 @@ export async function runProduct(
   await createCampaignWorkflows(temporal).startCampaign({ ...run, name: newsletter.subject });
   await withTenant(db, tenant.tenantId, (trx) => markWorkflowStarted(trx, tenant.tenantId, run.id));
   const handle = temporal.client.workflow.getHandle(
-    campaignWorkflowId(tenant.tenantId, tenant.campaignId),
+    campaignWorkflowId(tenant.tenantId, run.campaignId),
   );
   await handle.result();
 
@@ -64,10 +64,8 @@ export async function runProduct(
     planningSeconds:
       ((ended.planSealedAt ?? ended.createdAt).getTime() - ended.createdAt.getTime()) / 1000,
     waves: Number(waves?.n ?? 0),
-    historyEvents: await countHistory(ground, tenant.campaignId, {
-      since: run.createdAt,
-      atLeast: waveCount + 2,
-    }),
+    // The campaign, its run and the waves.
+    historyEvents: await countHistory(ground, run.campaignId, waveCount + 2),
     databaseBytesPerMessage: ((await ledgerBytes(ground)) - bytesBefore) / counts.planned,
     cpu: {
       workers: cpuAfter.workers - cpuBefore.workers,

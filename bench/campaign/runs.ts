@@ -1,13 +1,15 @@
+import type { Audience } from '../../domain/campaigns/types';
 import type { Knex } from '../../lib/db';
 import { newId } from '../../lib/ids';
 import { withTenant } from '../../models/base';
 import { planRun, type SealedPlan } from '../../models/campaigns/planning';
 import { createRun, endRun, type CampaignRun } from '../../models/campaigns/runs';
+import { newsletter } from './content';
 import type { BenchTenant } from './customers';
 
 const nobody = { kind: 'system', id: null } as const;
 
-/** Writes a run of the campaign, as the API does when somebody schedules it. */
+/** Writes a run of a new campaign, as the API does when somebody schedules it. */
 export function writeRun(db: Knex, tenant: BenchTenant): Promise<CampaignRun> {
   return withTenant(db, tenant.tenantId, (trx) => insertRun(trx, tenant));
 }
@@ -57,15 +59,37 @@ export async function closeRun(db: Knex, run: CampaignRun): Promise<void> {
   );
 }
 
-function insertRun(trx: Knex.Transaction, tenant: BenchTenant): Promise<CampaignRun> {
+// Each run has a campaign of its own: a campaign is sent once.
+async function insertRun(trx: Knex.Transaction, tenant: BenchTenant): Promise<CampaignRun> {
+  const { tenantId } = tenant;
+  const campaignId = newId();
+  await trx('campaigns').insert({
+    id: campaignId,
+    tenant_id: tenantId,
+    name: 'Spring collection',
+    channel: 'email',
+    audience: JSON.stringify(everyone),
+  });
+  await trx('campaign_contents').insert({
+    tenant_id: tenantId,
+    campaign_id: campaignId,
+    version: 1,
+    from_email: newsletter.fromEmail,
+    from_name: newsletter.fromName,
+    subject: newsletter.subject,
+    html: newsletter.html,
+    links: [...newsletter.links],
+  });
   return createRun(trx, {
     id: newId(),
-    tenantId: tenant.tenantId,
-    campaignId: tenant.campaignId,
+    tenantId,
+    campaignId,
     channel: 'email',
     contentVersion: 1,
-    audience: { includeTags: [], excludeTags: [], customerIds: [] },
+    audience: everyone,
     schedule: tenant.schedule,
     actor: nobody,
   });
 }
+
+const everyone: Audience = { includeTags: [], excludeTags: [], customerIds: [] };
