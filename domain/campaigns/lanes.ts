@@ -1,5 +1,5 @@
 // Lanes hide each other's waiting for the provider; more than this only queue for a worker's slots.
-const dispatchesPerLane = 3;
+const dispatchesPerLane = 6;
 const mostLanes = 8;
 
 /** How many lanes work on a wave that holds so many calls. */

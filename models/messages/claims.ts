@@ -46,8 +46,9 @@ export async function claimDispatch(
   slice: Slice,
   leaseMs: number,
 ): Promise<Claim> {
-  const claimed = await trx.raw(
-    `with open_wave as (
+  const claimed = await trx
+    .raw(
+      `with open_wave as (
        select w.run_id, w.plan_version, w.n, w.closes_at
          from waves w join campaign_runs r on r.id = w.run_id
         where w.run_id = :runId and w.plan_version = :planVersion and w.n = :waveN
@@ -71,16 +72,17 @@ export async function claimDispatch(
      returning d.n, d.claim_n as "claimN", d.attempt, d.first_message_n as "firstMessageN",
        d.last_message_n as "lastMessageN", d.message_count as "messageCount",
        next.closes_at as "closesAt"`,
-    {
-      runId: wave.runId,
-      planVersion: wave.planVersion,
-      waveN: wave.waveN,
-      workflowRunId: slice.workflowRunId,
-      activityId: slice.activityId,
-      sliceAttempt: slice.attempt,
-      leaseMs,
-    },
-  );
+      {
+        runId: wave.runId,
+        planVersion: wave.planVersion,
+        waveN: wave.waveN,
+        workflowRunId: slice.workflowRunId,
+        activityId: slice.activityId,
+        sliceAttempt: slice.attempt,
+        leaseMs,
+      },
+    )
+    .options({ name: 'claimDispatch' });
   const dispatch: ClaimedDispatch | undefined = claimed.rows[0];
   return dispatch === undefined ? whyNone(trx, wave) : { kind: 'claimed', dispatch };
 }

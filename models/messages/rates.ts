@@ -29,8 +29,9 @@ export async function reserveRate(
   accountId: string,
   messages: number,
 ): Promise<RateAnswer> {
-  const reserved = await trx.raw(
-    `with reserved as (
+  const reserved = await trx
+    .raw(
+      `with reserved as (
        update provider_accounts
           set next_free_at = greatest(next_free_at, clock_timestamp())
                 + :messages * interval '1 minute' / limit_per_minute
@@ -47,8 +48,9 @@ export async function reserveRate(
             end as "waitMs"
        from provider_accounts a left join reserved r on true
       where a.id = :accountId`,
-    { accountId, messages },
-  );
+      { accountId, messages },
+    )
+    .options({ name: 'reserveRate' });
   const account: AccountRow | undefined = reserved.rows[0];
   if (account === undefined) {
     throw new Error(`There is no provider account ${accountId}`);

@@ -26,8 +26,9 @@ export async function settleCall(
   call: Call,
   settlement: Settlement,
 ): Promise<boolean> {
-  const settled = await trx.raw(
-    `with noted as (
+  const settled = await trx
+    .raw(
+      `with noted as (
        update dispatch_attempts
           set settled_at = clock_timestamp(), outcome = :outcome, status = :status,
               reason = :reason, proven_by = 'reply',
@@ -53,16 +54,17 @@ export async function settleCall(
         and d.n = :dispatchN and d.attempt = :attempt
         and (d.state = 'calling' or (d.state = 'in_doubt' and :newState <> 'in_doubt'))
      returning d.n`,
-    {
-      ...call,
-      outcome: settlement.outcome,
-      newState: stateAfter[settlement.outcome],
-      status: settlement.status,
-      reason: 'reason' in settlement ? settlement.reason : null,
-      providerMessageId: 'providerMessageId' in settlement ? settlement.providerMessageId : null,
-      delayMs: 'delayMs' in settlement ? settlement.delayMs : 0,
-    },
-  );
+      {
+        ...call,
+        outcome: settlement.outcome,
+        newState: stateAfter[settlement.outcome],
+        status: settlement.status,
+        reason: 'reason' in settlement ? settlement.reason : null,
+        providerMessageId: 'providerMessageId' in settlement ? settlement.providerMessageId : null,
+        delayMs: 'delayMs' in settlement ? settlement.delayMs : 0,
+      },
+    )
+    .options({ name: 'settleCall' });
   return settled.rows.length > 0;
 }
 
