@@ -22,8 +22,8 @@ export interface ActivityDeps {
   signalSteering(run: { tenantId: string; campaignId: string }): Promise<void>;
   /** Starts a campaign's workflow for a run that has none. */
   startCampaign(run: StartableRun): Promise<void>;
-  /** How the campaign's workflow stands on the server. */
-  isCampaignRunning(run: { tenantId: string; campaignId: string }): Promise<boolean>;
+  /** Whether a workflow lives for this very run. */
+  isRunAlive(run: { id: string; tenantId: string; campaignId: string }): Promise<boolean>;
   /** Only tests and benchmarks replace it. */
   planner?: WavePlanner;
 }

@@ -61,8 +61,8 @@ export interface CampaignWorkflows {
   signalRun(run: CampaignRef & { runN: number }): Promise<void>;
   /** Tells a campaign's workflow to read how its run is steered; one that is gone is no error. */
   signalSteering(campaign: CampaignRef): Promise<void>;
-  /** Whether the campaign's workflow lives on the server. */
-  isCampaignRunning(campaign: CampaignRef): Promise<boolean>;
+  /** Whether a workflow lives on the server for this very run. */
+  isRunAlive(run: CampaignRef & { id: string }): Promise<boolean>;
 }
 
 /** The workflows of campaigns behind a client; a deadline is the longest a caller waits. */
@@ -135,11 +135,11 @@ export function createCampaignWorkflows(
     signalSteering: (ref) =>
       within(startMs, () => unlessGone(() => handleOf(ref).signal(recordsChangedSignal))),
 
-    isCampaignRunning: (ref) =>
+    isRunAlive: (run) =>
       within(startMs, async () => {
         try {
-          const { status } = await handleOf(ref).describe();
-          return status.name === 'RUNNING';
+          const { status, memo } = await handleOf(run).describe();
+          return status.name === 'RUNNING' && memo?.['runId'] === run.id;
         } catch (error) {
           if (error instanceof WorkflowNotFoundError) {
             return false;

@@ -44,6 +44,7 @@ export async function up(knex: Knex): Promise<void> {
       channel text not null check (channel in ('email')),
       content_version int not null,
       audience jsonb not null,
+      campaign_name text not null,
       schedule jsonb not null,
       state text not null check (state in
         ('planning', 'waiting', 'sending', 'completed', 'cancelled', 'failed')),

@@ -39,7 +39,7 @@ export async function runWorker(replace: Pick<ActivityDeps, 'planner'> = {}): Pr
       error: (message, meta) => logger.error(meta ?? {}, message),
     },
     telemetryOptions: {
-      logging: { filter: makeTelemetryFilterString({ core: 'WARN', other: 'ERROR' }) },
+      logging: { filter: makeTelemetryFilterString({ core: 'WARN', other: 'ERROR' }), forward: {} },
     },
   });
   const db = createDatabase({

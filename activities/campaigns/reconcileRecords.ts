@@ -1,8 +1,9 @@
 import { heartbeat } from '@temporalio/activity';
 import { acrossTenants, withTenant } from '../../models/base';
 import { failAbandonedImports } from '../../models/customers/imports';
-import { listOpenRuns } from '../../models/campaigns/reconciling';
+import { listOpenRuns, type OpenRun } from '../../models/campaigns/reconciling';
 import { endRun, markWorkflowStarted } from '../../models/campaigns/runs';
+import { expireTestSends } from '../../models/campaigns/testSends';
 import { releaseExpiredLeases } from '../../models/messages/claims';
 import { cancelRemaining, settleOverdueDoubts } from '../../models/messages/doubt';
 import { forgetOldKeys } from '../../models/requests/idempotencyKeys';
@@ -29,31 +30,47 @@ export function createReconcileRecords(deps: ActivityDeps) {
     await acrossTenants(deps.db, 'reconcile', async (trx) => {
       await settleOverdueDoubts(trx, null);
       await forgetOldKeys(trx);
+      await expireTestSends(trx);
       await failAbandonedImports(trx, abandonedAfterMs);
     });
     const runs = await acrossTenants(deps.db, 'reconcile', listOpenRuns);
     const found: Reconciled = { ...leases, started: 0, steered: 0, failed: 0 };
     for (const run of runs) {
       heartbeat();
-      if (await deps.isCampaignRunning(run)) {
-        if (run.isSteeringUnseen) {
-          await deps.signalSteering(run);
-          found.steered += 1;
-        }
-        continue;
-      }
-      if (run.isStarted) {
-        found.failed += await failRun(run.tenantId, run.id);
-      } else {
-        await deps.startCampaign(run);
-        await withTenant(deps.db, run.tenantId, (trx) =>
-          markWorkflowStarted(trx, run.tenantId, run.id),
-        );
-        found.started += 1;
+      try {
+        await repair(run, found);
+      } catch (error) {
+        // The next round tries it again; the other runs do not wait for this one.
+        deps.logger.warn({ err: error, runId: run.id }, 'a run could not be reconciled');
       }
     }
     return found;
   };
+
+  async function repair(run: OpenRun, found: Reconciled): Promise<void> {
+    if (await deps.isRunAlive(run)) {
+      // Started, and the process that started it died before it said so.
+      await markStarted(run);
+      if (run.isSteeringUnseen) {
+        await deps.signalSteering(run);
+        found.steered += 1;
+      }
+    } else if (run.isStarted) {
+      found.failed += await failRun(run.tenantId, run.id);
+    } else {
+      await deps.startCampaign(run);
+      await markStarted(run);
+      found.started += 1;
+    }
+  }
+
+  async function markStarted(run: OpenRun): Promise<void> {
+    if (!run.isStarted) {
+      await withTenant(deps.db, run.tenantId, (trx) =>
+        markWorkflowStarted(trx, run.tenantId, run.id),
+      );
+    }
+  }
 
   function failRun(tenantId: string, runId: string): Promise<number> {
     return withTenant(deps.db, tenantId, async (trx) => {

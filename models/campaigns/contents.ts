@@ -17,20 +17,19 @@ export interface CampaignContent {
 
 const contentColumns = `
   t.version, t.from_name as "fromName", t.from_email as "fromEmail", t.reply_to as "replyTo",
-  t.subject, t.preheader, t.html, t.text, c.name as "campaignName", n.name as "tenantName"`;
+  t.subject, t.preheader, t.html, t.text, n.name as "tenantName"`;
 
-/** The version that was frozen when the run was scheduled. */
+/** The version and the name that were frozen when the run was scheduled. */
 export async function loadRunContent(
   trx: Knex.Transaction,
   tenantId: string,
   runId: string,
 ): Promise<CampaignContent> {
   const loaded = await trx.raw(
-    `select ${contentColumns}
+    `select ${contentColumns}, r.campaign_name as "campaignName"
        from campaign_runs r
        join campaign_contents t on t.tenant_id = r.tenant_id and t.campaign_id = r.campaign_id
         and t.version = r.content_version
-       join campaigns c on c.tenant_id = r.tenant_id and c.id = r.campaign_id
        join tenants n on n.id = r.tenant_id
       where r.tenant_id = ? and r.id = ?`,
     [tenantId, runId],
@@ -48,7 +47,7 @@ export async function loadCampaignContent(
   campaignId: string,
 ): Promise<CampaignContent> {
   const loaded = await trx.raw(
-    `select ${contentColumns}
+    `select ${contentColumns}, c.name as "campaignName"
        from campaigns c
        join campaign_contents t on t.tenant_id = c.tenant_id and t.campaign_id = c.id
         and t.version = c.content_version

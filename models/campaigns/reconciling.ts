@@ -15,12 +15,11 @@ export interface OpenRun {
 /** Runs that should have a living workflow, over all tenants; young ones are left to the API. */
 export async function listOpenRuns(trx: Knex.Transaction): Promise<OpenRun[]> {
   const listed = await trx.raw(
-    `select r.id, r.tenant_id as "tenantId", r.campaign_id as "campaignId", r.n, r.channel, c.name,
+    `select r.id, r.tenant_id as "tenantId", r.campaign_id as "campaignId", r.n, r.channel, r.campaign_name as name,
             r.workflow_started_at is not null as "isStarted",
             coalesce(r.steered_at > coalesce(r.steering_seen_at, '-infinity')
               and r.steered_at < now() - interval '5 seconds', false) as "isSteeringUnseen"
        from campaign_runs r
-       join campaigns c on c.tenant_id = r.tenant_id and c.id = r.campaign_id
       where r.state in ('planning', 'waiting', 'sending')
         and r.created_at < now() - interval '5 seconds'
       order by r.id limit 1000`,

@@ -47,7 +47,8 @@ const runColumns = `
  * Writes a new run of a campaign, its gate open. Running it is the workflow's business; a run whose
  * workflow was not started after the commit is found by the reconciler.
  *
- * @throws conflict campaignIsRunning while another run of the campaign is open.
+ * @throws conflict campaignIsRunning while another run of the campaign is open, campaignWasSent when
+ * a call for an earlier run has left: scheduling it again would send to the same people again.
  */
 export async function createRun(
   trx: Knex.Transaction,
@@ -65,23 +66,35 @@ export async function createRun(
   },
 ): Promise<CampaignRun> {
   const locked = await trx.raw(
-    `select c.current_run_id, r.state from campaigns c
+    `select c.name, r.state from campaigns c
        left join campaign_runs r on r.id = c.current_run_id
       where c.tenant_id = ? and c.id = ? for update of c`,
     [run.tenantId, run.campaignId],
   );
-  const campaign: { state: RunState | null } | undefined = locked.rows[0];
+  const campaign: { name: string; state: RunState | null } | undefined = locked.rows[0];
   if (campaign === undefined) {
     throw notFound('campaign');
   }
   if (campaign.state !== null && runIsOpen[campaign.state]) {
     throw conflict('campaignIsRunning', 'The campaign is scheduled or sending already.');
   }
+  const sent = await trx.raw(
+    `select 1 from campaign_runs r
+      where r.tenant_id = ? and r.campaign_id = ?
+        and exists (select 1 from dispatch_attempts a where a.run_id = r.id) limit 1`,
+    [run.tenantId, run.campaignId],
+  );
+  if (sent.rows.length > 0) {
+    throw conflict(
+      'campaignWasSent',
+      'Messages of this campaign have left; copy it to send again.',
+    );
+  }
   const inserted = await trx.raw(
     `insert into campaign_runs (id, tenant_id, campaign_id, n, channel, content_version, audience,
-       schedule, state, doubt_policy, doubt_deadline_ms, created_by)
+       campaign_name, schedule, state, doubt_policy, doubt_deadline_ms, created_by)
      select :id, :tenantId, :campaignId, coalesce(max(n), 0) + 1, :channel, :contentVersion,
-       :audience, :schedule, 'planning', :doubtPolicy, :doubtDeadlineMs, :createdBy
+       :audience, :campaignName, :schedule, 'planning', :doubtPolicy, :doubtDeadlineMs, :createdBy
        from campaign_runs where tenant_id = :tenantId and campaign_id = :campaignId
      returning ${runColumns}`,
     {
@@ -91,6 +104,7 @@ export async function createRun(
       channel: run.channel,
       contentVersion: run.contentVersion,
       audience: JSON.stringify(run.audience),
+      campaignName: campaign.name,
       schedule: JSON.stringify(run.schedule),
       doubtPolicy: run.doubtPolicy ?? 'hold',
       doubtDeadlineMs: run.doubtDeadlineMs ?? 24 * 3_600_000,

@@ -5,7 +5,7 @@ export type RateAnswer =
   /** Yes, after this many milliseconds (at most a second). */
   { kind: 'reserved'; waitMs: number } | { kind: 'wait'; until: Date; reason: string };
 
-/** Writes the account with the limit it was configured with; 0 means none. */
+/** Writes a new account with the limit that is configured (0 means none); a row that is there counts. */
 export async function ensureAccount(
   trx: Knex | Knex.Transaction,
   accountId: string,
@@ -13,8 +13,7 @@ export async function ensureAccount(
 ): Promise<void> {
   await trx.raw(
     `insert into provider_accounts (id, limit_per_minute) values (:accountId, :limit)
-     on conflict (id) do update set limit_per_minute = excluded.limit_per_minute
-      where provider_accounts.limit_per_minute is distinct from excluded.limit_per_minute`,
+     on conflict (id) do nothing`,
     { accountId, limit: limitPerMinute === 0 ? null : limitPerMinute },
   );
 }

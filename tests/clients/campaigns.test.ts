@@ -151,11 +151,11 @@ test('knows a campaign that lives from one that ended and one that never was', a
   const workflows = createCampaignWorkflows(temporal);
   const run = newRun();
 
-  expect(await workflows.isCampaignRunning(run)).toBe(false);
+  expect(await workflows.isRunAlive(run)).toBe(false);
   await workflows.startCampaign(run);
-  expect(await workflows.isCampaignRunning(run)).toBe(true);
+  expect(await workflows.isRunAlive(run)).toBe(true);
   await handleOf(run).terminate();
-  expect(await workflows.isCampaignRunning(run)).toBe(false);
+  expect(await workflows.isRunAlive(run)).toBe(false);
 });
 
 function temporalAt(address: string, namespace: string): Temporal {

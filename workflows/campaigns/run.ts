@@ -4,9 +4,11 @@ import {
   continueAsNew,
   executeChild,
   getExternalWorkflowHandle,
+  log,
   ParentClosePolicy,
   setCurrentDetails,
   setHandler,
+  sleep,
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
@@ -32,6 +34,7 @@ import { count, describeWave } from './words';
 const system = { kind: 'system', id: null } as const;
 // A doubt that events settle wakes the run by a signal; this only bounds a lost one.
 const longestBlindWaitMs = 15 * 60_000;
+const pauseAfterLostWave = '2s';
 
 /**
  * One occurrence of a campaign: waits until its plan is due, has the ledger written, runs each wave
@@ -320,7 +323,7 @@ class CampaignRunState {
   private async runWave(wave: PlannedWaveRef): Promise<void> {
     const workflowId = this.idOf(wave);
     this.living.set(workflowId, wave);
-    let result: WaveResult;
+    let result: WaveResult | null = null;
     try {
       result = await executeChild(campaignWave, {
         workflowId,
@@ -343,8 +346,15 @@ class CampaignRunState {
           { key: searchAttributes.recipients, value: wave.customers },
         ],
       });
+    } catch (error) {
+      // Somebody terminated the wave: what it left open comes back with the next review.
+      log.warn('a wave ended without a result', { wave: workflowId, error: String(error) });
+      await sleep(pauseAfterLostWave, { summary: `Lost: ${workflowId.slice(-20)}` });
     } finally {
       this.living.delete(workflowId);
+    }
+    if (result === null) {
+      return;
     }
     this.sent.accepted += result.accepted;
     this.sent.refused += result.refused;
