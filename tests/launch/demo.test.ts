@@ -34,13 +34,13 @@ describe("the demo's customers", () => {
 });
 
 describe("the demo's campaigns", () => {
-  test('go out now, and tomorrow at nine of the local clock', () => {
+  test('go out now, and at a local hour that comes in four minutes where days begin', () => {
     const schedules = demoCampaigns(new Date('2026-02-27T23:30:00Z')).map(
       ({ schedule }) => schedule,
     );
     expect(schedules).toEqual([
       { kind: 'now' },
-      expect.objectContaining({ kind: 'localHour', date: '2026-02-28', time: '09:00' }),
+      expect.objectContaining({ kind: 'localHour', date: '2026-02-28', time: '13:34' }),
     ]);
   });
 

@@ -50,7 +50,7 @@ describe('the first start', () => {
     expect(await api.count('/customers?perPage=1')).toBe(2000);
     const campaigns = await listCampaigns(api);
     expect(campaigns.map(({ name }) => name).sort()).toEqual([
-      'Good morning to our regulars',
+      'A letter to our regulars, at their own hour',
       'Spring collection: first look',
     ]);
   }, 120_000);
@@ -77,7 +77,7 @@ describe('the first start', () => {
     expect(total).toBe(metrics.planned);
   }, 90_000);
 
-  test('leaves the other waiting for the mornings of the world', async () => {
+  test('leaves the other waiting for the hour of every place', async () => {
     const api = await signedIn(ports, Welcome.parse(await carillon?.ready()));
     const statuses = (await listCampaigns(api)).map(({ status }) => status).sort();
     expect(statuses).toEqual(['completed', 'scheduled']);

@@ -28,8 +28,11 @@ export type DemoSchedule =
 
 const shop = { fromName: 'Bell & Brass', fromEmail: 'hello@bellandbrass.example' };
 
-/** One campaign that goes out at once, and one for nine in the morning of wherever its reader lives. */
-export function demoCampaigns(today: Date): DemoCampaign[] {
+/**
+ * One campaign that goes out at once, and one for a local hour that comes to its first readers in a
+ * few minutes and to all others, zone by zone, within the day: its waves can be watched.
+ */
+export function demoCampaigns(now: Date): DemoCampaign[] {
   return [
     {
       key: 'demo-campaign-spring',
@@ -42,17 +45,16 @@ export function demoCampaigns(today: Date): DemoCampaign[] {
       schedule: { kind: 'now' },
     },
     {
-      key: 'demo-campaign-morning',
+      key: 'demo-campaign-hour',
       body: {
-        name: 'Good morning to our regulars',
+        name: 'A letter to our regulars, at their own hour',
         channel: 'email',
         audience: { includeTags: ['loyal', 'newsletter'] },
-        content: { ...shop, ...morningLetter },
+        content: { ...shop, ...hourLetter },
       },
       schedule: {
         kind: 'localHour',
-        date: dayAfter(today),
-        time: '09:00',
+        ...firstWallClock(new Date(now.getTime() + 4 * 60_000)),
         unknownZone: 'tenant',
         hourPast: 'nextDay',
       },
@@ -60,8 +62,10 @@ export function demoCampaigns(today: Date): DemoCampaign[] {
   ];
 }
 
-function dayAfter(day: Date): string {
-  return new Date(day.getTime() + 86_400_000).toISOString().slice(0, 10);
+/** What clocks show at the instant where a day begins first, on Kiritimati (UTC+14, all year). */
+function firstWallClock(at: Date): { date: string; time: string } {
+  const shown = new Date(at.getTime() + 14 * 3_600_000).toISOString();
+  return { date: shown.slice(0, 10), time: shown.slice(11, 16) };
 }
 
 const springLetter = {
@@ -84,16 +88,17 @@ const springLetter = {
   }),
 };
 
-const morningLetter = {
-  subject: 'Nine o’clock, {{ customer.firstName | default: "early bird" }}: your gift is ready',
-  preheader: 'Only this morning, wherever your morning is.',
+const hourLetter = {
+  subject:
+    'Right on the hour, {{ customer.firstName | default: "dear regular" }}: your gift is ready',
+  preheader: 'Only today, wherever your today is.',
   html: letter({
     accent: '#0f766e',
-    banner: 'Good morning',
+    banner: 'On the hour',
     title: 'A small thank-you for {{ customer.firstName | default: "you" }}',
     paragraphs: [
-      'It is nine where you are ({{ customer.timeZone | default: "your corner of the world" }}), and this letter waited for it.',
-      'Until noon your time every door chime comes with its hand-forged hook, with our thanks for staying with us.',
+      'It is the hour we agreed on where you are ({{ customer.timeZone | default: "your corner of the world" }}), and this letter waited for it.',
+      'Until tonight, your time, every door chime comes with its hand-forged hook, with our thanks for staying with us.',
     ],
     button: { text: 'Choose your chime', url: 'https://shop.example.com/chimes?gift=hook' },
     links: [{ text: 'Your orders', url: 'https://shop.example.com/orders' }],

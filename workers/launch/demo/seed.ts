@@ -151,8 +151,8 @@ async function startCampaign(
       {
         method: 'POST',
         path: `/campaigns/${found.id}/schedule`,
+        // No key: it says another minute when it is repeated, and only a draft is scheduled.
         body: { schedule: campaign.schedule },
-        key: `${campaign.key}-schedule`,
       },
       z.unknown(),
     );
