@@ -20,7 +20,7 @@ let api: TestApi;
 let idleApi: TestApi;
 
 beforeAll(async () => {
-  ground = await startCampaignGround({ timeoutMs: 1_000 });
+  ground = await startCampaignGround();
   await ground.startWorker();
   api = await startTestApi({ db: ground.db, testSends: createTestSends(ground.temporal) });
   idleApi = await startTestApi({ db: ground.db });
