@@ -3,7 +3,8 @@ import type { Actor, Gate } from '../../domain/campaigns/types';
 import { planWaves } from '../../domain/campaigns/waves';
 import { withTenant } from '../../models/base';
 import { countAudience } from '../../models/campaigns/audience';
-import { planRun, replanLate, replanRun, type SealedPlan } from '../../models/campaigns/planning';
+import { planRun, type SealedPlan } from '../../models/campaigns/planning';
+import { replanLate, replanRun } from '../../models/campaigns/replanning';
 import {
   endRun,
   getRun,

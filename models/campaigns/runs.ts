@@ -143,6 +143,19 @@ export async function getRun(
   return found.rows[0];
 }
 
+/** The run, kept from every other writer until the transaction ends; or notFound. */
+export async function lockRun(
+  trx: Knex.Transaction,
+  tenantId: string,
+  runId: string,
+): Promise<CampaignRun> {
+  await trx.raw('select id from campaign_runs where tenant_id = ? and id = ? for update', [
+    tenantId,
+    runId,
+  ]);
+  return getRun(trx, tenantId, runId);
+}
+
 /**
  * Opens, pauses or closes the gate: from the commit on no new call leaves unless it is open. A
  * closed gate never opens again, and a run that has ended is left as it is.

@@ -1,0 +1,105 @@
+import type { Knex } from 'knex';
+import { batchSize } from '../../domain/campaigns/types';
+import type { PlannedWave } from '../../domain/campaigns/waves';
+import { audienceBindings, inAudience, leftOutReason } from './audience';
+import type { CampaignRun } from './runs';
+
+/** Writes waves of a plan; none is no error. */
+export async function insertWaves(
+  trx: Knex.Transaction,
+  run: CampaignRun,
+  planVersion: number,
+  waves: PlannedWave[],
+  kind: 'planned' | 'late' | 'again',
+): Promise<void> {
+  if (waves.length === 0) {
+    return;
+  }
+  await trx('waves').insert(
+    waves.map((wave) => ({
+      run_id: run.id,
+      plan_version: planVersion,
+      n: wave.n,
+      tenant_id: run.tenantId,
+      kind,
+      starts_at: wave.startsAt,
+      closes_at: wave.closesAt,
+      time_zones: wave.zones,
+      planned_count: wave.customers,
+    })),
+  );
+}
+
+/** Writes a message for everyone of the audience in the zone, in dispatches of full batches; answers how many. */
+export async function insertMessages(
+  trx: Knex.Transaction,
+  run: CampaignRun,
+  zone: string | null,
+  dispatchN: number,
+  messageN: number,
+): Promise<number> {
+  const inserted = await trx.raw(
+    `with inserted as (
+       insert into messages (run_id, n, tenant_id, dispatch_n, customer_id, channel)
+       select :runId, :messageN + position, :tenantId,
+              :dispatchN + position / :batchSize, customer_id, :channel
+         from (
+           select c.id as customer_id, (row_number() over (order by c.id) - 1)::int as position
+             from customers c
+             left join suppressions s on s.tenant_id = c.tenant_id and s.channel = :channel
+               and s.address = lower(c.email)
+            where c.tenant_id = :tenantId and c.time_zone is not distinct from :zone
+              and ${inAudience} and (${leftOutReason}) is null
+         ) audience
+       returning 1
+     )
+     select count(*) as messages from inserted`,
+    {
+      ...audienceBindings(run.tenantId, run.channel, run.audience),
+      runId: run.id,
+      messageN,
+      dispatchN,
+      batchSize: batchSize[run.channel],
+      zone,
+    },
+  );
+  return inserted.rows[0].messages;
+}
+
+/** Writes the dispatches of a zone's messages; answers how many. */
+export async function insertDispatches(
+  trx: Knex.Transaction,
+  run: CampaignRun,
+  range: {
+    zone: string | null;
+    waveN: number;
+    dispatchN: number;
+    messageN: number;
+    messages: number;
+  },
+): Promise<number> {
+  const size = batchSize[run.channel];
+  const dispatches = Math.ceil(range.messages / size);
+  await trx.raw(
+    `insert into dispatches (run_id, n, tenant_id, time_zone, plan_version, wave_n,
+       first_message_n, last_message_n, message_count)
+     select :runId, :dispatchN + i, :tenantId, :zone, :planVersion, :waveN,
+            :messageN + i * :size,
+            :messageN + least((i + 1) * :size, :messages) - 1,
+            least((i + 1) * :size, :messages) - i * :size
+       from generate_series(0, :dispatches - 1) as i`,
+    {
+      runId: run.id,
+      dispatchN: range.dispatchN,
+      tenantId: run.tenantId,
+      zone: range.zone ?? '',
+      planVersion: run.planVersion,
+      waveN: range.waveN,
+      messageN: range.messageN,
+      size,
+      messages: range.messages,
+      dispatches,
+    },
+  );
+  return dispatches;
+}
