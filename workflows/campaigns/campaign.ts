@@ -30,7 +30,8 @@ import {
   type RunStatus,
   type Steering,
 } from './messages';
-import { campaignRun, describeStatus } from './run';
+import { campaignRun } from './run';
+import { describeStatus } from './words';
 
 const operator: Actor = { kind: 'operator', id: null };
 

@@ -29,7 +29,7 @@ import {
 } from './messages';
 import { summary } from '../summary';
 import { campaignWave, type WaveResult } from './wave';
-import { count, describeWave } from './words';
+import { count, describeStatus, describeWave } from './words';
 
 const system = { kind: 'system', id: null } as const;
 // A doubt that events settle wakes the run by a signal; this only bounds a lost one.
@@ -423,19 +423,6 @@ class CampaignRunState {
       await getExternalWorkflowHandle(parent.workflowId).signal(progressSignal, status);
     }
   }
-}
-
-/** A status as markdown for the Temporal UI. */
-export function describeStatus(status: RunStatus): string {
-  return [
-    `**${status.status}** — ${status.explanation}`,
-    '',
-    '| planned | accepted | refused | left out | in doubt | open |',
-    '|---|---|---|---|---|---|',
-    `| ${status.planned} | ${status.accepted} | ${status.refused} | ${status.leftOut} | ${status.inDoubt} | ${status.open} |`,
-    '',
-    `Waves open: ${status.wavesOpen} of ${status.waves}. Next: ${status.nextRunAt ?? 'none'}.`,
-  ].join('\n');
 }
 
 function isAhead(wave: PlannedWaveRef): boolean {

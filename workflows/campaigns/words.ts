@@ -1,4 +1,5 @@
 import type { PlannedWaveRef } from '../../activities/campaigns/runs';
+import type { RunStatus } from './messages';
 
 /** "12,340 customers", "1 customer". */
 export function count(n: number, noun: string): string {
@@ -11,4 +12,17 @@ export function describeWave(wave: PlannedWaveRef, wavesInPlan: number): string 
   const zones = others.length === 0 ? first : `${first} +${others.length}`;
   const at = `${wave.startsAt.slice(0, 16).replace('T', ' ')} UTC`;
   return `Wave ${wave.n} of ${wavesInPlan}: ${at}, ${zones}, ${count(wave.customers, 'customer')}`;
+}
+
+/** A status as markdown for the Temporal UI. */
+export function describeStatus(status: RunStatus): string {
+  return [
+    `**${status.status}** — ${status.explanation}`,
+    '',
+    '| planned | accepted | refused | left out | in doubt | open |',
+    '|---|---|---|---|---|---|',
+    `| ${status.planned} | ${status.accepted} | ${status.refused} | ${status.leftOut} | ${status.inDoubt} | ${status.open} |`,
+    '',
+    `Waves open: ${status.wavesOpen} of ${status.waves}. Next: ${status.nextRunAt ?? 'none'}.`,
+  ].join('\n');
 }
