@@ -82,7 +82,7 @@ function demoCommands(publicUrl: string, demo: DemoFacts): Welcome['tryNext'] {
       ? []
       : [
           {
-            what: 'Watch the waves of the campaign that waits for each customer’s morning',
+            what: 'Watch the waves of the campaign that waits for each customer’s local hour',
             command: get(`/campaigns/${waiting.id}/progress`),
           },
         ]),
