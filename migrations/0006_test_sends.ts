@@ -22,6 +22,8 @@ export async function up(knex: Knex): Promise<void> {
       primary key (tenant_id, id),
       foreign key (tenant_id, campaign_id) references campaigns (tenant_id, id) on delete cascade
     );
+    -- Events of a test know its id alone.
+    create unique index test_sends_id on test_sends (id);
     create index test_sends_campaign on test_sends (tenant_id, campaign_id);
     create index test_sends_planned on test_sends (created_at) where state = 'planned';
   `);

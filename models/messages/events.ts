@@ -9,12 +9,13 @@ export async function storeEvents(trx: Knex.Transaction, events: MessageEvent[])
   const stored = await trx.raw(
     `insert into message_events (provider_event_id, source, run_id, tenant_id, dispatch_n, attempt,
        message_n, kind, occurred_at, payload)
-     select e.provider_event_id, e.source, e.run_id, r.tenant_id, e.dispatch_n, e.attempt,
+     select e.provider_event_id, e.source, e.run_id, coalesce(r.tenant_id, t.tenant_id), e.dispatch_n, e.attempt,
             e.message_n, e.kind, e.occurred_at, e.payload
        from jsonb_to_recordset(cast(? as jsonb)) as e (
          provider_event_id text, source text, run_id uuid, dispatch_n int, attempt int,
          message_n int, kind text, occurred_at timestamptz, payload jsonb)
        left join campaign_runs r on r.id = e.run_id
+       left join test_sends t on t.id = e.run_id
      on conflict (run_id, provider_event_id) do nothing
      returning id`,
     [
@@ -166,7 +167,8 @@ async function proveCalls(
 }
 
 async function writeSuppressions(trx: Knex.Transaction, ids: number[]): Promise<void> {
-  // An event without our run speaks of the address alone: every tenant that has it stops.
+  // An event without our arguments speaks of the address alone: every tenant that has it stops.
+  // One with a run that is none of ours is somebody else's and stops nobody.
   await trx.raw(
     `insert into suppressions (tenant_id, channel, address, reason, run_id)
      select distinct on (tenant_id, address) tenant_id, 'email', address, reason, run_id
@@ -175,7 +177,7 @@ async function writeSuppressions(trx: Knex.Transaction, ids: number[]): Promise<
                 lower(e.payload->'suppress'->>'address') as address,
                 e.payload->'suppress'->>'reason' as reason, e.run_id, e.id
            from message_events e
-           left join customers c on e.tenant_id is null
+           left join customers c on e.run_id is null
             and lower(c.email) = lower(e.payload->'suppress'->>'address')
           where e.id = any(cast(? as bigint[])) and e.payload->'suppress'->>'address' is not null
        ) wished

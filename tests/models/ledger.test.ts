@@ -14,6 +14,7 @@ import { setAsideRecipients, settleCall, splitDispatch } from '../../models/mess
 import { splitOffMessages } from '../../models/messages/splitOff';
 import { createTestDatabase, type TestDatabase } from '../support/postgres';
 import { buildLedger, type TestLedger } from '../support/ledger';
+import { insertCustomers, insertTenant } from '../support/records';
 
 let db: Knex;
 let database: TestDatabase;
@@ -361,6 +362,34 @@ describe('events', () => {
     expect(
       await db('suppressions').where({ tenant_id: ledger.tenantId }).select('address', 'reason'),
     ).toEqual([{ address: 'c0@example.com', reason: 'bounced' }]);
+  });
+});
+
+describe('events without a run of ours', () => {
+  const complaint = (runId: string | null, address: string): MessageEvent => ({
+    providerEventId: newId(),
+    source: 'sendgrid',
+    runId,
+    dispatchN: null,
+    attempt: null,
+    messageN: null,
+    kind: 'complained',
+    occurredAt: new Date(),
+    suppress: { address, reason: 'complained' },
+    machine: false,
+    detail: {},
+  });
+
+  test('stop the address everywhere when they name no run, and nowhere when they name an unknown one', async () => {
+    const one = await insertTenant(db);
+    const two = await insertTenant(db);
+    const address = `shared-${one}@example.com`;
+    await insertCustomers(db, one, [{ email: address }]);
+    await insertCustomers(db, two, [{ email: address }]);
+    await take([complaint(newId(), address)]);
+    expect(await db('suppressions').where({ address })).toEqual([]);
+    await take([complaint(null, address)]);
+    expect(await db('suppressions').where({ address })).toHaveLength(2);
   });
 });
 
