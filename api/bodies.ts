@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { TextDecoder } from 'node:util';
 import type { z } from 'zod';
-import { AppError, invalid } from '../domain/errors';
+import { AppError, dottedPath, invalid, maxProblems } from '../domain/errors';
 import type { ApiContext } from './context';
 import { fieldProblems } from './problems';
 import { nestingDepth, textProblems } from './text';
@@ -78,7 +78,11 @@ export const emptyBody: BodyReader<undefined> = {
     const keys = typeof value === 'object' && value !== null ? Object.keys(value) : [''];
     if (Array.isArray(value) || keys.length > 0) {
       throw invalid(
-        keys.map((path) => ({ path, code: 'unknownField', message: 'Is not a field here.' })),
+        keys.slice(0, maxProblems).map((key) => ({
+          path: dottedPath([key]),
+          code: 'unknownField',
+          message: 'Is not a field here.',
+        })),
       );
     }
     return { value: undefined, digest: digestOf(given) };

@@ -1,49 +1,61 @@
 import type { z } from 'zod';
-import type { FieldProblem } from '../domain/errors';
+import { dottedPath, maxProblems, type FieldProblem } from '../domain/errors';
+import { firstOf } from './text';
 
 type Issue = z.core.$ZodIssue;
 
-/** What a schema found wrong, one problem a field, in our words and codes. */
+/** What a schema found wrong, one problem a field, in our words and codes: the first 100. */
 export function fieldProblems(error: z.ZodError, unknownKeyCode: UnknownKeyCode): FieldProblem[] {
-  return error.issues.flatMap((issue) => problemsOf(issue, [], unknownKeyCode));
+  return firstOf(problemsOfAll(error.issues, [], unknownKeyCode), maxProblems);
 }
 
 export type UnknownKeyCode = 'unknownField' | 'unknownParameter';
 
-function problemsOf(
-  issue: Issue,
+function* problemsOfAll(
+  issues: readonly Issue[],
   above: readonly PropertyKey[],
   unknownKeyCode: UnknownKeyCode,
-): FieldProblem[] {
-  const path = [...above, ...issue.path];
+): Generator<FieldProblem> {
+  for (const issue of issues) {
+    yield* problemsOf(issue, [...above, ...issue.path], unknownKeyCode);
+  }
+}
+
+function* problemsOf(
+  issue: Issue,
+  path: readonly PropertyKey[],
+  unknownKeyCode: UnknownKeyCode,
+): Generator<FieldProblem> {
   switch (issue.code) {
     case 'unrecognized_keys':
-      return issue.keys.map((key) => ({
-        path: dotted([...path, key]),
-        code: unknownKeyCode,
-        message: unknownKeyCode === 'unknownField' ? 'Is not a field here.' : 'Is not known here.',
-      }));
+      for (const key of issue.keys) {
+        const message =
+          unknownKeyCode === 'unknownField' ? 'Is not a field here.' : 'Is not known here.';
+        yield problem([...path, key], unknownKeyCode, message);
+      }
+      return;
     case 'invalid_union':
-      return closestBranch(issue.errors)
-        .flatMap((inner) => problemsOf(inner, path, unknownKeyCode))
-        .concat(issue.errors.length === 0 ? [problem(path, 'notAllowed', issue.message)] : []);
+      if (issue.errors.length === 0) {
+        yield problem(path, 'notAllowed', issue.message);
+      }
+      return yield* problemsOfAll(closestBranch(issue.errors), path, unknownKeyCode);
     case 'invalid_key':
     case 'invalid_element':
-      return issue.issues.flatMap((inner) => problemsOf(inner, path, unknownKeyCode));
+      return yield* problemsOfAll(issue.issues, path, unknownKeyCode);
     case 'invalid_type':
-      return [
-        issue.input === undefined && issue.message.endsWith('received undefined')
-          ? problem(path, 'required', 'Is required.')
-          : problem(path, 'wrongType', issue.message),
-      ];
+      yield issue.input === undefined && issue.message.endsWith('received undefined')
+        ? problem(path, 'required', 'Is required.')
+        : problem(path, 'wrongType', issue.message);
+      return;
     case 'custom':
-      return [problem(path, customCode(issue.params), issue.message)];
+      yield problem(path, customCode(issue.params), issue.message);
+      return;
     case 'too_small':
     case 'too_big':
     case 'invalid_format':
     case 'invalid_value':
     case 'not_multiple_of':
-      return [problem(path, codes[issue.code], issue.message)];
+      yield problem(path, codes[issue.code], issue.message);
   }
 }
 
@@ -56,18 +68,14 @@ const codes = {
 } as const;
 
 function problem(path: readonly PropertyKey[], code: string, message: string): FieldProblem {
-  return { path: dotted(path), code, message };
-}
-
-function dotted(path: readonly PropertyKey[]): string {
-  return path.map(String).join('.');
+  return { path: dottedPath(path), code, message };
 }
 
 // Of the forms a value may have, the one it came nearest to is the one to explain.
 function closestBranch(branches: readonly Issue[][]): Issue[] {
   const weight = (issues: Issue[]) => {
-    const depths = issues.map((issue) => issue.path.length);
-    return Math.min(...depths) === 0 ? 1000 + issues.length : issues.length;
+    const isOfTheWhole = issues.some((issue) => issue.path.length === 0);
+    return isOfTheWhole ? 1000 + issues.length : issues.length;
   };
   return [...branches].sort((a, b) => weight(a) - weight(b))[0] ?? [];
 }

@@ -1,4 +1,4 @@
-import type { FieldProblem } from '../domain/errors';
+import { dottedPath, maxProblems, type FieldProblem } from '../domain/errors';
 
 interface TextProblem {
   code: string;
@@ -16,25 +16,45 @@ export function textProblem(text: string): TextProblem | null {
   return null;
 }
 
-/** Every text in a JSON value that Postgres could not keep, and every key that is a trap. */
-export function textProblems(value: unknown, path: readonly string[] = []): FieldProblem[] {
+/** The texts in a JSON value that Postgres could not keep, and the keys that are traps: 100 at most. */
+export function textProblems(value: unknown): FieldProblem[] {
+  return firstOf(problemsIn(value, []), maxProblems);
+}
+
+// Lazy: what lies behind the hundredth problem is not walked.
+function* problemsIn(value: unknown, path: string[]): Generator<FieldProblem> {
   if (typeof value === 'string') {
     const problem = textProblem(value);
-    return problem === null ? [] : [{ path: path.join('.'), ...problem }];
-  }
-  if (Array.isArray(value)) {
-    return value.flatMap((item, index) => textProblems(item, [...path, String(index)]));
+    if (problem !== null) {
+      yield { path: dottedPath(path), ...problem };
+    }
+    return;
   }
   if (typeof value !== 'object' || value === null) {
-    return [];
+    return;
   }
-  return Object.entries(value).flatMap(([key, item]) => {
+  for (const [key, item] of Object.entries(value)) {
     const keyProblem = key === '__proto__' ? prototypeKey : textProblem(key);
-    const inside = [...path, key];
-    return keyProblem === null
-      ? textProblems(item, inside)
-      : [{ path: inside.join('.'), ...keyProblem }];
-  });
+    path.push(key);
+    if (keyProblem === null) {
+      yield* problemsIn(item, path);
+    } else {
+      yield { path: dottedPath(path), ...keyProblem };
+    }
+    path.pop();
+  }
+}
+
+/** The first items, without asking for one more. */
+export function firstOf<T>(items: Iterable<T>, count: number): T[] {
+  const first: T[] = [];
+  for (const item of items) {
+    first.push(item);
+    if (first.length === count) {
+      break;
+    }
+  }
+  return first;
 }
 
 const prototypeKey: TextProblem = { code: 'unknownField', message: 'Is not a field here.' };

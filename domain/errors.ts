@@ -53,10 +53,45 @@ export function conflict(code: string, message: string): AppError {
   return new AppError('conflict', code, message);
 }
 
-/** The input is well-formed but wrong; every wrong field is named. */
-export function invalid(problems: FieldProblem[]): AppError {
-  const names = problems.map((problem) => problem.path).join(', ');
-  return new AppError('invalid', 'validationFailed', `Please check: ${names}.`, { problems });
+/** How many problems one answer names; whoever collects them stops there. */
+export const maxProblems = 100;
+
+const maxNamed = 10;
+const maxSegmentLength = 100;
+const maxPathLength = 200;
+const maxMessageLength = 1_000;
+
+/**
+ * The input is well-formed but wrong; its first 100 wrong fields are named. Paths and messages are
+ * cut where they get long, so that an answer stays small whatever the input was.
+ */
+export function invalid(problems: readonly FieldProblem[]): AppError {
+  const told = problems.slice(0, maxProblems).map((problem) => ({
+    path: shown(problem.path, maxPathLength),
+    code: problem.code,
+    message: shown(problem.message, maxMessageLength),
+  }));
+  const names = told.slice(0, maxNamed).map((problem) => problem.path);
+  const others = told.length > maxNamed ? ` … and ${told.length - maxNamed} more` : '';
+  return new AppError(
+    'invalid',
+    'validationFailed',
+    `Please check: ${names.join(', ')}${others}.`,
+    {
+      problems: told,
+    },
+  );
+}
+
+/** A dotted path, each of its segments cut to 100 characters: a caller chooses how long keys are. */
+export function dottedPath(segments: readonly PropertyKey[]): string {
+  return segments.map((segment) => shown(String(segment), maxSegmentLength)).join('.');
+}
+
+// Halves of pairs and control characters would take six bytes each in JSON.
+function shown(text: string, maxLength: number): string {
+  const cut = text.length > maxLength ? `${text.slice(0, maxLength - 1)}…` : text;
+  return cut.replace(/[\p{Cc}\p{Surrogate}]/gu, '\u{FFFD}');
 }
 
 /** One wrong field. */

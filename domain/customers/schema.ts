@@ -66,9 +66,13 @@ const attributeName = z.string().trim().min(1).max(maxAttributeNameLength);
 const attributes = z
   .record(
     attributeName,
-    z.union([scalar, z.array(scalar), z.record(attributeName, scalar)], {
-      error: 'Is not a text, number, boolean, null, or a list or object of these.',
-    }),
+    // More could not fit: said before each of them is looked at.
+    z.union(
+      [scalar, z.array(scalar).max(maxAttributesBytes / 2), z.record(attributeName, scalar)],
+      {
+        error: 'Is not a text, number, boolean, null, or a list or object of these.',
+      },
+    ),
   )
   .refine(fits, {
     params: { code: 'attributesTooLarge' },

@@ -215,6 +215,50 @@ export const badCases: BadCase[] = [
   customer('a NUL character', { email: 'a@example.com', firstName: 'a\0b' }, 'firstName'),
   customer('a field that does not exist', { email: 'a@example.com', shoe: 42 }, 'shoe'),
   {
+    what: 'a customer with 2,000 NUL characters under a key of 50,000',
+    request: post('/customers', { [`k${'é'.repeat(50_000)}`]: Array(2_000).fill('\0') }),
+    ...invalid,
+    field: `k${'é'.repeat(98)}….0`,
+  },
+  {
+    what: 'a customer with 50,000 fields that do not exist',
+    request: post('/customers', keysOf(50_000)),
+    ...invalid,
+    field: 'key0',
+  },
+  {
+    what: 'a customer with 5,000 traps as keys',
+    request: post('/customers', { attributes: { a: keysOf(5_000, '\u0001\0'.repeat(4)) } }),
+    ...invalid,
+    field: `attributes.a.${'\u{FFFD}'.repeat(8)}key0`,
+  },
+  customer(
+    '300,000 objects in an attribute',
+    { email: 'a@example.com', attributes: { a: Array(300_000).fill({}) } },
+    'attributes.a',
+  ),
+  {
+    what: 'a resume with 2,000 traps nested under long ones',
+    request: (ground) =>
+      post(`/campaigns/${ground.campaignId}/resume`, nested(60, keysOf(2_000, '\0')))(ground),
+    ...invalid,
+    field: `${Array(2)
+      .fill('k'.repeat(99) + '…')
+      .join('.')
+      .slice(0, 199)}…`,
+  },
+  {
+    what: 'a deletion with 50,000 keys in its body',
+    request: (ground) => ({
+      method: 'delete',
+      path: `/api/v1/customers/${ground.customerId}`,
+      token: ground.token,
+      json: keysOf(50_000),
+    }),
+    ...invalid,
+    field: 'key0',
+  },
+  {
     what: 'a customer whose address is taken',
     request: post('/customers', { email: 'TAKEN@example.com' }),
     status: 409,
@@ -445,6 +489,14 @@ function signed(ground: BadGround, body: string, atMs: number): Record<string, s
     'X-Twilio-Email-Event-Webhook-Signature': signature.toString('base64'),
     'X-Twilio-Email-Event-Webhook-Timestamp': timestamp,
   };
+}
+
+function keysOf(count: number, before = ''): Record<string, number> {
+  return Object.fromEntries(Array.from({ length: count }, (_, i) => [`${before}key${i}`, i]));
+}
+
+function nested(depth: number, inner: object): object {
+  return depth === 0 ? inner : { ['k'.repeat(4_000)]: nested(depth - 1, inner) };
 }
 
 function tagsOf(count: number): string[] {

@@ -63,6 +63,7 @@ test.each(badCases.map((each): [string, BadCase] => [each.what, each]))(
       code: bad.code,
     });
     expect(answer.headers.get('content-type')).toContain('application/problem+json');
+    expect(Buffer.byteLength(answer.text)).toBeLessThan(100_000);
     const problems: { path: string }[] = answer.body.errors ?? [];
     const named = problems.map((problem) => problem.path);
     const missing = [bad.field].filter((field) => field !== undefined && !named.includes(field));
