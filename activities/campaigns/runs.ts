@@ -35,6 +35,7 @@ export interface PlannedWaveRef {
 
 export interface RunPlan {
   gate: Gate;
+  steering: number;
   planVersion: number;
   planned: number;
   leftOut: number;
@@ -44,6 +45,8 @@ export interface RunPlan {
 /** How people have steered a run. */
 export interface RunSteering {
   gate: Gate;
+  /** Grows with each time somebody steers; an answer with less is out of date. */
+  steering: number;
   reason: string | null;
   planVersion: number;
 }
@@ -51,6 +54,7 @@ export interface RunSteering {
 /** What is expected of a run before its ledger is written. */
 export interface RunEstimate {
   gate: Gate;
+  steering: number;
   planVersion: number;
   /** When the ledger is to be written; not after the first wave. */
   planAt: string;
@@ -60,9 +64,7 @@ export interface RunEstimate {
 }
 
 export interface RunReview {
-  gate: Gate;
   gateReason: string | null;
-  planVersion: number;
   planned: number;
   held: number;
   inDoubt: number;
@@ -86,6 +88,16 @@ export function createRunActivities(deps: ActivityDeps) {
       withTenant(db, tenantId, async (trx) => {
         const run = await getRun(trx, tenantId, runId);
         const now = new Date();
+        if (run.planSealedAt !== null) {
+          // A new history of a run whose ledger is there has nothing to wait for.
+          return {
+            ...steeringOf(run),
+            planAt: now.toISOString(),
+            firstWaveAt: null,
+            waves: 0,
+            customers: 0,
+          };
+        }
         const count = await countAudience(trx, tenantId, run.channel, run.audience);
         const plan = planner({
           spec: run.schedule,
@@ -97,6 +109,7 @@ export function createRunActivities(deps: ActivityDeps) {
         const planAtMs = Math.max((first ?? now).getTime() - planAheadMs, now.getTime());
         return {
           gate: run.gate,
+          steering: run.steering,
           planVersion: run.planVersion,
           planAt: new Date(planAtMs).toISOString(),
           firstWaveAt: first?.toISOString() ?? null,
@@ -105,8 +118,15 @@ export function createRunActivities(deps: ActivityDeps) {
         };
       }),
 
-    /** Once: a second attempt finds the seal and answers the stored counts. */
-    async planAudience({ tenantId, runId }: RunRef): Promise<RunPlan> {
+    /**
+     * Once: a second attempt finds the seal and answers the stored counts. Null when the run has been
+     * rescheduled since its estimate: then it may be much too early.
+     */
+    async planAudience({
+      tenantId,
+      runId,
+      planVersion,
+    }: RunRef & { planVersion: number }): Promise<RunPlan | null> {
       let written = 0;
       const beat = () => heartbeat({ doing: 'writing the plan', planned: written });
       // A zone of a million takes longer than anybody should wait for a worker that is gone.
@@ -115,8 +135,12 @@ export function createRunActivities(deps: ActivityDeps) {
         return await withTenant(
           db,
           tenantId,
-          async (trx) =>
-            toRunPlan(
+          async (trx) => {
+            const run = await getRun(trx, tenantId, runId);
+            if (run.planSealedAt === null && run.planVersion !== planVersion) {
+              return null;
+            }
+            return toRunPlan(
               await planRun(trx, {
                 tenantId,
                 runId,
@@ -126,7 +150,8 @@ export function createRunActivities(deps: ActivityDeps) {
                   written = planned;
                 },
               }),
-            ),
+            );
+          },
           { isolationLevel: 'repeatable read' },
         );
       } finally {
@@ -146,9 +171,17 @@ export function createRunActivities(deps: ActivityDeps) {
         toRunPlan(await replanLate(trx, { ...wave, now: new Date(), planner })),
       ),
 
-    /** A gate that stands as asked is left alone and not logged again. */
+    /**
+     * A gate that stands as asked is left alone and not logged again; one that was steered since
+     * `ifSteering` was read is somebody else's by now, so a late repetition undoes nothing.
+     */
     setRunGate: (
-      change: RunRef & { gate: Gate; reason: string | null; actor: Actor },
+      change: RunRef & {
+        gate: Gate;
+        reason: string | null;
+        actor: Actor;
+        ifSteering?: number;
+      },
     ): Promise<RunSteering> =>
       withTenant(db, change.tenantId, async (trx) => {
         await setGate(trx, change);
@@ -174,9 +207,7 @@ export function createRunActivities(deps: ActivityDeps) {
         const open = await countOpen(trx, tenantId, runId);
         const next = [open.nextDoubtAt, open.nextLeaseAt].filter((at) => at !== null);
         return {
-          gate: run.gate,
           gateReason: run.gateReason,
-          planVersion: run.planVersion,
           planned: open.planned,
           held: open.held,
           inDoubt: open.inDoubt,
@@ -218,12 +249,18 @@ export function createRunActivities(deps: ActivityDeps) {
 export type RunActivities = ReturnType<typeof createRunActivities>;
 
 function steeringOf(run: CampaignRun): RunSteering {
-  return { gate: run.gate, reason: run.gateReason, planVersion: run.planVersion };
+  return {
+    gate: run.gate,
+    steering: run.steering,
+    reason: run.gateReason,
+    planVersion: run.planVersion,
+  };
 }
 
 function toRunPlan(plan: SealedPlan): RunPlan {
   return {
     gate: plan.gate,
+    steering: plan.steering,
     planVersion: plan.planVersion,
     planned: plan.planned,
     leftOut: Object.values(plan.leftOut).reduce((sum, customers) => sum + customers, 0),

@@ -52,7 +52,7 @@ export function presentRun(run: ShownRun): z.output<typeof RunShape> {
   };
 }
 
-type ShownRun = Omit<CampaignRun, 'audience' | 'planSealedAt' | 'leftOut'>;
+type ShownRun = Omit<CampaignRun, 'steering' | 'audience' | 'planSealedAt' | 'leftOut'>;
 
 export function presentPlan(count: AudienceCount, plan: WavePlan): z.output<typeof PlanShape> {
   const leftOut = Object.entries({ ...count.leftOut, ...plan.leftOut });

@@ -28,6 +28,7 @@ export interface WaveSummary {
 
 export interface SealedPlan {
   gate: Gate;
+  steering: number;
   planVersion: number;
   planned: number;
   leftOut: Record<string, number>;
@@ -131,6 +132,7 @@ export async function readPlan(trx: Knex.Transaction, run: CampaignRun): Promise
   );
   return {
     gate: run.gate,
+    steering: run.steering,
     planVersion: run.planVersion,
     planned: total.rows[0].planned,
     leftOut: run.leftOut,

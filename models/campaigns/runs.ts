@@ -24,6 +24,8 @@ export interface CampaignRun {
   state: RunState;
   gate: Gate;
   gateReason: string | null;
+  /** When it was last steered, in microseconds; 0 when never. What was read later has more. */
+  steering: number;
   failure: string | null;
   planVersion: number;
   planSealedAt: Date | null;
@@ -38,7 +40,8 @@ export interface CampaignRun {
 const runColumns = `
   id, tenant_id as "tenantId", campaign_id as "campaignId", n, channel,
   content_version as "contentVersion", audience, schedule, state, gate,
-  gate_reason as "gateReason", failure, plan_version as "planVersion",
+  gate_reason as "gateReason",
+  coalesce((extract(epoch from steered_at) * 1000000)::bigint, 0) as steering, failure, plan_version as "planVersion",
   plan_sealed_at as "planSealedAt", left_out as "leftOut", doubt_policy as "doubtPolicy",
   doubt_deadline_ms as "doubtDeadlineMs", starts_at as "startsAt",
   completed_at as "completedAt", created_at as "createdAt"`;
@@ -162,17 +165,28 @@ export async function lockRun(
  */
 export async function setGate(
   trx: Knex.Transaction,
-  change: { tenantId: string; runId: string; gate: Gate; reason: string | null; actor: Actor },
+  change: {
+    tenantId: string;
+    runId: string;
+    gate: Gate;
+    reason: string | null;
+    actor: Actor;
+    /** Only if nobody has steered it since this was read. */
+    ifSteering?: number;
+  },
 ): Promise<{ run: CampaignRun; changed: boolean }> {
   const updated = await trx.raw(
     `update campaign_runs
         set gate = :gate, gate_reason = :reason, steered_at = clock_timestamp(), updated_at = now()
       where tenant_id = :tenantId and id = :runId and gate <> :gate and gate <> 'closed'
         and state in ('planning', 'waiting', 'sending')
+        and (cast(:ifSteering as bigint) is null
+          or coalesce((extract(epoch from steered_at) * 1000000)::bigint, 0) = :ifSteering)
      returning ${runColumns}`,
     {
       gate: change.gate,
       reason: change.reason,
+      ifSteering: change.ifSteering ?? null,
       tenantId: change.tenantId,
       runId: change.runId,
     },

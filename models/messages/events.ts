@@ -146,9 +146,16 @@ async function proveCalls(
         where a.run_id = c.run_id and a.dispatch_n = c.dispatch_n and a.attempt = c.attempt
           and a.outcome is distinct from 'accepted'
      ), doubtful as (
-       select d.run_id, d.n, d.state from dispatches d
-         join calls c on c.run_id = d.run_id and c.dispatch_n = d.n and c.attempt = d.attempt
-        where d.state in ('calling', 'in_doubt', 'unconfirmed', 'planned', 'claimed', 'cancelled')
+       -- Proof of an earlier attempt settles a dispatch that waits for another one just as well; only
+       -- a call that is under way is left to its own outcome.
+       select d.run_id, d.n from dispatches d
+        where exists (select 1 from calls c
+                       where c.run_id = d.run_id and c.dispatch_n = d.n
+                         and (c.attempt = d.attempt
+                              or (c.attempt < d.attempt and d.state <> 'calling')))
+          and (d.run_id, d.n) in (select run_id, dispatch_n from calls)
+          and d.state in ('calling', 'in_doubt', 'unconfirmed', 'planned', 'claimed', 'cancelled',
+            'expired')
           and d.reason is distinct from 'everyoneLeftOut'
         order by d.run_id, d.n for update of d
      ), settled as (

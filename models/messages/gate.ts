@@ -7,6 +7,8 @@ import type { ClaimedDispatch } from './claims';
 export interface Recipient {
   n: number;
   email: string | null;
+  /** Tells whether the address is still the same at the gate. */
+  emailHash: number | null;
   phone: string | null;
   firstName: string | null;
   lastName: string | null;
@@ -40,7 +42,7 @@ export async function loadRecipients(
   const wanted = [...allFields].filter((field) => fields.has(field));
   const loaded = await trx
     .raw(
-      `select m.n, c.email, c.first_name, c.last_name
+      `select m.n, c.email, hashtext(c.email), c.first_name, c.last_name
               ${wanted.map((field) => `, c.${columns[field]}`).join('')}
          from messages m
          join customers c on c.tenant_id = m.tenant_id and c.id = m.customer_id
@@ -59,7 +61,7 @@ export async function loadRecipients(
     .options({ rowMode: 'array', name: `recipients:${wanted.join()}` });
   const at = (field: CustomerField) => {
     const index = wanted.indexOf(field);
-    return index === -1 ? -1 : index + 4;
+    return index === -1 ? -1 : index + 5;
   };
   const places = {
     phone: at('phone'),
@@ -74,8 +76,9 @@ export async function loadRecipients(
     (row: any[]): Recipient => ({
       n: row[0],
       email: row[1],
-      firstName: row[2],
-      lastName: row[3],
+      emailHash: row[2],
+      firstName: row[3],
+      lastName: row[4],
       phone: row[places.phone] ?? null,
       language: row[places.language] ?? null,
       timeZone: row[places.timeZone] ?? null,
@@ -102,10 +105,17 @@ export type GateAnswer =
  */
 export async function passGate(
   trx: Knex.Transaction,
-  call: GateCall & { leaseMs: number; loaded: { n: number; email: string | null }[] },
+  call: GateCall & { leaseMs: number; loaded: Pick<Recipient, 'n' | 'emailHash'>[] },
 ): Promise<GateAnswer> {
   const { dispatch } = call;
-  const leftOut = await leaveOut(trx, call);
+  const now = await lookAtRecipients(trx, call);
+  const loadedAddresses = call.loaded.reduce((sum, one) => sum + (one.emailHash ?? 0), 0);
+  if (now.addresses !== loadedAddresses) {
+    // What was rendered is for addresses that are not theirs any more: it is loaded again.
+    throw new GateShut();
+  }
+  const isNobodyLeftOut = now.isEveryoneReachable && call.notRendered.length === 0;
+  const leftOut = isNobodyLeftOut ? [] : await leaveOut(trx, call);
   const leftOutNs = new Set(leftOut.map((row) => row.n));
   const empty = call.loaded.every((recipient) => leftOutNs.has(recipient.n));
   const passed = await trx
@@ -172,9 +182,6 @@ async function leaveOut(
   trx: Knex.Transaction,
   call: GateCall,
 ): Promise<{ n: number; reason: LeftOutReason }[]> {
-  if (call.notRendered.length === 0 && (await isEveryoneReachable(trx, call))) {
-    return [];
-  }
   const left = await trx.raw(
     `with reasons as (
        select m.n, case when c.id is null then 'erased'
@@ -198,27 +205,38 @@ async function leaveOut(
   return left.rows;
 }
 
-// Asked first, because it is nearly always so: as a count over one walk through the customers' index
-// it takes half the time of finding a reason for each.
-async function isEveryoneReachable(trx: Knex.Transaction, call: GateCall): Promise<boolean> {
-  const counted = await trx
+/**
+ * Locks the dispatch and looks at whom it would reach now. The lock comes in a statement of its own,
+ * so that the gate itself sees the run as it is after any waiting. Counting in one walk through the
+ * customers' index takes half the time of finding a reason for each, and nearly always suffices.
+ */
+async function lookAtRecipients(
+  trx: Knex.Transaction,
+  call: GateCall,
+): Promise<{ isEveryoneReachable: boolean; addresses: number }> {
+  const looked = await trx
     .raw(
-      `with own as materialized (
+      `with locked as materialized (
+         select d.n from dispatches d
+          where d.run_id = :runId and d.n = :n and d.tenant_id = :tenantId for update
+       ), own as materialized (
          select coalesce(array_agg(m.customer_id), '{}') as ids
            from messages m
           where m.run_id = :runId and m.n between :first and :last and m.dispatch_n = :n
             and m.tenant_id = :tenantId and m.outcome is null
+            and exists (select 1 from locked)
        )
-       select (select cardinality(ids) from own) = count(*) as all
+       select (select cardinality(ids) from own) = count(*) filter (where c.email is not null
+                and c.email_consent <> 'withdrawn' and s.address is null) as "isEveryoneReachable",
+              coalesce(sum(hashtext(c.email)), 0) as addresses
          from customers c
          left join suppressions s on s.tenant_id = c.tenant_id and s.channel = :channel
            and s.address = lower(c.email)
-        where c.tenant_id = :tenantId and c.id = any((select ids from own)::uuid[])
-          and c.email is not null and c.email_consent <> 'withdrawn' and s.address is null`,
+        where c.tenant_id = :tenantId and c.id = any((select ids from own)::uuid[])`,
       { ...keysOf(call), channel: call.channel },
     )
-    .options({ name: 'isEveryoneReachable' });
-  return counted.rows[0].all;
+    .options({ name: 'lookAtRecipients' });
+  return looked.rows[0];
 }
 
 function keysOf(call: GateCall) {

@@ -35,21 +35,30 @@ export async function settleCall(
               provider_message_id = coalesce(:providerMessageId, provider_message_id)
         where run_id = :runId and dispatch_n = :dispatchN and attempt = :attempt
           and (outcome is null or outcome = 'in_doubt')
+     ), proven as (
+       -- An earlier attempt is known to have been accepted: these people have their message.
+       select exists (select 1 from dispatch_attempts a
+                       where a.run_id = :runId and a.dispatch_n = :dispatchN
+                         and a.attempt < :attempt and a.outcome = 'accepted') as earlier
+     ), next as (
+       select case when :newState = 'accepted' or (select earlier from proven) then 'accepted'
+                   when :newState = 'planned' and r.gate = 'closed' then 'cancelled'
+                   else :newState end as state
+         from campaign_runs r where r.id = :runId
      )
      update dispatches d
-        set state = case when :newState = 'planned' and r.gate = 'closed' then 'cancelled'
-                         else :newState end,
-            settled_at = case when :newState in ('accepted', 'refused') or r.gate = 'closed'
+        set state = next.state,
+            settled_at = case when next.state in ('accepted', 'refused', 'cancelled')
               then clock_timestamp() end,
-            reason = :reason,
+            reason = case when next.state <> 'accepted' then :reason end,
             provider_message_id = coalesce(:providerMessageId, d.provider_message_id),
-            not_before = case when :newState = 'planned'
+            not_before = case when next.state = 'planned'
               then clock_timestamp() + :delayMs * interval '1 millisecond' end,
-            wait_reason = case when :newState = 'planned' then :outcome end,
-            doubt_until = case when :newState = 'in_doubt'
+            wait_reason = case when next.state = 'planned' then :outcome end,
+            doubt_until = case when next.state = 'in_doubt'
               then clock_timestamp() + r.doubt_deadline_ms * interval '1 millisecond' end,
             lease_until = null
-       from campaign_runs r
+       from campaign_runs r, next
       where r.id = d.run_id and d.tenant_id = :tenantId and d.run_id = :runId
         and d.n = :dispatchN and d.attempt = :attempt
         and (d.state = 'calling' or (d.state = 'in_doubt' and :newState <> 'in_doubt'))

@@ -65,16 +65,17 @@ export async function campaign(input: CampaignInput): Promise<RunStatus> {
       throw new Error('The campaign has ended.');
     }
   };
-  let planVersion = 1;
-  const passOn = async (steering: RunSteering) => {
-    status = { ...status, gate: steering.gate };
-    if (hasEnded) {
+  let known = { steering: 0, planVersion: 1 };
+  const passOn = async (found: RunSteering) => {
+    if (found.steering < known.steering || hasEnded) {
       return;
     }
+    const isNewPlan = found.planVersion > known.planVersion;
+    known = found;
+    status = { ...status, gate: found.gate };
     try {
-      await run.signal(gateSignal, steering.gate, steering.reason ?? undefined);
-      if (steering.planVersion > planVersion) {
-        planVersion = steering.planVersion;
+      await run.signal(gateSignal, found.gate, found.steering, found.reason ?? undefined);
+      if (isNewPlan) {
         await run.signal(replanSignal);
       }
     } catch (error) {
@@ -82,19 +83,18 @@ export async function campaign(input: CampaignInput): Promise<RunStatus> {
       log.info('the run was gone when it was steered', { error: String(error) });
     }
   };
-  const changeGate = async (gate: Gate, steering: Steering = {}): Promise<RunStatus> => {
-    await passOn(
-      await records.setRunGate({
-        ...ref,
-        gate,
-        reason: steering.reason ?? null,
-        actor: steering.actor ?? operator,
-      }),
-    );
-    return status;
-  };
   const takeUpSteering = async (): Promise<RunStatus> => {
     await passOn(await records.readSteering(ref));
+    return status;
+  };
+  const steer = async (gate: Gate, steering: Steering = {}): Promise<RunStatus> => {
+    if (steering.actor !== undefined) {
+      // The API has written it. Written again, and late, it would undo what came after it.
+      return takeUpSteering();
+    }
+    const { steering: ifSteering } = await records.readSteering(ref);
+    const reason = steering.reason ?? null;
+    await passOn(await records.setRunGate({ ...ref, gate, reason, actor: operator, ifSteering }));
     return status;
   };
 
@@ -116,15 +116,15 @@ export async function campaign(input: CampaignInput): Promise<RunStatus> {
     },
     { description: 'The run tells how it stands.' },
   );
-  setHandler(pauseUpdate, (steering) => changeGate('paused', steering), {
+  setHandler(pauseUpdate, (steering) => steer('paused', steering), {
     validator: mustBeOpen,
     description: 'No call to the provider leaves until resume. Input: none, or {reason}.',
   });
-  setHandler(resumeUpdate, (steering) => changeGate('open', steering), {
+  setHandler(resumeUpdate, (steering) => steer('open', steering), {
     validator: mustBeOpen,
     description: 'Goes on after a pause. Input: none.',
   });
-  setHandler(cancelUpdate, (steering) => changeGate('closed', steering), {
+  setHandler(cancelUpdate, (steering) => steer('closed', steering), {
     validator: mustBeOpen,
     description: 'Ends the campaign; what was not sent is cancelled. Input: none, or {reason}.',
   });
@@ -159,7 +159,7 @@ export async function campaign(input: CampaignInput): Promise<RunStatus> {
       throw error;
     }
     await CancellationScope.nonCancellable(() =>
-      changeGate('closed', { actor: operator, reason: 'Cancelled in the Temporal UI' }),
+      steer('closed', { reason: 'Cancelled in the Temporal UI' }),
     );
   });
   void cancelled;

@@ -55,8 +55,11 @@ export const cancelUpdate = defineUpdate<RunStatus, [Steering?]>('cancel');
 export const rescheduleUpdate = defineUpdate<RunStatus, [Steering?]>('reschedule');
 export const statusQuery = defineQuery<RunStatus>('status');
 
-/** The run's gate has changed in the records. */
-export const gateSignal = defineSignal<[Gate, string?]>('gate');
+/**
+ * The run's gate has changed in the records: the gate, how new that is (what is older than known is
+ * ignored), and why.
+ */
+export const gateSignal = defineSignal<[Gate, number, string?]>('gate');
 /** Somebody steered the run in the records and the workflow may have missed it. */
 export const recordsChangedSignal = defineSignal('recordsChanged');
 /** The stored plan version is newer than the running one. */

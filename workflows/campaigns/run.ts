@@ -11,6 +11,7 @@ import {
   sleep,
   upsertSearchAttributes,
   workflowInfo,
+  type ExternalWorkflowHandle,
 } from '@temporalio/workflow';
 import type { Gate } from '../../domain/campaigns/types';
 import type { PlannedWaveRef, RunPlan } from '../../activities/campaigns/runs';
@@ -43,7 +44,7 @@ const pauseAfterLostWave = '2s';
 export async function campaignRun(input: CampaignInput): Promise<RunStatus> {
   const run = new CampaignRunState(input);
   setHandler(statusQuery, () => run.status(), { description: 'How the run stands.' });
-  setHandler(gateSignal, (gate, reason) => run.changeGate(gate, reason), {
+  setHandler(gateSignal, (gate, steering, reason) => run.changeGate(gate, steering, reason), {
     description: 'The gate in the records has changed.',
   });
   setHandler(replanSignal, () => run.askReplan(), {
@@ -78,6 +79,8 @@ class CampaignRunState {
   private readonly ref: { tenantId: string; runId: string };
   private gate: Gate = 'open';
   private gateReason: string | undefined;
+  /** How new the gate is; an answer that was read earlier does not change it. */
+  private steering = 0;
   private gateMessages = 0;
   private planVersion = 1;
   private planned = 0;
@@ -125,8 +128,12 @@ class CampaignRunState {
     return this.gate === 'closed';
   }
 
-  changeGate(gate: Gate, reason?: string): void {
+  changeGate(gate: Gate, steering: number, reason?: string): void {
+    if (steering < this.steering) {
+      return;
+    }
     this.gate = gate;
+    this.steering = steering;
     this.gateReason = reason;
     this.gateMessages += 1;
   }
@@ -138,7 +145,7 @@ class CampaignRunState {
       reason,
       actor: { kind: 'operator', id: null },
     });
-    this.changeGate(steering.gate, steering.reason ?? undefined);
+    this.changeGate(steering.gate, steering.steering, steering.reason ?? undefined);
   }
 
   askReplan(): void {
@@ -154,7 +161,7 @@ class CampaignRunState {
     while (!this.isClosed()) {
       this.isReplanAsked = false;
       const estimate = await records.estimateRun(this.ref);
-      this.gate = estimate.gate;
+      this.changeGate(estimate.gate, estimate.steering);
       this.planVersion = estimate.planVersion;
       this.nextRunAt = estimate.firstWaveAt;
       this.totalWaves = estimate.waves;
@@ -173,8 +180,11 @@ class CampaignRunState {
         }
       }
       await this.tell(`Writing the plan: ${about}.`);
-      this.take(await planning.planAudience(this.ref));
-      return;
+      const plan = await planning.planAudience({ ...this.ref, planVersion: estimate.planVersion });
+      if (plan !== null) {
+        this.take(plan);
+        return;
+      }
     }
   }
 
@@ -204,13 +214,15 @@ class CampaignRunState {
             summary: summary(`Next: ${describeWave(next, this.totalWaves)}`),
           }));
       if (this.isClosed() || this.isReplanAsked) {
-        await this.signalWaves('stop');
+        await this.stopWaves();
         await Promise.all(results);
         break;
       }
       if (this.gateMessages !== toldMessages) {
         toldMessages = this.gateMessages;
-        await this.signalWaves(this.gate);
+        await this.signalWaves((wave) =>
+          wave.signal(gateSignal, this.gate, this.steering, this.gateReason),
+        );
       }
     }
     if (this.isReplanAsked && !this.isClosed()) {
@@ -227,8 +239,6 @@ class CampaignRunState {
   async review(): Promise<boolean> {
     this.isReviewAsked = false;
     const review = await records.reviewRun(this.ref);
-    this.gate = review.gate;
-    this.gateReason = review.gateReason ?? undefined;
     const { counts } = review;
     this.sent = {
       accepted: counts.accepted,
@@ -236,10 +246,8 @@ class CampaignRunState {
       leftOut: counts.leftOut,
       inDoubt: counts.inDoubt,
     };
-    if (this.isClosed()) {
-      return true;
-    }
     this.take(review.plan);
+    this.gateReason = review.gateReason ?? undefined;
     if (this.queue.length > 0 || this.isClosed()) {
       return this.isClosed();
     }
@@ -301,7 +309,7 @@ class CampaignRunState {
 
   private take(plan: RunPlan): void {
     if (plan.gate !== this.gate) {
-      this.changeGate(plan.gate);
+      this.changeGate(plan.gate, plan.steering);
     }
     this.planVersion = plan.planVersion;
     this.planned = plan.planned;
@@ -333,6 +341,7 @@ class CampaignRunState {
             wave,
             wavesInPlan: Math.max(this.totalWaves, wave.n),
             gate: this.gate,
+            steering: this.steering,
           },
         ],
         parentClosePolicy: ParentClosePolicy.TERMINATE,
@@ -347,13 +356,16 @@ class CampaignRunState {
         ],
       });
     } catch (error) {
-      // Somebody terminated the wave: what it left open comes back with the next review.
+      // Somebody terminated the wave: it is run again for what it left open.
       log.warn('a wave ended without a result', { wave: workflowId, error: String(error) });
       await sleep(pauseAfterLostWave, { summary: `Lost: ${workflowId.slice(-20)}` });
     } finally {
       this.living.delete(workflowId);
     }
     if (result === null) {
+      if (!this.isClosed() && !this.isReplanAsked) {
+        this.queue.push(wave);
+      }
       return;
     }
     this.sent.accepted += result.accepted;
@@ -374,14 +386,24 @@ class CampaignRunState {
     }
   }
 
-  private async signalWaves(message: Gate | 'stop'): Promise<void> {
+  /** Asks the living waves to stop until all have: one that has not begun yet hears no signal. */
+  private async stopWaves(): Promise<void> {
+    for (let waitMs = 1_000; this.living.size > 0; waitMs = Math.min(waitMs * 2, 30_000)) {
+      await this.signalWaves((wave) => wave.signal(stopSignal));
+      await condition(() => this.living.size === 0, waitMs, {
+        summary: `Until ${count(this.living.size, 'wave')} ended the calls under way`,
+      });
+    }
+  }
+
+  private async signalWaves(send: (wave: ExternalWorkflowHandle) => Promise<void>): Promise<void> {
     await Promise.all(
       [...this.living.keys()].map(async (workflowId) => {
-        const wave = getExternalWorkflowHandle(workflowId);
         try {
-          await (message === 'stop' ? wave.signal(stopSignal) : wave.signal(gateSignal, message));
+          await send(getExternalWorkflowHandle(workflowId));
         } catch {
-          // A wave that ended in the meantime needs no message; its result is awaited anyway.
+          // A wave that has ended needs no message. One that has not begun is asked to stop again, and
+          // looks by itself whether it is paused.
         }
       }),
     );
@@ -420,7 +442,12 @@ class CampaignRunState {
     ]);
     const parent = workflowInfo().parent;
     if (parent !== undefined) {
-      await getExternalWorkflowHandle(parent.workflowId).signal(progressSignal, status);
+      try {
+        await getExternalWorkflowHandle(parent.workflowId).signal(progressSignal, status);
+      } catch (error) {
+        // What it shows is behind then; what the run does is not changed by it.
+        log.warn('the campaign did not hear how its run stands', { error: String(error) });
+      }
     }
   }
 }

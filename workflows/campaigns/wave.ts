@@ -1,5 +1,6 @@
 import {
   CancellationScope,
+  CancelledFailure,
   condition,
   continueAsNew,
   isCancellation,
@@ -22,6 +23,8 @@ export interface WaveInput {
   wave: PlannedWaveRef;
   wavesInPlan: number;
   gate: Gate;
+  /** How new the gate is. */
+  steering: number;
   /** What earlier histories of this wave have done. */
   soFar?: Omit<WaveResult, 'n' | 'planVersion' | 'ended'>;
 }
@@ -40,6 +43,8 @@ export interface WaveResult {
 // Slices stand ready before the instant and make their first claim at it, by the database's clock:
 // so forty waves of one instant do not queue for workflow tasks then.
 const readyBeforeMs = 1_500;
+const shortestPausedLookMs = 10_000;
+const longestPausedLookMs = 5 * 60_000;
 const shortestPauseMs = 250;
 
 /**
@@ -62,15 +67,21 @@ export async function campaignWave(input: WaveInput): Promise<WaveResult> {
     inDoubt: input.soFar?.inDoubt ?? 0,
   };
   let gate: Gate = input.gate;
+  let steering = input.steering;
   let gateChanges = 0;
+  let pausedLookMs = shortestPausedLookMs;
   let isStopped = false;
   let running: CancellationScope | null = null;
 
   setHandler(
     gateSignal,
-    (next) => {
-      gate = next;
-      gateChanges += 1;
+    (next, nextSteering) => {
+      if (nextSteering >= steering) {
+        gate = next;
+        steering = nextSteering;
+        gateChanges += 1;
+        pausedLookMs = shortestPausedLookMs;
+      }
     },
     { description: 'The campaign was paused or resumed.' },
   );
@@ -106,11 +117,18 @@ export async function campaignWave(input: WaveInput): Promise<WaveResult> {
     }
     while (!isStopped) {
       if (workflowInfo().continueAsNewSuggested) {
-        await continueAsNew<typeof campaignWave>({ ...input, gate, soFar: result });
+        await continueAsNew<typeof campaignWave>({ ...input, gate, steering, soFar: result });
       }
       if (gate === 'paused' && Date.now() < closesAtMs) {
         show('Paused.');
-        await waitUntil(closesAtMs, `Paused. ${title}`, () => gate !== 'paused');
+        const lookAtMs = Math.min(closesAtMs, Date.now() + pausedLookMs);
+        const changesThen = gateChanges;
+        await waitUntil(lookAtMs, `Paused. ${title}`, () => gateChanges !== changesThen);
+        if (gateChanges === changesThen) {
+          // A signal may have been lost, so the records are asked now and then, ever more seldom.
+          pausedLookMs = Math.min(pausedLookMs * 2, longestPausedLookMs);
+          gate = 'open';
+        }
         continue;
       }
       show('Sending.');
@@ -118,6 +136,13 @@ export async function campaignWave(input: WaveInput): Promise<WaveResult> {
       running = new CancellationScope();
       const lanes = await running.run(() => runLanes(key, wave, title, result));
       running = null;
+      if (lanes === null) {
+        // Stopped before a lane could answer. Cancelled itself, this workflow ends as that.
+        if (CancellationScope.current().consideredCancelled) {
+          throw new CancelledFailure('the wave was cancelled');
+        }
+        continue;
+      }
       if (lanes.some((lane) => lane.outcome === 'none')) {
         return finish('done');
       }
@@ -152,15 +177,18 @@ export async function campaignWave(input: WaveInput): Promise<WaveResult> {
   }
 }
 
-/** Keeps every lane at work until it has nothing more to do now; answers the lanes' last results. */
+/**
+ * Keeps every lane at work until it has nothing more to do now, and waits for all of them whatever
+ * becomes of one; answers their last results, or null when they were stopped.
+ */
 async function runLanes(
   key: { tenantId: string; runId: string; planVersion: number; waveN: number },
   wave: PlannedWaveRef,
   title: string,
   result: WaveResult,
-): Promise<SliceResult[]> {
+): Promise<SliceResult[] | null> {
   const lanes = laneCount(wave.dispatches);
-  return Promise.all(
+  const ends = await Promise.allSettled(
     Array.from({ length: lanes }, async (_, lane) => {
       for (;;) {
         const slice = await slices.dispatchSlice.executeWithOptions(
@@ -177,6 +205,17 @@ async function runLanes(
       }
     }),
   );
+  const last: SliceResult[] = [];
+  for (const end of ends) {
+    if (end.status === 'fulfilled') {
+      last.push(end.value);
+    } else if (isCancellation(end.reason)) {
+      return null;
+    } else {
+      throw end.reason;
+    }
+  }
+  return last;
 }
 
 function earliest(lanes: SliceResult[]): { until: string; reason: string } | null {
