@@ -4,14 +4,21 @@ import { newId } from '../../lib/ids';
 import { acrossTenants, withTenant } from '../../models/base';
 import { planRun } from '../../models/campaigns/planning';
 import { replanRun } from '../../models/campaigns/replanning';
-import { requestReschedule, setGate } from '../../models/campaigns/runs';
+import { requestReschedule, seeSteering, setGate } from '../../models/campaigns/runs';
 import { releaseEarlierAttempts, unclaimDispatch } from '../../models/messages/claims';
 import { countRun, listDoubts } from '../../models/messages/counts';
 import { cancelRemaining, settleOverdueDoubts } from '../../models/messages/doubt';
 import { applyEvents, storeEvents } from '../../models/messages/events';
+import { GateShut, loadRecipients, passGate } from '../../models/messages/gate';
 import { blockAccount, ensureAccount, reserveRate } from '../../models/messages/rates';
-import { setAsideRecipients, settleCall, splitDispatch } from '../../models/messages/settle';
+import {
+  setAsideRecipients,
+  settleCall,
+  splitDispatch,
+  type Settlement,
+} from '../../models/messages/settle';
 import { splitOffMessages } from '../../models/messages/splitOff';
+import { until } from '../support/conditions';
 import { createTestDatabase, type TestDatabase } from '../support/postgres';
 import { buildLedger, type TestLedger } from '../support/ledger';
 import { insertCustomers, insertTenant } from '../support/records';
@@ -197,6 +204,102 @@ describe('doubt', () => {
     await overdue(ledger);
     await take([event(ledger, { kind: 'processed', messageN: 1, attempt: 1 })]);
     expect(await ledger.claim({ wave: ledger.wave(2) })).toEqual({ kind: 'none' });
+  });
+});
+
+describe('proof of an earlier attempt', () => {
+  test('settles a dispatch whose next attempt was throttled, so that there is no third call', async () => {
+    const ledger = await buildLedger(db, { doubtDeadlineMs: 0, doubtPolicy: 'sendAgain' });
+    await inDoubt(ledger);
+    await overdue(ledger);
+    const again = await ledger.claim({ wave: ledger.wave(2) });
+    expect(again.kind === 'claimed' && (await ledger.gate(again.dispatch))).toMatchObject({
+      kind: 'open',
+      attempt: 2,
+    });
+    await settle(ledger, 2, { outcome: 'throttled', status: 429, reason: 'limit', delayMs: 0 });
+    expect(await ledger.dispatch(1)).toMatchObject({ state: 'planned' });
+    await take([event(ledger, { kind: 'processed', messageN: 1, attempt: 1 })]);
+    expect(await ledger.dispatch(1)).toMatchObject({ state: 'accepted' });
+    expect(await ledger.claim({ wave: ledger.wave(2) })).toEqual({ kind: 'none' });
+  });
+
+  test('settles a call that is under way when its own answer is a refusal for now', async () => {
+    const ledger = await buildLedger(db, { doubtDeadlineMs: 0, doubtPolicy: 'sendAgain' });
+    await inDoubt(ledger);
+    await overdue(ledger);
+    const again = await ledger.claim({ wave: ledger.wave(2) });
+    expect(again.kind === 'claimed' && (await ledger.gate(again.dispatch)).kind).toBe('open');
+    await take([event(ledger, { kind: 'processed', messageN: 1, attempt: 1 })]);
+    expect(await ledger.dispatch(1)).toMatchObject({ state: 'calling' });
+    await settle(ledger, 2, { outcome: 'throttled', status: 429, reason: 'limit', delayMs: 0 });
+    expect(await ledger.dispatch(1)).toMatchObject({ state: 'accepted' });
+  });
+});
+
+describe('what changes between loading and the gate', () => {
+  test('an address that has changed shuts the gate, so that it is loaded again', async () => {
+    const ledger = await buildLedger(db);
+    const dispatch = await ledger.claimed();
+    const loaded = await withTenant(db, ledger.tenantId, (trx) =>
+      loadRecipients(trx, ledger.tenantId, ledger.run.id, dispatch, new Set()),
+    );
+    await db('customers')
+      .where({ tenant_id: ledger.tenantId, email: 'c1@example.com' })
+      .update({ email: 'moved@example.com' });
+    const gate = withTenant(db, ledger.tenantId, (trx) =>
+      passGate(trx, {
+        tenantId: ledger.tenantId,
+        runId: ledger.run.id,
+        channel: 'email',
+        dispatch,
+        leaseMs: 60_000,
+        loaded,
+        notRendered: [],
+      }),
+    );
+    await expect(gate).rejects.toThrow(GateShut);
+    expect(await ledger.gate(dispatch)).toMatchObject({ kind: 'open' });
+  });
+
+  test('a pause that commits while the gate waits for its row shuts it', async () => {
+    const ledger = await buildLedger(db);
+    const dispatch = await ledger.claimed();
+    const blocker = await db.transaction();
+    await blocker('dispatches')
+      .where({ run_id: ledger.run.id, n: 1 })
+      .update({ delivered_count: 0 });
+    const gate = ledger.gate(dispatch);
+    await until('the gate to wait', async () => {
+      const waiting = await db.raw(
+        `select 1 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`,
+      );
+      return waiting.rows.length > 0;
+    });
+    await steer(ledger, 'paused');
+    await blocker.commit();
+    expect(await gate).toEqual({ kind: 'shut' });
+  });
+});
+
+describe('steering', () => {
+  test('a late repetition of an older wish undoes nothing', async () => {
+    const ledger = await buildLedger(db);
+    const read = await withTenant(db, ledger.tenantId, (trx) =>
+      seeSteering(trx, ledger.tenantId, ledger.run.id),
+    );
+    await steer(ledger, 'paused');
+    const late = await withTenant(db, ledger.tenantId, (trx) =>
+      setGate(trx, {
+        tenantId: ledger.tenantId,
+        runId: ledger.run.id,
+        gate: 'open',
+        reason: null,
+        actor: user,
+        ifSteering: read.steering,
+      }),
+    );
+    expect(late).toMatchObject({ changed: false, run: { gate: 'paused' } });
   });
 });
 
@@ -419,6 +522,12 @@ async function steer(ledger: TestLedger, gate: 'open' | 'paused' | 'closed') {
       reason: null,
       actor: user,
     }),
+  );
+}
+
+async function settle(ledger: TestLedger, attempt: number, settlement: Settlement) {
+  await withTenant(db, ledger.tenantId, (trx) =>
+    settleCall(trx, { ...callOf(ledger, 1), attempt }, settlement),
   );
 }
 

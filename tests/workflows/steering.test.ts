@@ -270,6 +270,24 @@ test('reschedule moves waiting waves and sends nobody twice', async () => {
   expect((await sandboxStats(ground.sandbox)).duplicates).toEqual([]);
 });
 
+test('a reschedule right after the plan reaches waves that have not begun', async () => {
+  const zones = Intl.supportedValuesOf('timeZone').slice(0, 40);
+  planner = wavesIn(Object.fromEntries(zones.map((zone) => [zone, 600_000])));
+  const sent = await send({ zones, customersPerZone: 1 });
+  await until('the plan', async () => (await sent.current()).planSealedAt !== null);
+  planner = planWaves;
+  await withTenant(ground.db, sent.ref.tenantId, (trx) =>
+    requestReschedule(trx, {
+      tenantId: sent.ref.tenantId,
+      runId: sent.run.id,
+      schedule: { kind: 'now' },
+      actor: user,
+    }),
+  );
+  await sent.handle.executeUpdate('reschedule', { args: [{ actor: user }] });
+  expect(await sent.handle.result()).toMatchObject({ status: 'completed', accepted: 40 });
+});
+
 test('a reschedule before the plan is written waits for the new instant', async () => {
   const sent = await send({ at: 2 * 3_600_000 });
   await until('the run to wait', async () => {
