@@ -22,6 +22,7 @@ import { ListRejections } from './requests';
 
 const tags = ['customers'];
 const batchRows = 1_000;
+const maxRows = 1_000_000;
 
 const uploadCustomers = route({
   method: 'post',
@@ -29,10 +30,10 @@ const uploadCustomers = route({
   name: 'uploadCustomers',
   summary: 'Import customers from a CSV file',
   description: [
-    'A form with one `file`: CSV in UTF-8 of at most 50 MiB, its first row naming the columns.',
+    'A form with one `file`: CSV in UTF-8 of at most 50 MiB and 1,000,000 rows, its first row naming the columns.',
     'Columns email, phone, firstName, lastName, language, timeZone, externalId, tags and emailConsent are known, in any case and with spaces or underscores; others become attributes.',
     'A row finds its customer by externalId, else by email, and changes what it gives; empty cells change nothing, tags are added, and a withdrawn consent stays withdrawn.',
-    'Rows that cannot be imported are listed under the import. A file that is broken as a whole is refused and changes nothing.',
+    'Rows that cannot be imported are counted, and the first 10,000 of them listed under the import (`rejectionsKept` says how many). A file that is broken as a whole is refused and changes nothing.',
   ].join(' '),
   tags,
   permission: 'customer:write',
@@ -91,7 +92,7 @@ const listRejections = route({
   method: 'get',
   path: '/imports/:id/rejections',
   name: 'listImportRejections',
-  summary: 'The rows an import left out, each with its reason',
+  summary: 'The first 10,000 rows an import left out, each with its reason',
   tags,
   permission: 'customer:read',
   params: { id: 'import' },
@@ -125,6 +126,13 @@ async function checkFile(file: UploadedFile): Promise<Column[]> {
       columns = columnsOf(cells);
     } else {
       rows += 1;
+      if (rows > maxRows) {
+        throw invalidField(
+          'file',
+          'tooManyRows',
+          `Has more than ${maxRows.toLocaleString('en')} rows; split it.`,
+        );
+      }
     }
   }
   if (columns === undefined) {

@@ -6,6 +6,7 @@ import type {
   Suppression as SuppressionShape,
 } from '../../domain/customers/schema';
 import type { Customer } from '../../models/customers/Customer';
+import { maxRejectionsKept } from '../../models/customers/imports';
 import type { Import, ImportRejection } from '../../models/customers/Import';
 import type { Suppression } from '../../models/customers/Suppression';
 
@@ -52,6 +53,7 @@ export function presentImport(row: Import): z.output<typeof ImportShape> {
     created: row.rowsCreated,
     updated: row.rowsUpdated,
     rejected: row.rowsRejected,
+    rejectionsKept: Math.min(row.rowsRejected, maxRejectionsKept),
     failure:
       row.failureCode === null ? null : { code: row.failureCode, message: row.failure ?? '' },
     createdAt: row.createdAt.toISOString(),

@@ -179,6 +179,7 @@ export const Import = z
     created: z.int(),
     updated: z.int(),
     rejected: z.int(),
+    rejectionsKept: z.int().meta({ description: 'How many of the rejected rows are listed' }),
     failure: z.object({ code: z.string(), message: z.string() }).nullable(),
     createdAt: z.iso.datetime(),
     finishedAt: z.iso.datetime().nullable(),

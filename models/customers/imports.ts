@@ -53,6 +53,9 @@ export async function startImport(
     .throwIfNotFound();
 }
 
+/** How many rejected rows of one import are listed; the others are only counted. */
+export const maxRejectionsKept = 10_000;
+
 /** Adds what one batch did, in the batch's own transaction: counts and rows never disagree. */
 export async function recordBatch(
   trx: Knex.Transaction,
@@ -60,12 +63,13 @@ export async function recordBatch(
   batch: { created: number; updated: number; rejections: readonly Rejection[] },
 ): Promise<void> {
   const rejected = batch.rejections.length;
-  await trx.raw(
+  const updated = await trx.raw(
     `update imports set
        rows_read = rows_read + :read, rows_created = rows_created + :created,
        rows_updated = rows_updated + :updated, rows_rejected = rows_rejected + :rejected,
        updated_at = now()
-     where tenant_id = :tenantId and id = :id`,
+     where tenant_id = :tenantId and id = :id
+     returning rows_rejected as "rejectedSoFar"`,
     {
       ...key,
       created: batch.created,
@@ -74,13 +78,16 @@ export async function recordBatch(
       read: batch.created + batch.updated + rejected,
     },
   );
-  if (rejected > 0) {
+  const { rejectedSoFar }: { rejectedSoFar: number } = updated.rows[0];
+  const room = maxRejectionsKept - (rejectedSoFar - rejected);
+  const kept = batch.rejections.slice(0, Math.max(0, room));
+  if (kept.length > 0) {
     await trx.raw(
       `insert into import_rejections (tenant_id, import_id, row_number, field, code, reason)
        select :tenantId, :id, r."row", r.field, r.code, r.reason
          from jsonb_to_recordset(cast(:rejections as jsonb))
            as r("row" int, field text, code text, reason text)`,
-      { ...key, rejections: JSON.stringify(batch.rejections) },
+      { ...key, rejections: JSON.stringify(kept) },
     );
   }
 }

@@ -60,6 +60,7 @@ test('imports customers by the names of their columns, the rest as attributes', 
     created: 1,
     updated: 0,
     rejected: 0,
+    rejectionsKept: 0,
     failure: null,
   });
   expect(answer.headers.get('Location')).toBe(`/api/v1/imports/${answer.body.data.id}`);
@@ -301,6 +302,33 @@ test('imports many rows in batches, duplicates across batches included', async (
   const [row] = await customersOf(tenant).where({ email: 'c399@example.com' });
   expect(row.first_name).toBe('N2499');
 });
+
+test('counts every bad row and keeps the first 10,000', async () => {
+  const tenant = await buildTenant(api.deps);
+  const answer = await upload(tenant, `email\n${'a\n'.repeat(10_500)}ana@example.com\nb\n`);
+  expect(answer.body.data).toMatchObject({
+    state: 'completed',
+    rowsRead: 10_502,
+    created: 1,
+    rejected: 10_501,
+    rejectionsKept: 10_000,
+  });
+  const listed = await api.send(
+    'get',
+    `/api/v1/imports/${answer.body.data.id}/rejections?page=200`,
+    { token: tenant.token },
+  );
+  expect(listed.body.meta.total).toBe(10_000);
+  expect(listed.body.data.at(-1)).toMatchObject({ row: 10_001, code: 'wrongEmail' });
+}, 30_000);
+
+test('refuses a file of more than 1,000,000 rows and imports none of them', async () => {
+  const tenant = await buildTenant(api.deps);
+  const answer = await upload(tenant, `email\n${'a\n'.repeat(1_000_001)}`);
+  expect(answer.status).toBe(422);
+  expect(answer.body.errors).toMatchObject([{ path: 'file', code: 'tooManyRows' }]);
+  expect(await api.deps.db('imports').where({ tenant_id: tenant.tenantId })).toEqual([]);
+}, 60_000);
 
 test('imports the same customers from several files at once', async () => {
   const tenant = await buildTenant(api.deps);
