@@ -140,8 +140,13 @@ function crossChecks(config: Config | undefined): string[] {
       'PROVIDER_TIMEOUT_MS: must be at most half of DISPATCH_LEASE_MS, or a slow call could outlive its lease',
     );
   }
-  if (config.NODE_ENV === 'production' && config.PUBLIC_URL?.startsWith('http:')) {
-    problems.push('PUBLIC_URL: must be https in production (RFC 8058 asks for it)');
+  if (config.NODE_ENV === 'production') {
+    // Without it every link and unsubscribe address of a mail would lead to localhost.
+    if (config.PUBLIC_URL === undefined) {
+      problems.push('PUBLIC_URL: is required in production: it goes into every mail');
+    } else if (new URL(config.PUBLIC_URL).protocol !== 'https:') {
+      problems.push('PUBLIC_URL: must be https in production (RFC 8058 asks for it)');
+    }
   }
   return problems;
 }

@@ -83,11 +83,20 @@ describe('loadConfig', () => {
     },
   );
 
-  test('refuses a public address without TLS in production', () => {
-    const problems = problemsOf(() =>
-      loadConfig([], { NODE_ENV: 'production', PUBLIC_URL: 'http://carillon.example.com' }),
-    );
-    expect(problems).toEqual([expect.stringContaining('PUBLIC_URL')]);
+  test.each([undefined, '', 'http://carillon.example.com', 'HTTP://x.example', 'ftp://x.example'])(
+    'refuses %j as the public address in production',
+    (address) => {
+      const problems = problemsOf(() =>
+        loadConfig([], { NODE_ENV: 'production', PUBLIC_URL: address }),
+      );
+      expect(problems).toEqual([expect.stringContaining('PUBLIC_URL')]);
+    },
+  );
+
+  test('takes an https address in production, and none elsewhere', () => {
+    const production = { NODE_ENV: 'production', PUBLIC_URL: 'https://carillon.example.com' };
+    expect(loadConfig([], production)).toMatchObject(production);
+    expect(loadConfig([], { NODE_ENV: 'development' }).PUBLIC_URL).toBeUndefined();
   });
 });
 
