@@ -2,19 +2,24 @@ import { randomBytes } from 'node:crypto';
 import type { Recipient } from '../../domain/messages/content';
 import { renderBatch } from '../../domain/messages/renderBatch';
 import type { Recipient as LedgerRecipient } from '../../models/messages/gate';
-import type { EmailCall, EmailRecipient } from '../../providers/email/types';
+import type { EmailCall, EmailDraft } from '../../providers/email/types';
 import type { ActivityDeps } from '../deps';
 import type { RunMail } from './runMail';
 
-/** A run's mail for the recipients of one dispatch. */
+/** A run's mail for the recipients of one dispatch, written into a call that has not left. */
 export interface RenderedMail {
   message: Pick<EmailCall, 'subject' | 'html' | 'text'>;
-  recipients: EmailRecipient[];
+  draft: EmailDraft;
+  /** The messages that are in the call. */
+  messageNs: number[];
   /** Messages that can't share a call. */
   ownCall: number[];
   /** Messages that can't be rendered. */
   failed: number[];
 }
+
+// Few enough that their texts are forgotten young, many enough that the shared part costs nothing.
+const renderedTogether = 100;
 
 /** Renders the mail for everyone who has an address. */
 export function renderMail(
@@ -23,51 +28,57 @@ export function renderMail(
   runId: string,
   loaded: LedgerRecipient[],
 ): RenderedMail {
-  const reachable = loaded.filter(
-    (one): one is LedgerRecipient & { email: string } => one.email !== null,
-  );
-  const recipients: Recipient[] = reachable.map((one) => ({
-    ...one,
-    links: linksOf(deps, runId, one.n),
-  }));
-  const batch = renderBatch(mail.compiled, recipients, {
-    tokenPrefix: randomBytes(6).toString('hex'),
-    at: new Date(),
-  });
+  const options = { tokenPrefix: randomBytes(6).toString('hex'), at: new Date() };
   const rendered: RenderedMail = {
-    message: batch.template,
-    recipients: [],
-    ownCall: batch.singles.flatMap(({ index }) => recipients[index]?.n ?? []),
-    failed: batch.failures.flatMap(({ index }) => recipients[index]?.n ?? []),
+    message: renderBatch(mail.compiled, [], options).template,
+    draft: deps.email.draft(),
+    messageNs: [],
+    ownCall: [],
+    failed: [],
   };
-  for (const [index, one] of reachable.entries()) {
-    const substitutionsJson = batch.substitutions[index] ?? null;
-    if (substitutionsJson !== null) {
-      rendered.recipients.push(toEmailRecipient(one, recipients[index], substitutionsJson));
+  for (let from = 0; from < loaded.length; from += renderedTogether) {
+    const recipients = loaded
+      .slice(from, from + renderedTogether)
+      .filter((one): one is Reachable => one.email !== null)
+      .map((one) => ({ ...one, links: linksOf(deps, runId, one.n) }));
+    const batch = renderBatch(mail.compiled, recipients, options);
+    for (const [index, recipient] of recipients.entries()) {
+      const substitutionsJson = batch.substitutions[index] ?? null;
+      if (substitutionsJson !== null) {
+        addTo(rendered, recipient, substitutionsJson);
+      }
     }
-  }
-  const single = batch.singles[0];
-  const alone = single === undefined ? undefined : reachable[single.index];
-  if (single !== undefined && alone !== undefined && loaded.length === 1) {
-    rendered.message = single.message;
-    rendered.recipients = [toEmailRecipient(alone, recipients[single.index], '{}')];
+    for (const { index, message } of batch.singles) {
+      const recipient = recipients[index];
+      if (recipient !== undefined && loaded.length === 1) {
+        rendered.message = message;
+        addTo(rendered, recipient, '{}');
+      }
+      rendered.ownCall.push(...(recipient === undefined ? [] : [recipient.n]));
+    }
+    rendered.failed.push(...batch.failures.flatMap(({ index }) => recipients[index]?.n ?? []));
   }
   return rendered;
 }
 
-function toEmailRecipient(
-  one: LedgerRecipient & { email: string },
-  recipient: Recipient | undefined,
+type Reachable = LedgerRecipient & { email: string };
+
+function addTo(
+  rendered: RenderedMail,
+  recipient: Reachable & Pick<Recipient, 'links'>,
   substitutionsJson: string,
-): EmailRecipient {
-  const name = [one.firstName, one.lastName].filter((part) => part !== null).join(' ');
-  return {
-    messageN: one.n,
-    email: one.email,
+): void {
+  const { firstName, lastName } = recipient;
+  const name =
+    firstName !== null && lastName !== null ? `${firstName} ${lastName}` : (firstName ?? lastName);
+  rendered.messageNs.push(recipient.n);
+  rendered.draft.add({
+    messageN: recipient.n,
+    email: recipient.email,
     name: name === '' ? null : name,
     substitutionsJson,
-    unsubscribeUrl: recipient?.links.unsubscribe ?? '',
-  };
+    unsubscribeUrl: recipient.links.unsubscribe,
+  });
 }
 
 function linksOf(deps: ActivityDeps, runId: string, messageN: number): Recipient['links'] {

@@ -124,22 +124,20 @@ async function letCallLeave(deps: ActivityDeps, work: DispatchWork): Promise<Lea
   if (gate.kind === 'empty') {
     return { kind: 'empty' };
   }
-  const recipients =
-    gate.leftOut.size === 0
-      ? rendered.recipients
-      : rendered.recipients.filter((one) => !gate.leftOut.has(one.messageN));
   return {
     kind: 'left',
     attempt: gate.attempt,
-    messages: recipients.length,
+    messages: rendered.messageNs.filter((n) => !gate.leftOut.has(n)).length,
     leftOut: gate.leftOut.size,
-    reply: deps.email.send({
-      ...rendered.message,
-      from: mail.from,
-      replyTo: mail.replyTo,
-      recipients,
-      reference: { runId, dispatchN: dispatch.n, attempt: gate.attempt },
-    }),
+    reply: rendered.draft.send(
+      {
+        ...rendered.message,
+        from: mail.from,
+        replyTo: mail.replyTo,
+        reference: { runId, dispatchN: dispatch.n, attempt: gate.attempt },
+      },
+      gate.leftOut,
+    ),
   };
 }
 

@@ -3,7 +3,8 @@ import https from 'node:https';
 import sendgridClient from '@sendgrid/client';
 import Mail from '@sendgrid/helpers/classes/mail';
 import sendgridMail from '@sendgrid/mail';
-import type { EmailCall, EmailOutcome, EmailProvider, EmailRecipient } from './types';
+import { MailBody } from './mailBody';
+import type { EmailCall, EmailDraft, EmailOutcome, EmailProvider, EmailRecipient } from './types';
 
 export interface SendGridOptions {
   apiKey: string;
@@ -43,15 +44,32 @@ export function createSendGrid(options: SendGridOptions): EmailProvider {
   client.setDefaultRequest(defaults);
   const service = new MailService();
   service.setClient(client);
+  // A body begins with the room that the last one took.
+  let usualLength = 4_096;
   return {
     accountId: 'sendgrid',
     maxRecipients: 1000,
+    draft,
     send(call) {
-      // What the reply is read with: while it is awaited, the call itself may be forgotten.
-      const messageNs = call.recipients.map((recipient) => recipient.messageN);
-      return post(bodyBytes(call), messageNs);
+      const whole = draft();
+      for (const recipient of call.recipients) {
+        whole.add(recipient);
+      }
+      return whole.send(call, new Set());
     },
   };
+
+  function draft(): EmailDraft {
+    const body = new MailBody(usualLength);
+    return {
+      add: (recipient) => body.add(recipient.messageN, personalizationJson(recipient)),
+      send(message, without) {
+        const { bytes, messageNs } = body.finish(sharedJson(message), without);
+        usualLength = bytes.length;
+        return post(bytes, messageNs);
+      },
+    };
+  }
 
   async function post(bytes: Buffer, messageNs: number[]): Promise<EmailOutcome> {
     try {
@@ -78,7 +96,8 @@ function readyMail(bytes: Buffer): Mail {
   return Object.assign(new Mail(), { toJSON: (): ReadyBody => ({ bytes }) });
 }
 
-function bodyBytes(call: EmailCall): Buffer {
+/** All of a request but its recipients, from the comma on. */
+function sharedJson(call: Omit<EmailCall, 'recipients'>): string {
   const { runId, dispatchN, attempt } = call.reference;
   const shared = JSON.stringify({
     from: named(call.from.email, call.from.name),
@@ -98,32 +117,7 @@ function bodyBytes(call: EmailCall): Buffer {
     },
     ...(call.dryRun === true ? { mail_settings: { sandbox_mode: { enable: true } } } : {}),
   });
-  return toBytes(function* pieces() {
-    yield '{"personalizations":[';
-    for (const [index, recipient] of call.recipients.entries()) {
-      yield index === 0 ? personalizationJson(recipient) : `,${personalizationJson(recipient)}`;
-    }
-    yield `],${shared.slice(1)}`;
-  });
-}
-
-// Used by one call at a time, because writing a body never waits.
-let scratch = Buffer.allocUnsafeSlow(1_048_576);
-
-/** Texts as bytes, one after the other: joined to one text first, a body costs twice as much. */
-function toBytes(pieces: () => Iterable<string>): Buffer {
-  let length = 0;
-  for (const piece of pieces()) {
-    // No UTF-16 unit takes more than three bytes.
-    const room = length + piece.length * 3;
-    if (room > scratch.length) {
-      const larger = Buffer.allocUnsafeSlow(room * 2);
-      scratch.copy(larger, 0, 0, length);
-      scratch = larger;
-    }
-    length += scratch.write(piece, length);
-  }
-  return Buffer.from(scratch.subarray(0, length));
+  return `,${shared.slice(1)}`;
 }
 
 function personalizationJson(recipient: EmailRecipient): string {

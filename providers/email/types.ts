@@ -41,10 +41,22 @@ export type EmailOutcome =
   | { kind: 'notSent'; status: number | null; reason: string; retryAfterMs: number }
   | { kind: 'inDoubt'; status: number | null; reason: string };
 
+/**
+ * A call that is being written. A recipient is turned into the vendor's own bytes as soon as it is
+ * added, so that a thousand of them are never held as texts.
+ */
+export interface EmailDraft {
+  add(recipient: EmailRecipient): void;
+  /** Makes the call, once, for everyone who was added but the messages in `without`. */
+  send(message: Omit<EmailCall, 'recipients'>, without: ReadonlySet<number>): Promise<EmailOutcome>;
+}
+
 /** An email vendor: one call, one classified outcome; it never throws for what a vendor may answer. */
 export interface EmailProvider {
   /** Names the account whose limits all calls share. */
   accountId: string;
   maxRecipients: number;
+  draft(): EmailDraft;
+  /** The whole call at once, where there are few recipients. */
   send(call: EmailCall): Promise<EmailOutcome>;
 }

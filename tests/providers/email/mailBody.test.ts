@@ -1,0 +1,35 @@
+import { MailBody } from '../../../providers/email/mailBody';
+
+function written(messageNs: number[], without: number[], usualLength = 4_096) {
+  const body = new MailBody(usualLength);
+  for (const n of messageNs) {
+    body.add(n, JSON.stringify({ n, name: `Zoë ${n} 🔔`.repeat(n) }));
+  }
+  const { bytes, messageNs: kept } = body.finish(',"subject":"Hi"}', new Set(without));
+  return { request: JSON.parse(bytes.toString('utf8')), kept };
+}
+
+function expected(messageNs: number[]) {
+  return {
+    personalizations: messageNs.map((n) => ({ n, name: `Zoë ${n} 🔔`.repeat(n) })),
+    subject: 'Hi',
+  };
+}
+
+test.each([
+  { name: 'everyone', all: [1, 2, 3], without: [] },
+  { name: 'all but the first', all: [1, 2, 3], without: [1] },
+  { name: 'all but one in the middle', all: [1, 2, 3], without: [2] },
+  { name: 'all but the last', all: [1, 2, 3], without: [3] },
+  { name: 'one alone', all: [1, 2, 3], without: [1, 3] },
+  { name: 'nobody', all: [1, 2], without: [1, 2] },
+  { name: 'nobody was added', all: [], without: [7] },
+])('writes a request to $name', ({ all, without }) => {
+  const kept = all.filter((n) => !without.includes(n));
+  expect(written(all, without)).toEqual({ request: expected(kept), kept });
+});
+
+test('grows past the usual length without losing a byte', () => {
+  const all = Array.from({ length: 300 }, (_, i) => i + 1);
+  expect(written(all, [150], 0).request).toEqual(expected(all.filter((n) => n !== 150)));
+});
