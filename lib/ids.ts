@@ -16,6 +16,12 @@ export function isId(text: string): boolean {
   return validate(text);
 }
 
+/** An id of one thing at a source within a minute: what repeats in that minute has the same one. */
+export function idWithinMinute(at: Date, seed: string): string {
+  const minute = Math.floor(at.getTime() / 60_000);
+  return createHash('sha256').update(`${seed} ${minute}`).digest('base64url').slice(0, 22);
+}
+
 /** A time-ordered id that is always the same for the same instant and seed. */
 export function derivedId(at: Date, seed: string): string {
   const random = createHash('sha256').update(seed).digest();

@@ -1,4 +1,4 @@
-import { newRandomId } from '../../lib/ids';
+import { idWithinMinute } from '../../lib/ids';
 import type { TrackedMessage } from '../../lib/trackingTokens';
 import { acrossTenants } from '../../models/base';
 import { storeEvents } from '../../models/messages/events';
@@ -15,7 +15,7 @@ const followLink = publicRoute({
   path: '/t/c/:token/:index',
   root: true,
   name: 'followLink',
-  summary: 'Note the click and lead to the address behind a link of a mail',
+  summary: 'Note the click (once a minute) and lead to the address behind a link of a mail',
   description: 'Leads only to addresses that stood in the content the message was sent with.',
   tags: ['tracking'],
   params: { token, index: linkIndex },
@@ -60,17 +60,20 @@ async function noteClick(
   deps: ApiDeps,
   click: { message: TrackedMessage; index: number; url: string },
 ): Promise<void> {
+  const occurredAt = new Date();
+  const { runId, messageN } = click.message;
+  const seed = `${runId} ${messageN} link ${click.index}`;
   try {
     await acrossTenants(deps.db, 'tracking', (trx) =>
       storeEvents(trx, [
         {
-          providerEventId: `click:${newRandomId()}`,
+          providerEventId: `click:${idWithinMinute(occurredAt, seed)}`,
           source: 'carillon',
           ...click.message,
           dispatchN: null,
           attempt: null,
           kind: 'clicked',
-          occurredAt: new Date(),
+          occurredAt,
           suppress: null,
           machine: false,
           detail: {

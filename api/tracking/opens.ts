@@ -1,4 +1,4 @@
-import { newRandomId } from '../../lib/ids';
+import { idWithinMinute } from '../../lib/ids';
 import { acrossTenants } from '../../models/base';
 import { storeEvents } from '../../models/messages/events';
 import { ignoredQuery } from '../parameters';
@@ -16,7 +16,7 @@ const loadPixel = publicRoute({
   path: '/t/o/:token',
   root: true,
   name: 'loadPixel',
-  summary: 'Note the opening of a mail by its transparent pixel',
+  summary: 'Note the opening of a mail (once a minute) by its transparent pixel',
   description: 'Answers the pixel whatever the token is and whether or not the opening was kept.',
   tags: ['tracking'],
   params: { token },
@@ -26,19 +26,24 @@ const loadPixel = publicRoute({
     const message = messageOf(deps, params.token.replace(/\.gif$/, ''));
     if (message !== null && context.method !== 'HEAD') {
       const userAgent = context.get('User-Agent');
+      const machine = userAgent === machineAgent;
+      const occurredAt = new Date();
+      // A machine's opening sets no fact: it must not stand in for a person's in the same minute.
+      const opener = machine ? 'open by machine' : 'open';
+      const seed = `${message.runId} ${message.messageN} ${opener}`;
       try {
         await acrossTenants(deps.db, 'tracking', (trx) =>
           storeEvents(trx, [
             {
-              providerEventId: `open:${newRandomId()}`,
+              providerEventId: `open:${idWithinMinute(occurredAt, seed)}`,
               source: 'carillon',
               ...message,
               dispatchN: null,
               attempt: null,
               kind: 'opened',
-              occurredAt: new Date(),
+              occurredAt,
               suppress: null,
-              machine: userAgent === machineAgent,
+              machine,
               detail: { userAgent: userAgent.slice(0, 500) },
             },
           ]),

@@ -1,5 +1,6 @@
 import { startTestApi, type TestApi } from '../../support/api';
 import {
+  atTime,
   buildTracking,
   firefox,
   tokens,
@@ -46,12 +47,19 @@ test('leads to the address it stood for and notes the click', async () => {
   expect(await t.ledger.dispatch(1)).toMatchObject({ clicked_count: 1, state: 'planned' });
 });
 
-test('counts every click and every person once', async () => {
-  for (const n of [1, 1, 2]) {
-    expect((await t.get(`/t/c/${t.tokenOf(n)}/0`)).status).toBe(302);
-  }
-  await t.apply();
+test('keeps one click a link, person and minute, and counts every person once', async () => {
+  await setLinks(['https://shop.example/sale', 'https://shop.example/new']);
+  const click = async (n: number, index: number) =>
+    expect((await t.get(`/t/c/${t.tokenOf(n)}/${index}`)).status).toBe(302);
+  await atTime('2027-03-01T10:00:01Z', async () => {
+    await Promise.all([click(1, 0), click(1, 0), click(2, 0)]);
+    await click(1, 1);
+  });
+  await atTime('2027-03-01T10:00:59Z', () => click(1, 0));
   expect(await t.stored()).toHaveLength(3);
+  await atTime('2027-03-01T10:01:00Z', () => click(1, 0));
+  await t.apply();
+  expect(await t.stored()).toHaveLength(4);
   expect(await t.ledger.dispatch(1)).toMatchObject({ clicked_count: 2 });
 });
 

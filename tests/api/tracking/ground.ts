@@ -60,6 +60,30 @@ export async function buildTracking(api: TestApi): Promise<TrackingGround> {
   };
 }
 
+/** Runs the work while the clock of this process says this; timers go on as they do. */
+export async function atTime(time: string, work: () => Promise<void>): Promise<void> {
+  jest.useFakeTimers({
+    now: new Date(time),
+    doNotFake: [
+      'hrtime',
+      'nextTick',
+      'performance',
+      'queueMicrotask',
+      'setImmediate',
+      'clearImmediate',
+      'setInterval',
+      'clearInterval',
+      'setTimeout',
+      'clearTimeout',
+    ],
+  });
+  try {
+    await work();
+  } finally {
+    jest.useRealTimers();
+  }
+}
+
 /** Runs the work on an API whose database cannot be reached. */
 export async function withoutDatabase(work: (lost: TestApi) => Promise<void>): Promise<void> {
   const db = createDatabase({ url: 'postgres://nobody@127.0.0.1:1/none', applicationName: 'test' });

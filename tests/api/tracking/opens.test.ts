@@ -1,5 +1,6 @@
 import { startTestApi, type TestApi } from '../../support/api';
 import {
+  atTime,
   buildTracking,
   firefox,
   withBrokenEvents,
@@ -42,7 +43,23 @@ test('is one transparent GIF, with the suffix and without', async () => {
     expect(bytes).toHaveLength(43);
     expect([bytes.readUInt16LE(6), bytes.readUInt16LE(8)]).toEqual([1, 1]);
   }
-  expect(await t.stored()).toHaveLength(3);
+});
+
+test('keeps one opening a person and minute, whatever machines load besides', async () => {
+  const agents = ['Mozilla/5.0', firefox, firefox, 'Mozilla/5.0', 'Thunderbird'];
+  await atTime('2027-03-01T10:00:01Z', async () => {
+    for (const agent of agents) {
+      await t.get(`/t/o/${t.tokenOf(1)}`, agent);
+    }
+    await t.get(`/t/o/${t.tokenOf(2)}`);
+  });
+  await atTime('2027-03-01T10:01:00Z', async () => {
+    await t.get(`/t/o/${t.tokenOf(1)}`);
+  });
+  const stored = await t.stored();
+  expect(stored.map((event) => event['message_n'])).toEqual([1, 1, 2, 1]);
+  await t.apply();
+  expect(await t.ledger.dispatch(1)).toMatchObject({ opened_count: 2 });
 });
 
 test("Apple's proxy is a machine, no opening of a person", async () => {
