@@ -43,6 +43,15 @@ export function unsubscribedPage(): string {
   );
 }
 
+/** Promises no more than holds: a removed address can be imported again, and nobody would know. */
+export function addressUnknownPage(): string {
+  return page(
+    'Not known any more',
+    `<h1>Your address is not known here any more</h1>
+    <p>It was removed from their list, so nothing is sent to it. Should you get mail from them again, please unsubscribe in that mail.</p>`,
+  );
+}
+
 export function unknownPage(): string {
   return page(
     'Not found',

@@ -2,7 +2,13 @@ import { acrossTenants } from '../../models/base';
 import { findUnsubscribeOffer, unsubscribe } from '../../models/tracking/unsubscribe';
 import { ignoredQuery } from '../parameters';
 import { publicRoute, rawReply } from '../route';
-import { confirmPage, pageHeaders, unknownPage, unsubscribedPage } from './pages';
+import {
+  addressUnknownPage,
+  confirmPage,
+  pageHeaders,
+  unknownPage,
+  unsubscribedPage,
+} from './pages';
 import { anyBody, html, messageOf, orLater, token } from './requests';
 
 const showUnsubscribe = publicRoute({
@@ -23,9 +29,11 @@ const showUnsubscribe = publicRoute({
         message === null
           ? null
           : await acrossTenants(deps.db, 'tracking', (trx) => findUnsubscribeOffer(trx, message));
-      return offer === null
-        ? rawReply(404, unknownPage(), pageHeaders)
-        : rawReply(200, confirmPage(offer.tenantName), pageHeaders);
+      if (offer === null) {
+        return rawReply(404, unknownPage(), pageHeaders);
+      }
+      const page = offer.isKnown ? confirmPage(offer.tenantName) : addressUnknownPage();
+      return rawReply(200, page, pageHeaders);
     });
   },
 });
@@ -36,7 +44,8 @@ const unsubscribeByOneClick = publicRoute({
   root: true,
   name: 'unsubscribe',
   summary: 'Unsubscribe at once (RFC 8058), by a mail program or by the button of the page',
-  description: 'Holds from the next call on. Repeating it changes nothing; it never redirects.',
+  description:
+    'Holds from the next call on. Repeating it changes nothing; it never redirects. For a customer who was removed the page says that the address is not known any more; nothing is sent to it.',
   tags: ['tracking'],
   params: { token },
   query: ignoredQuery,
@@ -45,12 +54,20 @@ const unsubscribeByOneClick = publicRoute({
   async handler({ params, context, deps }) {
     return orLater(context, deps, async () => {
       const message = messageOf(deps, params.token);
-      const isDone =
-        message !== null &&
-        (await acrossTenants(deps.db, 'tracking', (trx) => unsubscribe(trx, message, new Date())));
-      return isDone
-        ? rawReply(200, unsubscribedPage(), pageHeaders)
-        : rawReply(404, unknownPage(), pageHeaders);
+      const outcome =
+        message === null
+          ? 'unknown'
+          : await acrossTenants(deps.db, 'tracking', (trx) =>
+              unsubscribe(trx, message, new Date()),
+            );
+      switch (outcome) {
+        case 'unsubscribed':
+          return rawReply(200, unsubscribedPage(), pageHeaders);
+        case 'addressUnknown':
+          return rawReply(200, addressUnknownPage(), pageHeaders);
+        case 'unknown':
+          return rawReply(404, unknownPage(), pageHeaders);
+      }
     });
   },
 });

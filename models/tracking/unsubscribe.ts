@@ -5,6 +5,8 @@ import { storeEvents } from '../messages/events';
 /** Who an unsubscribe address is for, as far as a stranger with the address may know. */
 export interface UnsubscribeOffer {
   tenantName: string;
+  /** Whether the customer is still there, with an address. */
+  isKnown: boolean;
 }
 
 /** The message behind an unsubscribe address; null when the ledger has none. */
@@ -13,8 +15,10 @@ export async function findUnsubscribeOffer(
   { runId, messageN }: TrackedMessage,
 ): Promise<UnsubscribeOffer | null> {
   const found = await trx.raw(
-    `select t.name as "tenantName"
+    `select t.name as "tenantName", c.id is not null as "isKnown"
        from messages m join tenants t on t.id = m.tenant_id
+       left join customers c
+         on c.tenant_id = m.tenant_id and c.id = m.customer_id and c.email is not null
       where m.run_id = ? and m.n = ?`,
     [runId, messageN],
   );
@@ -23,25 +27,32 @@ export async function findUnsubscribeOffer(
 
 /**
  * Stops this channel for the message's customer, from the next gate on, and keeps the wish as an
- * event of the message. A second time changes nothing. False when the ledger has no such message.
+ * event of the message. A second time changes nothing. A customer who was removed, or has no
+ * address any more, gets no mail anyway; their address went with them, so a later import of it
+ * cannot be stopped here: `addressUnknown`. `unknown` when the ledger has no such message.
  */
 export async function unsubscribe(
   trx: Knex.Transaction,
   message: TrackedMessage,
   at: Date,
-): Promise<boolean> {
+): Promise<'unsubscribed' | 'addressUnknown' | 'unknown'> {
   const { runId, messageN } = message;
   if ((await findUnsubscribeOffer(trx, message)) === null) {
-    return false;
+    return 'unknown';
   }
-  // An erased customer has no address any more; then the wish alone is kept.
-  await trx.raw(
-    `insert into suppressions (tenant_id, channel, address, reason, run_id)
-     select m.tenant_id, m.channel, lower(c.email), 'unsubscribed', m.run_id
-       from messages m
-       join customers c on c.tenant_id = m.tenant_id and c.id = m.customer_id
-      where m.run_id = ? and m.n = ? and c.email is not null
-     on conflict (tenant_id, channel, address) do nothing`,
+  // What is told rests on what this statement saw, not on a look before it.
+  const found = await trx.raw(
+    `with wished as (
+       select m.tenant_id, m.channel, lower(c.email) as address, m.run_id
+         from messages m
+         join customers c on c.tenant_id = m.tenant_id and c.id = m.customer_id
+        where m.run_id = ? and m.n = ? and c.email is not null
+     ), stopped as (
+       insert into suppressions (tenant_id, channel, address, reason, run_id)
+       select tenant_id, channel, address, 'unsubscribed', run_id from wished
+       on conflict (tenant_id, channel, address) do nothing
+     )
+     select address from wished`,
     [runId, messageN],
   );
   await storeEvents(trx, [
@@ -59,5 +70,5 @@ export async function unsubscribe(
       detail: {},
     },
   ]);
-  return true;
+  return found.rows.length === 0 ? 'addressUnknown' : 'unsubscribed';
 }

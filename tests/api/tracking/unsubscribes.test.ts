@@ -115,12 +115,19 @@ test('nobody else is stopped, in no tenant', async () => {
   expect(await api.deps.db('suppressions').where({ tenant_id: other.tenantId })).toEqual([]);
 });
 
-test('an erased customer is answered too', async () => {
+test('a removed customer is told that nothing is sent, and no more than that', async () => {
   await api.deps
     .db('customers')
     .where({ id: (await t.message(1)).customer_id })
     .delete();
-  expect((await api.send('post', `/t/u/${t.tokenOf(1)}`)).status).toBe(200);
+  const shown = await t.get(`/t/u/${t.tokenOf(1)}`);
+  const answer = await api.send('post', `/t/u/${t.tokenOf(1)}`);
+  for (const page of [shown, answer]) {
+    expect(page.status).toBe(200);
+    expect(page.text).toContain('not known here any more');
+    expect(page.text).not.toContain('You are unsubscribed');
+    expect(page.text).not.toContain('<form');
+  }
   expect(await t.suppressions()).toEqual([]);
   expect(await t.stored()).toHaveLength(1);
 });
