@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { instantBetween } from '../domain/customers/schema';
 import { AppError } from '../domain/errors';
 import { isDataException } from '../lib/databaseErrors';
 import { decodeCursor, encodeCursor } from '../lib/cursors';
@@ -67,8 +68,11 @@ export function wholeNumber(least: number, most: number) {
     .pipe(z.number().min(least).max(most));
 }
 
-/** An instant in a query (RFC 3339). */
-export const instant = z.iso.datetime({ offset: true }).transform((text) => new Date(text));
+/** An instant in a query (RFC 3339), of the years 1 to 9999 in UTC: what Postgres compares with. */
+export const instant = instantBetween(
+  () => [new Date('0001-01-01T00:00:00Z'), new Date('9999-12-31T23:59:59.999Z')],
+  'Must be within the years 1 to 9999, in UTC.',
+);
 
 /**
  * One page of the query as a list answers it. By `page` it also counts all rows; by `cursor` it

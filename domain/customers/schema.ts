@@ -54,6 +54,20 @@ export const timeZone = normalized(canonicalZone, {
   message: 'Is not an IANA time zone, such as "Europe/Berlin".',
 });
 
+/** An instant (RFC 3339) no earlier and no later than these, whatever its offset makes of it. */
+export function instantBetween(range: () => readonly [Date, Date], message: string) {
+  return z.iso
+    .datetime({ offset: true })
+    .transform((text) => new Date(text))
+    .refine(
+      (at) => {
+        const [earliest, latest] = range();
+        return at >= earliest && at <= latest;
+      },
+      { params: { code: 'outOfRange' }, message },
+    );
+}
+
 export const name = z.string().trim().min(1).max(100);
 export const externalId = z.string().trim().min(1).max(200);
 export const tag = z.string().trim().min(1).max(maxTagLength);
@@ -88,10 +102,10 @@ const consent = z.strictObject({
     .strictObject({
       status: z.enum(consentStatuses),
       source: z.string().trim().min(1).max(100).optional(),
-      at: z.iso
-        .datetime({ offset: true })
-        .transform((text) => new Date(text))
-        .optional(),
+      at: instantBetween(
+        () => [new Date('1900-01-01T00:00:00Z'), new Date(Date.now() + 86_400_000)],
+        'Must be between the year 1900 and tomorrow.',
+      ).optional(),
     })
     .optional(),
 });

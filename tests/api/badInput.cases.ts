@@ -276,6 +276,26 @@ export const badCases: BadCase[] = [
     status: 404,
     code: 'customerNotFound',
   },
+  ...[
+    '1899-12-31T23:59:59Z',
+    '0000-01-01T00:00:00Z',
+    '9999-12-31T23:00:00-05:00',
+    daysAhead(2),
+  ].map((at) =>
+    customer(
+      `a consent of ${at}`,
+      { email: 'a@example.com', consent: { email: { status: 'granted', at } } },
+      'consent.email.at',
+    ),
+  ),
+  ...['0000-12-31T23:59:59Z', '0001-01-01T00:00:00+05:00', '9999-12-31T23:00:00-05:00'].map(
+    (at) => ({
+      what: `customers created before ${at}`,
+      request: get(`/customers?createdBefore=${encodeURIComponent(at)}`),
+      ...invalid,
+      field: 'createdBefore',
+    }),
+  ),
   { what: 'a page of 500', request: get('/customers?perPage=500'), ...invalid, field: 'perPage' },
   { what: 'page zero', request: get('/customers?page=0'), ...invalid, field: 'page' },
   { what: 'an unknown sort', request: get('/customers?sort=shoe'), ...invalid, field: 'sort' },
@@ -501,6 +521,10 @@ function nested(depth: number, inner: object): object {
 
 function tagsOf(count: number): string[] {
   return Array.from({ length: count }, (_, i) => `tag${i}`);
+}
+
+function daysAhead(days: number): string {
+  return new Date(Date.now() + days * 86_400_000).toISOString();
 }
 
 function dayFromNow(days: number): string {
