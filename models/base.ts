@@ -19,7 +19,8 @@ const snakeCaseColumns = {
 
 /**
  * Runs the work in one transaction that belongs to one tenant. Every query of tenant data goes
- * through here: the transaction-local setting is what row-level security keys on.
+ * through here: the transaction-local setting is what policies of row-level security will key on. There are none
+ * yet: until then each query's own condition on the tenant is the wall.
  */
 export function withTenant<T>(
   db: Knex,
