@@ -34,6 +34,7 @@ export function render(
   if (options.isChecked) {
     // The document is made of these schemas: an answer that breaks them is a bug of ours.
     declared.parse(reply.data);
+    route.meta?.parse(reply.meta);
   }
   const data = options.fields === undefined ? reply.data : pick(reply.data, options.fields);
   return {
@@ -65,8 +66,8 @@ export function send(context: ApiContext, reply: RenderedReply): void {
   }
 }
 
-// Lists have one too: a poller of an unchanged page gets 304.
-function hasEtag(route: Route): boolean {
+/** Whether its JSON answers have an ETag. Lists have one too: a poller of an unchanged page gets 304. */
+export function hasEtag(route: Route): boolean {
   return route.permission !== 'public' && route.method !== 'post' && route.method !== 'delete';
 }
 

@@ -8,6 +8,7 @@ import { emptyBody, type BodyReader } from './bodies';
 import type { ApiContext, Principal } from './context';
 import type { ApiDeps } from './deps';
 import { parseParams, parseQuery, type ParamSpecs } from './parameters';
+import type { ProblemCode } from './problemKinds';
 
 export type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';
 
@@ -110,7 +111,9 @@ interface Declaration<P, Q, B, A extends Answers> {
   body?: BodyReader<B>;
   answers: A;
   /** Stable codes this route answers besides those every route may answer. */
-  problems?: readonly string[];
+  problems?: readonly ProblemCode[];
+  /** What `meta` holds beside an answer's data; lists need not say. */
+  meta?: z.ZodType;
   /** Honours Idempotency-Key; every POST that creates or sends has it. */
   idempotent?: boolean;
 }
@@ -137,7 +140,8 @@ export interface Route {
   readonly query: z.ZodType | undefined;
   readonly body: BodyReader<unknown> | undefined;
   readonly answers: Answers;
-  readonly problems: readonly string[];
+  readonly problems: readonly ProblemCode[];
+  readonly meta: z.ZodType | undefined;
   readonly idempotent: boolean;
   read(context: ApiContext, deps: ApiDeps): Promise<Call>;
 }
@@ -205,6 +209,7 @@ function assemble(
     body: declaration.body,
     answers: declaration.answers,
     problems: declaration.problems ?? [],
+    meta: declaration.meta,
     idempotent: declaration.idempotent ?? false,
     async read(context, deps) {
       const checked = {

@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import { z } from 'zod';
 import {
   Campaign as CampaignShape,
   CampaignPlan,
@@ -21,6 +21,7 @@ import { presentCampaign, presentPlan } from './present';
 
 const tags = ['campaigns'];
 const params = { id: 'campaign' } as const;
+const startMeta = z.object({ workflowId: z.string(), workflow: z.enum(['started', 'pending']) });
 
 const plan = route({
   method: 'post',
@@ -62,6 +63,7 @@ const schedule = route({
   body: json(ScheduleCampaign),
   idempotent: true,
   answers: { 202: CampaignShape },
+  meta: startMeta,
   problems: ['campaignIsRunning'],
   async handler(request) {
     requireUsable(request.body.schedule, new Date());
@@ -81,6 +83,7 @@ const send = route({
   body: json(SendCampaign),
   idempotent: true,
   answers: { 202: CampaignShape },
+  meta: startMeta,
   problems: ['campaignIsRunning'],
   handler: (request) => {
     const { windowMinutes, ...doubt } = request.body;

@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import { z } from 'zod';
 import type { SteeringKind } from '../../clients/campaigns';
 import {
   Campaign as CampaignShape,
@@ -21,6 +21,7 @@ import { requireUsable } from './scheduling';
 const tags = ['campaigns'];
 const params = { id: 'campaign' } as const;
 const answers = { 200: CampaignShape, 202: CampaignShape } as const;
+const meta = z.object({ workflowId: z.string(), workflow: z.enum(['informed', 'pending']) });
 
 const holds =
   'It holds as soon as this answers. 202 with `meta.workflow` "pending" says that the workflow will follow when it can be reached.';
@@ -37,6 +38,7 @@ const pause = route({
   body: json(SteerCampaign),
   idempotent: true,
   answers,
+  meta,
   problems: ['campaignNotScheduled', 'campaignIsBeingCancelled'],
   handler: (request) =>
     steer(request, 'pause', request.body.reason, turnGate('paused', request.body.reason)),
@@ -53,6 +55,7 @@ const resume = route({
   params,
   idempotent: true,
   answers,
+  meta,
   problems: ['campaignNotScheduled', 'campaignIsBeingCancelled'],
   handler: (request) => steer(request, 'resume', undefined, turnGate('open')),
 });
@@ -69,6 +72,7 @@ const cancel = route({
   body: json(SteerCampaign),
   idempotent: true,
   answers,
+  meta,
   problems: ['campaignNotScheduled'],
   handler: (request) =>
     steer(request, 'cancel', request.body.reason, turnGate('closed', request.body.reason)),
@@ -86,6 +90,7 @@ const reschedule = route({
   body: json(RescheduleCampaign),
   idempotent: true,
   answers,
+  meta,
   problems: ['campaignNotScheduled', 'campaignIsBeingCancelled'],
   handler: (request) => {
     const { schedule } = request.body;

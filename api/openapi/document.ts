@@ -1,5 +1,8 @@
 import { z } from 'zod';
+import { statusOf } from '../middleware/problem';
 import type { ParamSpec } from '../parameters';
+import { problemKinds } from '../problemKinds';
+import { hasEtag } from '../replies';
 import type { Answers, Route } from '../route';
 import { Components, type JsonSchema } from './components';
 
@@ -79,6 +82,16 @@ function parametersOf(route: Route, components: Components): JsonSchema[] {
           },
         ]
       : []),
+    ...(answersNotModified(route)
+      ? [
+          {
+            name: 'If-None-Match',
+            in: 'header',
+            description: 'The ETag that was read: answers 304 while it is still the same',
+            schema: { type: 'string' },
+          },
+        ]
+      : []),
     ...(route.method === 'put' || route.method === 'patch'
       ? [
           {
@@ -120,8 +133,9 @@ function queryParameters(route: Route, components: Components): JsonSchema[] {
 
 function requestBodyOf(route: Route, components: Components): JsonSchema {
   const { body } = route;
+  const mayBeMissing = body?.mayBeMissing ?? body?.schema?.safeParse({}).success ?? false;
   return {
-    required: true,
+    required: !mayBeMissing,
     content: Object.fromEntries(
       (body?.contentTypes ?? []).map((type) => [
         type,
@@ -136,7 +150,7 @@ function requestBodyOf(route: Route, components: Components): JsonSchema {
 function responsesOf(route: Route, components: Components, problem: JsonSchema): JsonSchema {
   const answers = Object.entries(route.answers).map(([status, answer]) => [
     status,
-    answerOf(answer, components),
+    answerOf(answer, route, components),
   ]);
   const problems = problemStatuses(route).map((status) => [
     String(status),
@@ -145,10 +159,18 @@ function responsesOf(route: Route, components: Components, problem: JsonSchema):
       content: { 'application/problem+json': { schema: problem } },
     },
   ]);
-  return Object.fromEntries([...problems, ...answers]);
+  const unchanged = answersNotModified(route)
+    ? [['304', { description: 'Not changed since the version named by If-None-Match' }]]
+    : [];
+  return Object.fromEntries([...problems, ...unchanged, ...answers]);
 }
 
-function answerOf(answer: Answers[number], components: Components): JsonSchema {
+function answersNotModified(route: Route): boolean {
+  const isJson = Object.values(route.answers).some((answer) => answer instanceof z.ZodType);
+  return route.method === 'get' && isJson && hasEtag(route);
+}
+
+function answerOf(answer: Answers[number], route: Route, components: Components): JsonSchema {
   if (answer === null) {
     return { description: 'Done; no content' };
   }
@@ -156,17 +178,19 @@ function answerOf(answer: Answers[number], components: Components): JsonSchema {
     return { description: 'Done', content: { [answer.contentType]: { schema: {} } } };
   }
   const data = components.schemaOf(answer, 'output');
-  const isList = data['type'] === 'array';
+  const metaSchema = route.meta ?? (data['type'] === 'array' ? ListMeta : undefined);
   return {
     description: 'Done',
     content: {
       'application/json': {
         schema: {
           type: 'object',
-          required: isList ? ['data', 'meta'] : ['data'],
+          required: metaSchema === undefined ? ['data'] : ['data', 'meta'],
           properties: {
             data,
-            ...(isList ? { meta: components.schemaOf(ListMeta, 'output') } : {}),
+            ...(metaSchema === undefined
+              ? {}
+              : { meta: components.schemaOf(metaSchema, 'output') }),
           },
         },
       },
@@ -189,28 +213,27 @@ const descriptions = {
   401: 'No valid access token',
   403: 'Not allowed for your role',
   404: 'There is no such thing in your tenant',
+  405: 'Not by this method',
   409: 'Not possible in the present state',
   412: 'Changed since you read it',
   413: 'Too large',
   415: 'Of a type that is not read here',
   422: 'Some fields are not right',
+  429: 'Too often; see Retry-After',
   500: 'Our fault',
+  502: 'The provider failed, or did not say what became of it',
   503: 'Not available right now',
-} as const;
+} as const satisfies Record<(typeof statusOf)[keyof typeof statusOf] | 500, string>;
 
 function problemStatuses(route: Route): (keyof typeof descriptions)[] {
   const hasBody = route.body !== undefined;
   const isChange = route.method === 'put' || route.method === 'patch';
   const conditions: [keyof typeof descriptions, boolean][] = [
     [400, hasBody || route.query !== undefined],
-    [
-      401,
-      route.permission !== 'public' ||
-        ['wrongCredentials', 'invalidSignature'].some((code) => route.problems.includes(code)),
-    ],
+    [401, route.permission !== 'public'],
     [403, route.permission !== 'public'],
     [404, Object.keys(route.params).length > 0],
-    [409, route.idempotent || route.problems.length > 0],
+    [409, route.idempotent],
     [412, isChange],
     [413, hasBody],
     [415, hasBody],
@@ -218,7 +241,9 @@ function problemStatuses(route: Route): (keyof typeof descriptions)[] {
     [500, true],
     [503, true],
   ];
-  return conditions.filter(([, applies]) => applies).map(([status]) => status);
+  const always = conditions.filter(([, applies]) => applies).map(([status]) => status);
+  const own = route.problems.map((code) => statusOf[problemKinds[code]]);
+  return [...new Set([...always, ...own])];
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -34,6 +34,7 @@ const emptyDigest = createHash('sha256').digest();
 export const anyBody: BodyReader<undefined> = {
   contentTypes: ['application/x-www-form-urlencoded', 'multipart/form-data'],
   schema: null,
+  mayBeMissing: true,
   async read(context) {
     context.req.resume();
     return { value: undefined, digest: emptyDigest };

@@ -94,6 +94,45 @@ test('every JSON body is closed: a field that is not named is refused', () => {
   expect(open).toEqual([]);
 });
 
+test('each route says the statuses of its own codes, and no others for them', () => {
+  const statusesOf = (name: string) =>
+    Object.keys(operations().find((each) => each.name === name)?.spec.responses ?? {});
+  expect(statusesOf('POST /api/v1/campaigns/{id}/test-send')).toEqual(
+    expect.arrayContaining(['409', '502', '503']),
+  );
+  expect(statusesOf('POST /webhooks/sendgrid')).toEqual(expect.arrayContaining(['400', '401']));
+  expect(statusesOf('POST /webhooks/sendgrid')).not.toContain('409');
+  const metrics = statusesOf('GET /api/v1/campaigns/{id}/metrics');
+  expect(metrics).toEqual(expect.arrayContaining(['304', '404']));
+  expect(metrics).not.toContain('409');
+  expect(statusesOf('GET /health')).not.toContain('304');
+});
+
+test('schedule and steering answers say what their meta holds', () => {
+  for (const [action, states] of [
+    ['schedule', ['started', 'pending']],
+    ['send', ['started', 'pending']],
+    ['pause', ['informed', 'pending']],
+    ['resume', ['informed', 'pending']],
+    ['cancel', ['informed', 'pending']],
+    ['reschedule', ['informed', 'pending']],
+  ] as const) {
+    const { responses } = document.paths[`/api/v1/campaigns/{id}/${action}`].post;
+    const { meta } = responses['202'].content['application/json'].schema.properties;
+    expect([action, meta.properties.workflow.enum]).toEqual([action, states]);
+    expect(meta.required).toEqual(['workflowId', 'workflow']);
+  }
+});
+
+test('a body is required only where none will not do', () => {
+  const isRequired = (path: string) => document.paths[path].post.requestBody.required;
+  expect(isRequired('/api/v1/campaigns/{id}/pause')).toBe(false);
+  expect(isRequired('/t/u/{token}')).toBe(false);
+  expect(isRequired('/api/v1/customers')).toBe(true);
+  expect(isRequired('/api/v1/customers/upload')).toBe(true);
+  expect(isRequired('/webhooks/sendgrid')).toBe(true);
+});
+
 test('every POST that creates or sends honours an Idempotency-Key', () => {
   const without = operations()
     .filter(({ method, spec }) => method === 'post' && spec.security === undefined)

@@ -1,0 +1,29 @@
+import type { ErrorKind } from '../domain/errors';
+
+/** Every code that a route declares as its own, and its kind, which decides the status. */
+export const problemKinds = {
+  bodyTooLarge: 'tooLarge',
+  campaignHasRun: 'conflict',
+  campaignIsBeingCancelled: 'conflict',
+  campaignIsRunning: 'conflict',
+  campaignIsScheduled: 'conflict',
+  campaignNotScheduled: 'conflict',
+  emailTaken: 'conflict',
+  externalIdTaken: 'conflict',
+  idempotencyKeyReused: 'conflict',
+  identityMissing: 'conflict',
+  invalidSignature: 'unauthenticated',
+  malformedForm: 'malformed',
+  malformedJson: 'malformed',
+  notAnArray: 'malformed',
+  providerFailed: 'providerFailed',
+  providerOutcomeUnknown: 'providerFailed',
+  runNotFound: 'notFound',
+  staleSignature: 'unauthenticated',
+  tooManyEvents: 'malformed',
+  webhookNotConfigured: 'unavailable',
+  workflowsUnavailable: 'unavailable',
+  wrongCredentials: 'unauthenticated',
+} as const satisfies Record<string, ErrorKind>;
+
+export type ProblemCode = keyof typeof problemKinds;
