@@ -1,7 +1,10 @@
 import type { Knex } from 'knex';
 import type { EventKind, MessageEvent } from '../../domain/messages/events';
 
-/** Stores events once each; what is known already vanishes. Answers how many were new. */
+/**
+ * Stores events once each, in the order given; what is known already vanishes. Answers how many were
+ * new. Callers give one order everywhere, so that two deliveries of the same events do not lock up.
+ */
 export async function storeEvents(trx: Knex.Transaction, events: MessageEvent[]): Promise<number> {
   if (events.length === 0) {
     return 0;
@@ -12,15 +15,17 @@ export async function storeEvents(trx: Knex.Transaction, events: MessageEvent[])
      select e.provider_event_id, e.source, e.run_id, coalesce(r.tenant_id, t.tenant_id), e.dispatch_n, e.attempt,
             e.message_n, e.kind, e.occurred_at, e.payload
        from jsonb_to_recordset(cast(? as jsonb)) as e (
-         provider_event_id text, source text, run_id uuid, dispatch_n int, attempt int,
+         position int, provider_event_id text, source text, run_id uuid, dispatch_n int, attempt int,
          message_n int, kind text, occurred_at timestamptz, payload jsonb)
        left join campaign_runs r on r.id = e.run_id
        left join test_sends t on t.id = e.run_id
+      order by e.position
      on conflict (run_id, provider_event_id) do nothing
      returning id`,
     [
       JSON.stringify(
-        events.map((event) => ({
+        events.map((event, position) => ({
+          position,
           provider_event_id: event.providerEventId,
           source: event.source,
           run_id: event.runId,
