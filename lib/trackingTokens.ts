@@ -1,4 +1,4 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { createCipheriv, createHmac, timingSafeEqual, type Cipher } from 'node:crypto';
 import { parse, stringify } from 'uuid';
 
 const VERSION = 1;
@@ -10,6 +10,9 @@ const TOKEN_BYTES = SIGNED_BYTES + MAC_BYTES;
 // 34 bytes fill 45 characters and two bits of a 46th.
 const TOKEN_LENGTH = Math.ceil((TOKEN_BYTES * 4) / 3);
 const MAX_MESSAGE_N = 0xffff_ffff;
+const BLOCK_BYTES = 16;
+// So many messages of a run are signed at once, because a lane asks for one after the other.
+const SIGNED_TOGETHER = 256;
 
 /** One message of one run, which is all a tracking address tells. */
 export interface TrackedMessage {
@@ -53,24 +56,32 @@ export function createTrackingTokens(secrets: readonly TokenSecret[]): TrackingT
   }
   const [signerId, signerKey] = signer;
   // A lane signs thousands of messages of one run in a row.
-  let lastRunId = '';
-  const lastRun = Buffer.alloc(RUN_BYTES);
+  let last: { runId: string; run: Buffer; cipher: Cipher } | null = null;
+  let macs = Buffer.alloc(0);
+  let macsFrom = -1;
 
   return {
     token({ runId, messageN }) {
       if (!Number.isInteger(messageN) || messageN < 0 || messageN > MAX_MESSAGE_N) {
         throw new RangeError(`not a message number: ${messageN}`);
       }
-      if (runId !== lastRunId) {
-        lastRun.set(parse(runId));
-        lastRunId = runId;
+      if (last?.runId !== runId) {
+        const run = Buffer.from(parse(runId));
+        last = { runId, run, cipher: runCipher(signerId, signerKey, run) };
+        macsFrom = -1;
+      }
+      const from = messageN - (messageN % SIGNED_TOGETHER);
+      if (from !== macsFrom) {
+        macs = last.cipher.update(blocksOf(from, SIGNED_TOGETHER));
+        macsFrom = from;
       }
       const bytes = Buffer.allocUnsafe(TOKEN_BYTES);
       bytes[0] = VERSION;
       bytes[1] = signerId;
-      lastRun.copy(bytes, 2);
+      last.run.copy(bytes, 2);
       bytes.writeUInt32BE(messageN, 2 + RUN_BYTES);
-      sign(signerKey, bytes).copy(bytes, SIGNED_BYTES, 0, MAC_BYTES);
+      const place = (messageN - from) * BLOCK_BYTES;
+      macs.copy(bytes, SIGNED_BYTES, place, place + MAC_BYTES);
       return bytes.toString('base64url');
     },
 
@@ -83,22 +94,39 @@ export function createTrackingTokens(secrets: readonly TokenSecret[]): TrackingT
       if (bytes.length !== TOKEN_BYTES || bytes.toString('base64url') !== token) {
         return null;
       }
-      const key = bytes[0] === VERSION ? keys.get(bytes[1] ?? -1) : undefined;
+      const keyId = bytes[1] ?? -1;
+      const key = bytes[0] === VERSION ? keys.get(keyId) : undefined;
       if (!key) {
         return null;
       }
-      const mac = sign(key, bytes).subarray(0, MAC_BYTES);
+      const messageN = bytes.readUInt32BE(2 + RUN_BYTES);
+      const cipher = runCipher(keyId, key, bytes.subarray(2, 2 + RUN_BYTES));
+      const mac = cipher.update(blocksOf(messageN, 1)).subarray(0, MAC_BYTES);
       if (!timingSafeEqual(mac, bytes.subarray(SIGNED_BYTES))) {
         return null;
       }
-      return {
-        runId: stringify(bytes, 2),
-        messageN: bytes.readUInt32BE(2 + RUN_BYTES),
-      };
+      return { runId: stringify(bytes, 2), messageN };
     },
   };
 }
 
-function sign(key: Buffer, token: Buffer): Buffer {
-  return createHmac('sha256', key).update(token.subarray(0, SIGNED_BYTES)).digest();
+/**
+ * What signs one run's messages: AES under a key that only this run has. A message's number is one
+ * block and no number comes twice, so the block's image is a MAC, for a tenth of what an HMAC each
+ * costs a campaign.
+ */
+function runCipher(keyId: number, key: Buffer, run: Uint8Array): Cipher {
+  const runKey = createHmac('sha256', key)
+    .update(Buffer.from([VERSION, keyId]))
+    .update(run)
+    .digest();
+  return createCipheriv('aes-256-ecb', runKey, null).setAutoPadding(false);
+}
+
+function blocksOf(firstMessageN: number, count: number): Buffer {
+  const blocks = Buffer.alloc(count * BLOCK_BYTES);
+  for (let index = 0; index < count; index += 1) {
+    blocks.writeUInt32BE(firstMessageN + index, (index + 1) * BLOCK_BYTES - 4);
+  }
+  return blocks;
 }
