@@ -5,6 +5,7 @@ import * as campaigns from './0003_campaigns';
 import * as ledger from './0004_ledger';
 import * as requests from './0005_requests';
 import * as testSends from './0006_test_sends';
+import * as ledgerStatistics from './0007_ledger_statistics';
 
 interface Migration {
   up(knex: Knex): Promise<void>;
@@ -19,6 +20,7 @@ const migrations = new Map<string, Migration>([
   ['0004_ledger', ledger],
   ['0005_requests', requests],
   ['0006_test_sends', testSends],
+  ['0007_ledger_statistics', ledgerStatistics],
 ]);
 
 /** Where Knex finds the migrations: a list in order, never a folder scan. */
