@@ -181,15 +181,11 @@ function compileNode(
   if (constant !== null) {
     return { kind: 'static', text: escapeValue(constant, escaping) };
   }
-  // An output of nothing but the recipient's own values shows the same wherever it stands. The
-  // expressions of filters such as `where_exp` are texts, in which an assigned name may hide.
+  // An output of nothing but the recipient's own values shows the same wherever it stands.
   // It is parsed again by itself, because the analysis counts lines from the top of its source.
   const analysis = engine.analyzeSync(engine.parse(source), { partials: false });
   const names = Object.keys(analysis.globals);
-  const isShared =
-    template instanceof Output &&
-    names.every((each) => ROOT_NAMES.has(each)) &&
-    !source.includes('_exp');
+  const isShared = template instanceof Output && names.every((each) => ROOT_NAMES.has(each));
   const { slot, isFirst } = slotOf(slots, isShared ? `${escaping} ${source}` : `${name}#${index}`);
   const isConstant = isShared && !names.some((each) => each === 'customer' || each === 'links');
   return { kind: 'liquid', slot, isFirst, isConstant, template };

@@ -1,11 +1,7 @@
-import { Context, Liquid, LiquidError, type Template } from 'liquidjs';
+import { type Context, Liquid, LiquidError, type Template, filters } from 'liquidjs';
+import { type Budget, MeteredContext, meter } from './budget';
 import { type Recipient, RenderFailure } from './content';
 import { formatDate } from './formatDate';
-
-// Limits count work, not time: a process that was stopped for a minute in the middle of a message
-// must render the same when it wakes.
-const MAX_ALLOCATIONS = 10_000_000;
-const MAX_STEPS = 100_000;
 
 // They print in the zone of whichever machine renders, and `date` can do what they do.
 const JEKYLL_DATE_FILTERS = [
@@ -14,6 +10,12 @@ const JEKYLL_DATE_FILTERS = [
   'date_to_string',
   'date_to_long_string',
 ];
+
+// Their texts are programs that nobody checked, run once for every item of a list.
+const EXPRESSION_FILTERS = Object.keys(filters).filter((name) => name.endsWith('_exp'));
+
+// Reading a date and its zone costs more than its few characters say.
+const DATE_UNITS = 2_000;
 
 /** Liquid whose output is escaped for HTML, unless it ends in `| raw`. */
 export const htmlEngine = createEngine('escape');
@@ -27,13 +29,16 @@ export interface SharedValues {
   tenantName: string;
 }
 
-/** A fresh scope for one part of one message. `at` is what "now" means to date filters. */
+/**
+ * A fresh scope for one part of one message. `at` is what "now" means to date filters; `budget` is
+ * one for all parts of the message.
+ */
 export function createContext(
   engine: Liquid,
-  values: { recipient: Recipient; shared: SharedValues; at: Date },
+  values: { recipient: Recipient; shared: SharedValues; at: Date; budget: Budget },
 ): Context {
-  const { recipient, shared } = values;
-  const context = new Context(
+  const { recipient, shared, budget } = values;
+  const context = new MeteredContext(
     {
       customer: {
         email: recipient.email,
@@ -50,19 +55,10 @@ export function createContext(
       tenant: { name: shared.tenantName },
       links: recipient.links,
     },
-    engine.options,
-    { sync: true },
-    { liquid: engine },
+    engine,
+    budget,
   );
   context.setRegister('at', values.at);
-  let steps = 0;
-  // The engine checks this limit at every node it renders, with a clock reading that is ignored.
-  context.renderLimit.check = () => {
-    steps += 1;
-    if (steps > MAX_STEPS) {
-      throw new Error('the template takes too many steps');
-    }
-  };
   return context;
 }
 
@@ -98,7 +94,6 @@ function createEngine(outputEscape: 'escape' | undefined): Liquid {
     ownPropertyOnly: true,
     // A missing field is an everyday thing in customer data and renders as nothing.
     strictVariables: false,
-    memoryLimit: MAX_ALLOCATIONS,
     ...(outputEscape ? { outputEscape } : {}),
   });
   // Other files are not a template's business.
@@ -107,10 +102,11 @@ function createEngine(outputEscape: 'escape' | undefined): Liquid {
   }
   // A random pick would show one thing in the preview and another in the message.
   engine.unregisterFilter('sample');
-  for (const name of JEKYLL_DATE_FILTERS) {
+  for (const name of [...JEKYLL_DATE_FILTERS, ...EXPRESSION_FILTERS]) {
     engine.unregisterFilter(name);
   }
   engine.registerFilter('date', function date(value: unknown, format: unknown, zone: unknown) {
+    this.context.memoryLimit.use(DATE_UNITS);
     const isNow = value === 'now' || value === 'today';
     return (
       formatDate({
@@ -120,5 +116,6 @@ function createEngine(outputEscape: 'escape' | undefined): Liquid {
       }) ?? value
     );
   });
+  meter(engine);
   return engine;
 }

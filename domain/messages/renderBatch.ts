@@ -1,4 +1,5 @@
 import type { Context } from 'liquidjs';
+import { Budget, MAX_UNITS, TOO_MUCH_WORK } from './budget';
 import {
   type CompiledContent,
   type CompiledPart,
@@ -114,18 +115,25 @@ function createEvaluator(
   const { parts, shared } = compiled;
   const programs = [parts.subject, parts.html, parts.text].map((part) => ({
     part,
-    steps: part.nodes.filter(isStep),
+    steps: part.nodes.filter(isStep).map((step) => ({ step, templates: [step.template] })),
   }));
   const subjectSlots = parts.subject.nodes.flatMap((node) => ('slot' in node ? [node.slot] : []));
   const constantsKnown = new Set<number>();
+  const budget = new Budget();
   return (recipient, values) => {
+    budget.reset();
+    let characters = 0;
     for (const { part, steps } of programs) {
       // One context a part, made only when something needs Liquid: assignments live in it.
       let context: Context | undefined;
-      for (const step of steps) {
+      for (const { step, templates } of steps) {
         if (step.kind === 'field') {
           const printed = printField(step.field.read(recipient), step.field.fallback);
           if (printed !== null) {
+            characters += printed.length;
+            if (characters > MAX_UNITS) {
+              throw new RenderFailure(TOO_MUCH_WORK);
+            }
             values[step.slot] = escapeValue(printed, part.escaping);
             continue;
           }
@@ -133,8 +141,8 @@ function createEvaluator(
         if (step.kind === 'liquid' && constantsKnown.has(step.slot)) {
           continue;
         }
-        context ??= createContext(part.engine, { recipient, shared, at });
-        const text = renderNodes(part.engine, [step.template], context);
+        context ??= createContext(part.engine, { recipient, shared, at, budget });
+        const text = renderNodes(part.engine, templates, context);
         if (step.kind === 'silent') {
           continue;
         }

@@ -1,3 +1,4 @@
+import { Budget } from './budget';
 import { type CompiledContent, type CompiledPart, toOneLine } from './compileContent';
 import { type Recipient, RenderFailure, type RenderedMessage } from './content';
 import { createContext, renderNodes } from './engine';
@@ -13,11 +14,12 @@ export function renderOne(
   recipient: Recipient,
   options: { at: Date },
 ): RenderedMessage {
+  const budget = new Budget();
   const render = ({ engine, templates }: CompiledPart): string =>
     renderNodes(
       engine,
       templates,
-      createContext(engine, { recipient, shared: compiled.shared, at: options.at }),
+      createContext(engine, { recipient, shared: compiled.shared, at: options.at, budget }),
     );
   const { parts } = compiled;
   const subject = toOneLine(render(parts.subject));
