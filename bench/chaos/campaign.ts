@@ -16,13 +16,17 @@ export interface FiredCampaign {
 // Half of the people live in these few zones, so that some calls are full and many are small.
 const bigZones = 40;
 
-/** Writes a tenant with customers over every zone the runtime knows, and one campaign. */
+/**
+ * Writes a tenant with customers over so many of the zones the runtime knows (all of them by default)
+ * and one campaign. There is at least one call a zone.
+ */
 export async function writeCampaign(
   ground: Pick<ProcessGround, 'db'>,
   customers: number,
+  zoneCount?: number,
 ): Promise<{ tenantId: string; campaignId: string }> {
   const tenantId = await insertTenant(ground.db);
-  const zones = Intl.supportedValuesOf('timeZone');
+  const zones = Intl.supportedValuesOf('timeZone').slice(0, zoneCount);
   await ground.db.raw(
     `insert into customers (id, tenant_id, email, first_name, time_zone)
      select gen_random_uuid(), :tenantId, 'c' || i || '@chaos.example.com', 'Ana ' || i,

@@ -39,6 +39,8 @@ export interface ProcessGround {
 
 export interface GroundOptions {
   workers: number;
+  /** Leaves the workers to be started one by one. */
+  areWorkersIdle?: boolean;
   leaseMs: number;
   providerTimeoutMs: number;
   sliceMs: number;
@@ -107,7 +109,7 @@ export async function startProcessGround(options: GroundOptions): Promise<Proces
     flags: [
       `--port=${sandboxPort}`,
       `--data-dir=${path.join(folder, 'sandbox')}`,
-      `--webhook-url=${apiUrl}/api/v1/webhooks/sendgrid`,
+      `--webhook-url=${apiUrl}/webhooks/sendgrid`,
       `--webhook-key-file=${keyFile}`,
       `--parent-pid=${process.pid}`,
       ...(options.seed === undefined ? [] : [`--seed=${options.seed}`]),
@@ -162,7 +164,8 @@ export async function startProcessGround(options: GroundOptions): Promise<Proces
     },
   };
   try {
-    await Promise.all([sandbox, api, ...workers].map((each) => each.start()));
+    const parts = [sandbox, api, ...(options.areWorkersIdle === true ? [] : workers)];
+    await Promise.all(parts.map((each) => each.start()));
   } catch (error) {
     await ground.stop();
     throw error;

@@ -97,7 +97,6 @@ export class OurProcess {
       await gone;
       clearTimeout(timer);
     }
-    this.log.end();
   }
 
   private launch(): void {

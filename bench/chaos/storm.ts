@@ -102,14 +102,14 @@ function victimOf(ground: ProcessGround, kill: Kill): Mortal {
         name: kill.victim,
         ready: () => Promise.resolve(),
         kill: () => server.kill9(),
-        bringBack: () => restart(server),
+        bringBack: () => bringBack(server),
       };
     }
   }
 }
 
-// A killed Postgres leaves children behind that hold its memory for a moment.
-async function restart(server: { restart(): Promise<void> }): Promise<void> {
+/** Starts a killed server again: Postgres leaves children behind that hold its memory for a moment. */
+export async function bringBack(server: { restart(): Promise<void> }): Promise<void> {
   for (let tries = 1; ; tries += 1) {
     try {
       await server.restart();

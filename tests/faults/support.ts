@@ -1,0 +1,138 @@
+import { fireCampaign, writeCampaign, type FiredCampaign } from '../../bench/chaos/campaign';
+import type { ProcessGround } from '../../bench/chaos/ground';
+import { calm } from '../../bench/chaos/storm';
+import { tally, type Tally } from '../../bench/chaos/tally';
+import type { Gate } from '../../domain/campaigns/types';
+import { withTenant } from '../../models/base';
+import { setGate } from '../../models/campaigns/runs';
+import { until } from '../support/conditions';
+
+/** Short enough for tests, in the order that the product asks for: call, lease. */
+export const timings = { providerTimeoutMs: 1_500, leaseMs: 4_000, sliceMs: 3_000 };
+
+/** A campaign of a new tenant, for now: ten people and so one call a zone. A doubt is held. */
+export async function fire(ground: ProcessGround, zones: number): Promise<FiredCampaign> {
+  const customers = zones * 10;
+  return fireCampaign(ground, {
+    ...(await writeCampaign(ground, customers, zones)),
+    customers,
+    doubtPolicy: 'hold',
+    doubtDeadlineMs: 120_000,
+  });
+}
+
+/** Waits for the end of the run and counts against what the provider took. */
+export async function settle(
+  ground: ProcessGround,
+  campaign: FiredCampaign,
+  timeoutMs = 60_000,
+): Promise<Tally & { state: string }> {
+  const state = await calm(ground, campaign, Date.now() + timeoutMs);
+  return { state, ...(await tally(ground, campaign)) };
+}
+
+/** What `settle` must find when everybody got the campaign once. */
+export function everybodyOnce(campaign: FiredCampaign) {
+  return {
+    state: 'completed',
+    sent: campaign.customers,
+    lost: 0,
+    duplicated: 0,
+    inDoubtOpen: 0,
+    countersMatch: true,
+    problems: [],
+  };
+}
+
+/** How many dispatches of the run are in each state. */
+export async function dispatchStates(
+  ground: ProcessGround,
+  { run }: FiredCampaign,
+): Promise<Record<string, number>> {
+  const rows: { state: string; dispatches: number }[] = await ground
+    .db('dispatches')
+    .where({ run_id: run.id })
+    .groupBy('state')
+    .select('state')
+    .count({ dispatches: '*' });
+  return Object.fromEntries(rows.map(({ state, dispatches }) => [state, dispatches]));
+}
+
+/** Resolves once at least so many calls of the run are accepted. */
+export async function untilAccepted(
+  ground: ProcessGround,
+  campaign: FiredCampaign,
+  dispatches: number,
+): Promise<void> {
+  await until(
+    `${dispatches} accepted calls`,
+    async () => {
+      const { accepted = 0 } = await dispatchStates(ground, campaign);
+      return accepted >= dispatches;
+    },
+    60_000,
+  );
+}
+
+/** Writes the gate, as the API does before anything else; answers the database's time of it. */
+export async function writeGate(
+  ground: ProcessGround,
+  { tenantId, run }: FiredCampaign,
+  gate: Gate,
+): Promise<Date> {
+  await withTenant(ground.db, tenantId, (trx) =>
+    setGate(trx, {
+      tenantId,
+      runId: run.id,
+      gate,
+      reason: null,
+      actor: { kind: 'user', id: null },
+    }),
+  );
+  const [row] = await ground.db('campaign_runs').where({ id: run.id }).select('steered_at');
+  return row.steered_at;
+}
+
+/** Calls of the run that passed the gate after this instant, by the database's clock. */
+export async function callsPassedAfter(
+  ground: ProcessGround,
+  { run }: FiredCampaign,
+  at: Date,
+): Promise<number> {
+  const [row] = await ground
+    .db('dispatch_attempts')
+    .where({ run_id: run.id })
+    .where('called_at', '>', at)
+    .count({ calls: '*' });
+  return Number(row?.calls ?? 0);
+}
+
+/** Waits until every call of the run has been made: accepted, or in doubt. */
+export async function untilEverythingIsCalled(
+  ground: ProcessGround,
+  campaign: FiredCampaign,
+): Promise<void> {
+  await until(
+    'every call to be made',
+    async () => {
+      const {
+        accepted = 0,
+        in_doubt: inDoubt = 0,
+        ...others
+      } = await dispatchStates(ground, campaign);
+      return accepted + inDoubt > 0 && Object.keys(others).length === 0;
+    },
+    90_000,
+  );
+}
+
+/** Waits until no worker holds a call of the run. */
+export async function untilNothingIsHeld(
+  ground: ProcessGround,
+  campaign: FiredCampaign,
+): Promise<void> {
+  await until('no call to be held any more', async () => {
+    const { claimed = 0, calling = 0 } = await dispatchStates(ground, campaign);
+    return claimed + calling === 0;
+  });
+}
