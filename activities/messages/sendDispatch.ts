@@ -104,7 +104,8 @@ async function letCallLeave(deps: ActivityDeps, work: DispatchWork): Promise<Lea
   const loaded = await withTenant(deps.db, tenantId, (trx) =>
     loadRecipients(trx, tenantId, runId, dispatch, mail.fields),
   );
-  const rendered = renderMail(deps, mail, runId, loaded);
+  const { signal } = work;
+  const rendered = await renderMail(deps, { mail, runId, loaded, signal });
   if (rendered.ownCall.length > 0 && dispatch.messageCount > 1) {
     await withTenant(deps.db, tenantId, (trx) =>
       splitOffMessages(trx, tenantId, runId, dispatch, rendered.ownCall),
