@@ -74,7 +74,7 @@ export async function untilAccepted(
   );
 }
 
-/** Writes the gate, as the API does before anything else; answers the database's time of it. */
+/** Writes the gate, as the API does before anything else; answers the database's time after it. */
 export async function writeGate(
   ground: ProcessGround,
   { tenantId, run }: FiredCampaign,
@@ -89,9 +89,12 @@ export async function writeGate(
       actor: { kind: 'user', id: null },
     }),
   );
-  const [row] = await ground.db('campaign_runs').where({ id: run.id }).select('steered_at');
-  return row.steered_at;
+  const clock = await ground.db.raw('select clock_timestamp() as now');
+  return clock.rows[0].now;
 }
+
+// A statement at the gate that had begun when the gate was written.
+const underWayMs = 100;
 
 /** Calls of the run that passed the gate after this instant, by the database's clock. */
 export async function callsPassedAfter(
@@ -102,7 +105,7 @@ export async function callsPassedAfter(
   const [row] = await ground
     .db('dispatch_attempts')
     .where({ run_id: run.id })
-    .where('called_at', '>', at)
+    .where('called_at', '>', new Date(at.getTime() + underWayMs))
     .count({ calls: '*' });
   return Number(row?.calls ?? 0);
 }
