@@ -284,9 +284,14 @@ export async function markSending(
   runId: string,
 ): Promise<void> {
   await trx.raw(
-    `with started as (
-       update campaign_runs set state = 'sending', updated_at = now()
+    `with waiting as (
+       -- Whom another lane has locked is being marked by it.
+       select id from campaign_runs
         where tenant_id = :tenantId and id = :runId and state = 'waiting' and gate = 'open'
+        for update skip locked
+     ), started as (
+       update campaign_runs set state = 'sending', updated_at = now()
+        where id in (select id from waiting)
        returning tenant_id, campaign_id, id
      )
      insert into campaign_log (id, tenant_id, campaign_id, run_id, kind, actor_kind)
