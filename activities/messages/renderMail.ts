@@ -21,8 +21,10 @@ export interface RenderedMail {
 }
 
 // A content may cost 20 ms a recipient, and twice that where a message is too large for a shared
-// call. So few at a time cost plain content half a millisecond in a thousand.
-const renderedTogether = 5;
+// call: few of them are rendered together. Plain content is done in larger steps, which saves it a
+// third of its cost.
+const renderedTogether = { dear: 5, plain: 25 } as const;
+const plainStepMs = 1;
 // Heartbeats and leases must not wait for longer than this and what is rendered together.
 const turnMs = 25;
 
@@ -54,14 +56,18 @@ export async function renderMail(
     failed: [],
   };
   let from = 0;
+  let together: number = renderedTogether.dear;
   const renderNext = (): void => {
+    const startedAtMs = performance.now();
     const recipients = loaded
-      .slice(from, from + renderedTogether)
+      .slice(from, from + together)
       .filter((one): one is Reachable => one.email !== null)
       .map((one) => ({ ...one, links: linksOf(deps, runId, one.n) }));
-    from += renderedTogether;
+    from += together;
     const batch = renderBatch(mail.compiled, recipients, options);
     addBatch(rendered, recipients, batch, loaded.length === 1);
+    const isPlain = performance.now() - startedAtMs < plainStepMs;
+    together = isPlain ? renderedTogether.plain : renderedTogether.dear;
   };
   while (from < loaded.length && !signal.aborted) {
     await turns(async () => {
