@@ -10,7 +10,7 @@ export interface FiredCampaign {
   tenantId: string;
   campaignId: string;
   customers: number;
-  run: CampaignRun;
+  run: Pick<CampaignRun, 'id'>;
 }
 
 // Half of the people live in these few zones, so that some calls are full and many are small.

@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createCampaignWorkflows, type CampaignWorkflows } from '../../clients/campaigns';
+import { createAccessTokens, type AccessTokens } from '../../lib/accessTokens';
 import { createDatabase, type Knex } from '../../lib/db';
 import { loadConfig } from '../../lib/config';
 import { connectTemporal, type Temporal } from '../../lib/temporal';
@@ -33,6 +34,8 @@ export interface ProcessGround {
   workers: OurProcess[];
   db: Knex;
   temporal: Temporal;
+  /** Issues tokens that the API takes. */
+  accessTokens: AccessTokens;
   campaigns: CampaignWorkflows;
   stop(): Promise<void>;
 }
@@ -152,6 +155,7 @@ export async function startProcessGround(options: GroundOptions): Promise<Proces
     workers,
     db,
     temporal,
+    accessTokens: createAccessTokens(secret),
     campaigns: createCampaignWorkflows(temporal),
     async stop() {
       await Promise.all([...workers, api, sandbox].map((each) => each.stop()));

@@ -50,18 +50,27 @@ export async function storm(
   return killed;
 }
 
+/** Resolves once the run has ended; answers its state. */
+export function untilEnded(
+  ground: Pick<ProcessGround, 'db'>,
+  { tenantId, run }: FiredCampaign,
+  deadlineAt: number,
+): Promise<string> {
+  return poll('the run to end', deadlineAt, async () => {
+    const { completedAt, state } = await withTenant(ground.db, tenantId, (trx) =>
+      getRun(trx, tenantId, run.id),
+    );
+    return completedAt !== null && state;
+  });
+}
+
 /** Resolves once the run has ended and its last events are applied; answers its state. */
 export async function calm(
-  ground: ProcessGround,
+  ground: Pick<ProcessGround, 'db' | 'sandboxUrl'>,
   campaign: FiredCampaign,
   deadlineAt: number,
 ): Promise<string> {
-  const state = await poll('the run to end', deadlineAt, async () => {
-    const run = await withTenant(ground.db, campaign.tenantId, (trx) =>
-      getRun(trx, campaign.tenantId, campaign.run.id),
-    );
-    return run.completedAt !== null && run.state;
-  });
+  const state = await untilEnded(ground, campaign, deadlineAt);
   await poll('the events to be posted and applied', deadlineAt, async () => {
     const { events } = await sandboxFigures(ground.sandboxUrl);
     const open = await ground

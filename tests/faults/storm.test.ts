@@ -31,9 +31,9 @@ test('everybody gets the campaign once while workers, API and servers are killed
     latencyMs: 100,
     latencyJitterMs: 200,
   });
-  const customers = 5_000;
+  const [customers, zones] = [5_000, 150];
   const campaign = await fireCampaign(ground, {
-    ...(await writeCampaign(ground, customers)),
+    ...(await writeCampaign(ground, customers, zones)),
     customers,
     // A call whose process was killed before its bytes left has no event to wait for.
     doubtPolicy: 'sendAgain',

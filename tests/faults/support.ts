@@ -2,9 +2,7 @@ import { fireCampaign, writeCampaign, type FiredCampaign } from '../../bench/cha
 import type { ProcessGround } from '../../bench/chaos/ground';
 import { calm } from '../../bench/chaos/storm';
 import { tally, type Tally } from '../../bench/chaos/tally';
-import type { Gate } from '../../domain/campaigns/types';
-import { withTenant } from '../../models/base';
-import { setGate } from '../../models/campaigns/runs';
+import { newId } from '../../lib/ids';
 import { until } from '../support/conditions';
 
 /** Short enough for tests, in the order that the product asks for: call, lease. */
@@ -21,9 +19,12 @@ export async function fire(ground: ProcessGround, zones: number): Promise<FiredC
   });
 }
 
+/** Where the ledger lies, and what the provider took. */
+export type CountingGround = Pick<ProcessGround, 'db' | 'sandboxUrl' | 'journalFile'>;
+
 /** Waits for the end of the run and counts against what the provider took. */
 export async function settle(
-  ground: ProcessGround,
+  ground: CountingGround,
   campaign: FiredCampaign,
   timeoutMs = 60_000,
 ): Promise<Tally & { state: string }> {
@@ -46,7 +47,7 @@ export function everybodyOnce(campaign: FiredCampaign) {
 
 /** How many dispatches of the run are in each state. */
 export async function dispatchStates(
-  ground: ProcessGround,
+  ground: Pick<ProcessGround, 'db'>,
   { run }: FiredCampaign,
 ): Promise<Record<string, number>> {
   const rows: { state: string; dispatches: number }[] = await ground
@@ -60,7 +61,7 @@ export async function dispatchStates(
 
 /** Resolves once at least so many calls of the run are accepted. */
 export async function untilAccepted(
-  ground: ProcessGround,
+  ground: Pick<ProcessGround, 'db'>,
   campaign: FiredCampaign,
   dispatches: number,
 ): Promise<void> {
@@ -74,23 +75,53 @@ export async function untilAccepted(
   );
 }
 
-/** Writes the gate, as the API does before anything else; answers the database's time after it. */
-export async function writeGate(
+export type Asked = { status: number; workflow: string };
+
+/** Asks the API for what people do to a campaign: schedule, pause, resume. */
+export async function ask(
+  ground: Pick<ProcessGround, 'apiUrl' | 'accessTokens'>,
+  { tenantId, campaignId }: Pick<FiredCampaign, 'tenantId' | 'campaignId'>,
+  what: 'schedule' | 'pause' | 'resume',
+  body: Record<string, unknown> = {},
+): Promise<Asked> {
+  const token = ground.accessTokens.issue({ userId: newId(), tenantId, role: 'owner' });
+  const answer = await fetch(`${ground.apiUrl}/api/v1/campaigns/${campaignId}/${what}`, {
+    method: 'POST',
+    headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+  const text = await answer.text();
+  if (!answer.ok) {
+    throw new Error(`${what} was answered ${answer.status}: ${text}`);
+  }
+  const { meta }: { meta: { workflow: string } } = JSON.parse(text);
+  return { status: answer.status, workflow: meta.workflow };
+}
+
+/**
+ * Asks for a pause and waits until it is written, which must be within a second; answers the
+ * database's time after it. The API's own answer follows when the workflow was told, or cannot be.
+ */
+export async function pauseAtOnce(
   ground: ProcessGround,
-  { tenantId, run }: FiredCampaign,
-  gate: Gate,
-): Promise<Date> {
-  await withTenant(ground.db, tenantId, (trx) =>
-    setGate(trx, {
-      tenantId,
-      runId: run.id,
-      gate,
-      reason: null,
-      actor: { kind: 'user', id: null },
-    }),
+  campaign: FiredCampaign,
+): Promise<{ pausedAt: Date; answer: Promise<Asked> }> {
+  const answer = ask(ground, campaign, 'pause');
+  // It is awaited by the caller; a failure must not end the process before.
+  answer.catch(() => undefined);
+  const pausedAt = await until(
+    'the pause to be written',
+    async () => {
+      const read = await ground.db.raw(
+        'select gate, clock_timestamp() as now from campaign_runs where id = ?',
+        [campaign.run.id],
+      );
+      const [row]: { gate: string; now: Date }[] = read.rows;
+      return row?.gate === 'paused' && row.now;
+    },
+    1_000,
   );
-  const clock = await ground.db.raw('select clock_timestamp() as now');
-  return clock.rows[0].now;
+  return { pausedAt, answer };
 }
 
 // A statement at the gate that had begun when the gate was written.
