@@ -30,8 +30,9 @@ export async function countOpen(
 
 /**
  * Applies the policy to doubts whose deadline is over: held ones end as unconfirmed; those to be
- * sent again get one new wave that opens now. Answers how many went either way. `runId` null means
- * every run whose own workflow no longer looks (its gate is closed): there nothing is sent again.
+ * sent again get one new wave that opens now, unless events that prove them are stored and wait to be
+ * applied. Answers how many went either way. `runId` null means every run whose own workflow no
+ * longer looks (its gate is closed): there nothing is sent again.
  */
 export async function settleOverdueDoubts(
   trx: Knex.Transaction,
@@ -56,6 +57,11 @@ export async function settleOverdueDoubts(
         where d.tenant_id = :tenantId and d.run_id = :runId and d.state = 'in_doubt'
           and d.doubt_until <= clock_timestamp() and r.doubt_policy = 'sendAgain'
           and r.gate <> 'closed'
+          and not exists (
+            select 1 from message_events e
+             where e.run_id = d.run_id and e.dispatch_n = d.n and e.source <> 'carillon'
+               and e.message_n between d.first_message_n and d.last_message_n
+               and e.applied_at is null and e.set_aside is null)
         for update of d
      ), wave as (
        insert into waves (run_id, plan_version, n, tenant_id, kind, starts_at, closes_at,
