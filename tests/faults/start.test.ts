@@ -19,7 +19,7 @@ import {
 import { temporaryFolder } from '../support/ground';
 import { ask, timings, untilAccepted } from './support';
 
-jest.setTimeout(180_000);
+jest.setTimeout(240_000);
 
 let carillon: StartedCarillon | undefined;
 let db: Knex | undefined;
@@ -81,7 +81,7 @@ test('a campaign survives its supervisor being killed, and then everything at on
   expect(everything.filter(isAlive)).toEqual([]);
 
   await start();
-  expect(await untilEnded(reach, campaign, Date.now() + 90_000)).toBe('completed');
+  expect(await untilEnded(reach, campaign, Date.now() + 150_000)).toBe('completed');
   // People go on opening for minutes, so only what was sent stands still.
   const { sent, lost, duplicated, inDoubtOpen } = await tally(reach, campaign);
   expect({ sent, lost, duplicated, inDoubtOpen }).toEqual({
