@@ -7,6 +7,8 @@ const MAC_BYTES = 12;
 // version, key id, run, message number
 const SIGNED_BYTES = 2 + RUN_BYTES + 4;
 const TOKEN_BYTES = SIGNED_BYTES + MAC_BYTES;
+// All before the number is the same for a run and fills whole characters: 18 bytes, 24 of them.
+const TAIL_BYTES = 4 + MAC_BYTES;
 // 34 bytes fill 45 characters and two bits of a 46th.
 const TOKEN_LENGTH = Math.ceil((TOKEN_BYTES * 4) / 3);
 const MAX_MESSAGE_N = 0xffff_ffff;
@@ -56,9 +58,9 @@ export function createTrackingTokens(secrets: readonly TokenSecret[]): TrackingT
   }
   const [signerId, signerKey] = signer;
   // A lane signs thousands of messages of one run in a row.
-  let last: { runId: string; run: Buffer; cipher: Cipher } | null = null;
-  let macs = Buffer.alloc(0);
-  let macsFrom = -1;
+  let last: { runId: string; head: string; cipher: Cipher } | null = null;
+  let tails: Buffer = Buffer.alloc(0);
+  let tailsFrom = -1;
 
   return {
     token({ runId, messageN }) {
@@ -67,22 +69,17 @@ export function createTrackingTokens(secrets: readonly TokenSecret[]): TrackingT
       }
       if (last?.runId !== runId) {
         const run = Buffer.from(parse(runId));
-        last = { runId, run, cipher: runCipher(signerId, signerKey, run) };
-        macsFrom = -1;
+        const head = Buffer.from([VERSION, signerId, ...run]).toString('base64url');
+        last = { runId, head, cipher: runCipher(signerId, signerKey, run) };
+        tailsFrom = -1;
       }
       const from = messageN - (messageN % SIGNED_TOGETHER);
-      if (from !== macsFrom) {
-        macs = last.cipher.update(blocksOf(from, SIGNED_TOGETHER));
-        macsFrom = from;
+      if (from !== tailsFrom) {
+        tails = tailsOf(from, last.cipher.update(blocksOf(from, SIGNED_TOGETHER)));
+        tailsFrom = from;
       }
-      const bytes = Buffer.allocUnsafe(TOKEN_BYTES);
-      bytes[0] = VERSION;
-      bytes[1] = signerId;
-      last.run.copy(bytes, 2);
-      bytes.writeUInt32BE(messageN, 2 + RUN_BYTES);
-      const place = (messageN - from) * BLOCK_BYTES;
-      macs.copy(bytes, SIGNED_BYTES, place, place + MAC_BYTES);
-      return bytes.toString('base64url');
+      const place = (messageN - from) * TAIL_BYTES;
+      return last.head + tails.toString('base64url', place, place + TAIL_BYTES);
     },
 
     verify(token) {
@@ -121,6 +118,18 @@ function runCipher(keyId: number, key: Buffer, run: Uint8Array): Cipher {
     .update(run)
     .digest();
   return createCipheriv('aes-256-ecb', runKey, null).setAutoPadding(false);
+}
+
+/** The last bytes of consecutive messages' tokens: each one's number and MAC. */
+function tailsOf(firstMessageN: number, images: Buffer): Buffer {
+  const tails = Buffer.alloc(SIGNED_TOGETHER * TAIL_BYTES);
+  for (let index = 0; index < SIGNED_TOGETHER; index += 1) {
+    const image = index * BLOCK_BYTES;
+    // Numbers past the last one possible are nobody's.
+    tails.writeUInt32BE((firstMessageN + index) >>> 0, index * TAIL_BYTES);
+    images.copy(tails, index * TAIL_BYTES + 4, image, image + MAC_BYTES);
+  }
+  return tails;
 }
 
 function blocksOf(firstMessageN: number, count: number): Buffer {

@@ -9,12 +9,16 @@ import {
 } from './compileContent';
 import { type Recipient, RenderFailure, type RenderedMessage } from './content';
 import { createContext, renderNodes } from './engine';
-import { printField } from './fields';
+import { type PlainField, printField } from './fields';
 import { renderOne } from './renderOne';
+import { jsonText } from '../../lib/jsonText';
 import { utf8Length } from './utf8Length';
 
 /** SendGrid counts the substitutions of one recipient and refuses the call above this. */
 export const MAX_SUBSTITUTION_BYTES = 10_000;
+
+// Far below what a message may cost, however often a value is shown.
+const MOST_PLAIN_CHARACTERS = 2_000;
 
 /** Messages for one call to a provider that puts each recipient's values into a shared text. */
 export interface RenderedBatch {
@@ -50,6 +54,14 @@ export function renderBatch(
   recipients: readonly Recipient[],
   options: BatchOptions,
 ): RenderedBatch {
+  return createBatchRenderer(compiled, options)(recipients);
+}
+
+/** Makes the function that does the same for one group of recipients after the other. */
+export function createBatchRenderer(
+  compiled: CompiledContent,
+  options: BatchOptions,
+): (recipients: readonly Recipient[]) => RenderedBatch {
   if (!/^[A-Za-z0-9]{8,64}$/.test(options.tokenPrefix)) {
     throw new RangeError('tokenPrefix needs 8 to 64 letters and digits');
   }
@@ -57,39 +69,47 @@ export function renderBatch(
     { length: compiled.slots },
     (_, slot) => `-${options.tokenPrefix}x${slot}-`,
   );
-  const keys = tokens.map((token, slot) => `${slot === 0 ? '{' : ','}${JSON.stringify(token)}:`);
+  const keys = tokens.map((token, slot) => `${slot === 0 ? '{' : ','}"${token}":`);
   const { parts } = compiled;
-  const batch: RenderedBatch = {
-    template: {
-      subject: partWithTokens(parts.subject, tokens),
-      html: partWithTokens(parts.html, tokens),
-      text: partWithTokens(parts.text, tokens),
-    },
-    tokens,
-    substitutions: [],
-    singles: [],
-    failures: [],
+  const template = {
+    subject: partWithTokens(parts.subject, tokens),
+    html: partWithTokens(parts.html, tokens),
+    text: partWithTokens(parts.text, tokens),
   };
   const values: string[] = Array.from({ length: compiled.slots }, () => '');
   const evaluate = createEvaluator(compiled, options.at);
-  for (const [index, recipient] of recipients.entries()) {
-    batch.substitutions.push(null);
-    try {
-      evaluate(recipient, values);
-      const json = objectJson(keys, values);
-      if (isTooLarge(json)) {
-        batch.singles.push({ index, message: renderOne(compiled, recipient, options) });
-      } else {
-        batch.substitutions[index] = json;
+  const toPlainJson = createPlainRenderer(compiled, tokens);
+  return (recipients) => {
+    const batch: RenderedBatch = {
+      template,
+      tokens,
+      substitutions: [],
+      singles: [],
+      failures: [],
+    };
+    for (const [index, recipient] of recipients.entries()) {
+      const plainJson = toPlainJson(recipient);
+      batch.substitutions.push(plainJson);
+      if (plainJson !== null) {
+        continue;
       }
-    } catch (error) {
-      if (!(error instanceof RenderFailure)) {
-        throw error;
+      try {
+        evaluate(recipient, values);
+        const json = objectJson(keys, values);
+        if (isTooLarge(json)) {
+          batch.singles.push({ index, message: renderOne(compiled, recipient, options) });
+        } else {
+          batch.substitutions[index] = json;
+        }
+      } catch (error) {
+        if (!(error instanceof RenderFailure)) {
+          throw error;
+        }
+        batch.failures.push({ index, message: error.message });
       }
-      batch.failures.push({ index, message: error.message });
     }
-  }
-  return batch;
+    return batch;
+  };
 }
 
 function partWithTokens(part: CompiledPart, tokens: string[]): string {
@@ -102,6 +122,56 @@ function partWithTokens(part: CompiledPart, tokens: string[]): string {
     }
   }
   return text;
+}
+
+// Characters that stand for themselves in HTML, in a header and in JSON.
+const PLAIN = /^[ !#-%(-;=?-[\]-~]*$/;
+
+/**
+ * A function that answers a recipient's JSON at once if all that is shown are fields and all their
+ * values are plain and short, as nearly always; null asks for the general way. One look at the values
+ * put together takes the place of escaping and quoting each, wherever it is shown.
+ */
+function createPlainRenderer(
+  compiled: CompiledContent,
+  tokens: string[],
+): (recipient: Recipient) => string | null {
+  const { subject, html, text } = compiled.parts;
+  const steps = [subject, html, text].flatMap((part) => part.nodes.filter(isStep));
+  const fields = new Map<string, PlainField>();
+  const fieldOfSlot: number[] = [];
+  for (const step of steps) {
+    if (step.kind !== 'field' || compiled.canSubjectBeBlank) {
+      return () => null;
+    }
+    fields.set(step.field.key, step.field);
+    fieldOfSlot[step.slot] = [...fields.keys()].indexOf(step.field.key);
+  }
+  const readers = [...fields.values()];
+  const printed: string[] = readers.map(() => '');
+  const openings = tokens.map((token, slot) => `${slot === 0 ? '{' : '",'}"${token}":"`);
+  const end = tokens.length === 0 ? '{}' : '"}';
+  return (recipient) => {
+    let all = '';
+    for (let index = 0; index < readers.length; index += 1) {
+      const field = readers[index];
+      const value = field === undefined ? null : printField(field.read(recipient), field.fallback);
+      if (value === null) {
+        return null;
+      }
+      printed[index] = value;
+      all += value;
+    }
+    if (all.length > MOST_PLAIN_CHARACTERS || !PLAIN.test(all)) {
+      return null;
+    }
+    let json = '';
+    for (let slot = 0; slot < openings.length; slot += 1) {
+      json += (openings[slot] ?? '') + (printed[fieldOfSlot[slot] ?? -1] ?? '');
+    }
+    json += end;
+    return isTooLarge(json) ? null : json;
+  };
 }
 
 /**
@@ -168,7 +238,7 @@ function isStep(node: PartNode): node is Exclude<PartNode, { kind: 'static' }> {
 function objectJson(keys: string[], values: string[]): string {
   let json = '';
   for (let slot = 0; slot < keys.length; slot += 1) {
-    json += (keys[slot] ?? '') + JSON.stringify(values[slot]);
+    json += (keys[slot] ?? '') + jsonText(values[slot] ?? '');
   }
   return keys.length === 0 ? '{}' : `${json}}`;
 }

@@ -53,12 +53,14 @@ export class MailBody {
   }
 
   private write(text: string): void {
-    // No UTF-16 unit takes more than three bytes.
-    const room = this.length + text.length * 3;
-    if (room > this.bytes.length) {
-      const larger = Buffer.allocUnsafeSlow(Math.max(room, this.bytes.length * 2));
-      this.bytes.copy(larger, 0, 0, this.length);
-      this.bytes = larger;
+    // No UTF-16 unit takes more than three bytes, which settles nearly every case without counting.
+    if (this.length + text.length * 3 > this.bytes.length) {
+      const needed = this.length + Buffer.byteLength(text);
+      if (needed > this.bytes.length) {
+        const larger = Buffer.allocUnsafeSlow(Math.max(needed, this.bytes.length * 2));
+        this.bytes.copy(larger, 0, 0, this.length);
+        this.bytes = larger;
+      }
     }
     this.length += this.bytes.write(text, this.length);
   }

@@ -3,6 +3,7 @@ import https from 'node:https';
 import sendgridClient from '@sendgrid/client';
 import Mail from '@sendgrid/helpers/classes/mail';
 import sendgridMail from '@sendgrid/mail';
+import { jsonText } from '../../lib/jsonText';
 import { MailBody } from './mailBody';
 import type { EmailCall, EmailDraft, EmailOutcome, EmailProvider, EmailRecipient } from './types';
 
@@ -120,17 +121,16 @@ function sharedJson(call: Omit<EmailCall, 'recipients'>): string {
   return `,${shared.slice(1)}`;
 }
 
-function personalizationJson(recipient: EmailRecipient): string {
-  const name =
-    recipient.name === null
-      ? ''
-      : `,"name":${JSON.stringify(recipient.name.replace(/[;,]/g, ' '))}`;
-  return (
-    `{"to":[{"email":${JSON.stringify(recipient.email)}${name}}]` +
-    `,"substitutions":${recipient.substitutionsJson}` +
-    `,"headers":{"List-Unsubscribe":${JSON.stringify(`<${recipient.unsubscribeUrl}>`)}}` +
-    `,"custom_args":{"carillon_m":"${recipient.messageN}"}}`
-  );
+function personalizationJson({
+  messageN,
+  email,
+  name,
+  substitutionsJson,
+  unsubscribeUrl,
+}: EmailRecipient): string {
+  // The vendor takes a comma or a semicolon in a name for the end of the address.
+  const named = name === null ? '' : `,"name":${jsonText(name.replace(/[;,]/g, ' '))}`;
+  return `{"to":[{"email":${jsonText(email)}${named}}],"substitutions":${substitutionsJson},"headers":{"List-Unsubscribe":${jsonText(`<${unsubscribeUrl}>`)}},"custom_args":{"carillon_m":"${messageN}"}}`;
 }
 
 function named(email: string, name: string | null) {
