@@ -11,7 +11,7 @@ import { type Recipient, RenderFailure, type RenderedMessage } from './content';
 import { createContext, renderNodes } from './engine';
 import { type PlainField, printField } from './fields';
 import { renderOne } from './renderOne';
-import { jsonText } from '../../lib/jsonText';
+import { jsonText } from './jsonText';
 import { utf8Length } from './utf8Length';
 
 /** SendGrid counts the substitutions of one recipient and refuses the call above this. */

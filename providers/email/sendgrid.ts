@@ -3,7 +3,7 @@ import https from 'node:https';
 import sendgridClient from '@sendgrid/client';
 import Mail from '@sendgrid/helpers/classes/mail';
 import sendgridMail from '@sendgrid/mail';
-import { jsonText } from '../../lib/jsonText';
+import { jsonText } from '../../domain/messages/jsonText';
 import { MailBody } from './mailBody';
 import type { EmailCall, EmailDraft, EmailOutcome, EmailProvider, EmailRecipient } from './types';
 
