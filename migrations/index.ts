@@ -6,6 +6,7 @@ import * as ledger from './0004_ledger';
 import * as requests from './0005_requests';
 import * as testSends from './0006_test_sends';
 import * as ledgerStatistics from './0007_ledger_statistics';
+import * as customerReach from './0008_customer_reach';
 
 interface Migration {
   up(knex: Knex): Promise<void>;
@@ -21,6 +22,7 @@ const migrations = new Map<string, Migration>([
   ['0005_requests', requests],
   ['0006_test_sends', testSends],
   ['0007_ledger_statistics', ledgerStatistics],
+  ['0008_customer_reach', customerReach],
 ]);
 
 /** Where Knex finds the migrations: a list in order, never a folder scan. */
