@@ -40,14 +40,17 @@ export async function measureSize(
     workerPeaksMiB: [],
   };
   try {
-    for (let round = 1; round <= options.rounds; round += 1) {
+    // The first round warms both up, as processes that run for weeks are, and does not count.
+    for (let round = 0; round <= options.rounds; round += 1) {
       const product = await runProduct(ground, tenant, workers);
       const bare = await runBare(ground, tenant, bareProcesses);
       tell(
-        `${customers} customers, round ${round}: product ${Math.round(product.messagesPerSecond)}/s, ` +
+        `${customers} customers, ${round === 0 ? 'warming up' : `round ${round}`}: product ${Math.round(product.messagesPerSecond)}/s, ` +
           `bare loop ${Math.round(bare.messagesPerSecond)}/s`,
       );
-      result.rounds.push({ product, bare });
+      if (round > 0) {
+        result.rounds.push({ product, bare });
+      }
     }
     result.workerPeaksMiB = workers.map(({ pid }) => peakMiB(pid));
   } finally {

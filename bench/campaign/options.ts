@@ -9,7 +9,7 @@ const Flags = z.object({
     .default('100000,400000')
     .transform((text) => text.split(',').map(Number))
     .pipe(z.array(z.number().int().min(1))),
-  workers: count.default(2),
+  workers: count.default(3),
   rounds: count.default(3),
   profile: z.string().optional(),
 });
