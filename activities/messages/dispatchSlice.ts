@@ -26,7 +26,7 @@ export interface SliceResult extends SentCounts {
 const longestWaitMs = 2_000;
 // Heartbeats cost the server more than the slices do, and the gate does not wait for them: they only
 // bring a stop to a slice that is between two calls.
-const heartbeatEveryMs = 1_000;
+const heartbeatEveryMs = 2_000;
 
 /**
  * One lane of a wave for about `sliceMs`: claim, leave out, reserve rate, render, pass the gate,
