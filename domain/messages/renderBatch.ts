@@ -124,8 +124,9 @@ function partWithTokens(part: CompiledPart, tokens: string[]): string {
   return text;
 }
 
-// Characters that stand for themselves in HTML, in a header and in JSON.
-const PLAIN = /^[ !#-%(-;=?-[\]-~]*$/;
+// Characters that stand for themselves in HTML, in a header and in JSON. Halves of a pair do not in
+// JSON when they are alone, so texts that hold one are looked at more closely.
+const PLAIN = /^[ !#-%(-;=?-[\]-~\u0080-\ud7ff\ue000-\uffff]*$/;
 
 /**
  * A function that answers a recipient's JSON at once if all that is shown are fields and all their
