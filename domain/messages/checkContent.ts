@@ -49,6 +49,10 @@ function checkPart(
     return at(source.slice(0, nul).split('\n').length, 1, 'holds a NUL character');
   }
   try {
+    const tooDeep = checkNesting(source, at);
+    if (tooDeep !== null) {
+      return tooDeep;
+    }
     engine.parse(source);
   } catch (error) {
     const [line, column] = LiquidError.is(error) ? error.token.getPosition() : [];
@@ -107,6 +111,47 @@ function sourceOffset(ranges: LiquidRange[], offset: number): number {
 function placeOf(text: string, offset: number): [line: number, column: number] {
   const lines = text.slice(0, offset).split('\n');
   return [lines.length, (lines.at(-1)?.length ?? 0) + 1];
+}
+
+// The parser, the analysis and rendering call themselves for every level.
+const MAX_NESTING = 100;
+const OPENS = /^(?:if|unless|case|for|tablerow|capture)$/;
+const CLOSES = /^end(?:if|unless|case|for|tablerow|capture)$/;
+
+function checkNesting(source: string, at: ProblemAt): ContentProblem | null {
+  let depth = 0;
+  for (const token of new Tokenizer(source).readTopLevelTokens()) {
+    if (TypeGuards.isHTMLToken(token)) {
+      continue;
+    }
+    const text = token.getText();
+    let deepest = depth;
+    let liquids = 0;
+    // A `liquid` tag holds a tag in every line, which may be `liquid` with a tag again.
+    const isLiquid = TypeGuards.isTagToken(token) && token.name === 'liquid';
+    const names = isLiquid ? text.match(/\w+/g) : TypeGuards.isTagToken(token) && [token.name];
+    for (const name of names || []) {
+      liquids += name === 'liquid' ? 1 : 0;
+      depth += OPENS.test(name) ? 1 : CLOSES.test(name) ? -1 : 0;
+      deepest = Math.max(deepest, depth);
+    }
+    if (deepest + liquids + bracketDepth(text) > MAX_NESTING) {
+      const [line, column] = token.getPosition();
+      return at(line ?? 1, column ?? 1, `nests more than ${MAX_NESTING} deep`);
+    }
+  }
+  return null;
+}
+
+/** How deep `a[b[c]]` goes. */
+function bracketDepth(text: string): number {
+  let depth = 0;
+  let deepest = 0;
+  for (const bracket of text.match(/[[\]]/g) ?? []) {
+    depth += bracket === '[' ? 1 : -1;
+    deepest = Math.max(deepest, depth);
+  }
+  return deepest;
 }
 
 /** `break` at the top would drop the rest of the message. */

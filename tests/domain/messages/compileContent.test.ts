@@ -1,7 +1,7 @@
 import { checkContent } from '../../../domain/messages/checkContent';
 import { type Content, ContentError } from '../../../domain/messages/content';
 import { renderOne } from '../../../domain/messages/renderOne';
-import { at, buildRecipient, compile } from './fixtures';
+import { at, buildRecipient, compile, show } from './fixtures';
 
 function rendered(content: Partial<Content>) {
   const compiled = compile(content);
@@ -284,13 +284,32 @@ describe('content made to be slow', () => {
       'names',
       `{{ customer.email${' | append: tenant.name'.repeat(2_100)} }}${' '.repeat(440_000)}`,
     ],
-    ['blocks', '{% if true %}'.repeat(1_400) + '{% endif %}'.repeat(1_400)],
+    ['blocks', '{% if true %}{% endif %}'.repeat(2_000)],
     ['comments', '<!--'.repeat(120_000)],
     ['spaces in attributes', `<a href${' '.repeat(490_000)}`],
   ])('takes no longer than it should for %s', (_what, html) => {
     const started = process.cpuUsage();
     compile({ html });
     expect(process.cpuUsage(started).user).toBeLessThan(3_000_000);
+  });
+
+  it.each([
+    ['blocks', '{% if true %}'.repeat(101) + '{% endif %}'.repeat(101)],
+    ['far more blocks', '{% if true %}'.repeat(1_400) + '{% endif %}'.repeat(1_400)],
+    [
+      'lines of a liquid tag',
+      `{% liquid ${'if true\n'.repeat(2_000)}${'endif\n'.repeat(2_000)} %}`,
+    ],
+    ['a liquid tag of its own', `{% liquid ${'if true\n'.repeat(101)}${'endif\n'.repeat(101)} %}`],
+    ['brackets', `{{ ${'customer['.repeat(4_000)}1${']'.repeat(4_000)} }}`],
+    ['liquid tags', `{% ${'liquid '.repeat(6_000)} assign x = 1 %}`],
+  ])('is refused for %s in each other', (_what, html) => {
+    expect(() => compile({ html })).toThrow(/html 1:\d+: nests more than 100 deep/);
+  });
+
+  it('may nest blocks a hundred deep', () => {
+    const html = '{% if true %}'.repeat(100) + 'x' + '{% endif %}'.repeat(100);
+    expect(show({ html }).html).toBe('x');
   });
 
   it('is refused when most of it is Liquid', () => {
