@@ -46,7 +46,7 @@ export interface DispatchWork {
 
 // Calls a process prepares at once: enough for the database to be asked while others are rendered.
 // However many lanes there are, only so many hold a thousand customers and their texts in memory.
-const mostPreparedAtOnce = 4;
+const mostPreparedAtOnce = 3;
 
 /**
  * Makes the function that takes one claimed dispatch as far as it goes now: to its settled call, or
