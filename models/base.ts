@@ -26,12 +26,29 @@ export function withTenant<T>(
   db: Knex,
   tenantId: string,
   work: (trx: Knex.Transaction) => Promise<T>,
-  options: { isolationLevel?: Knex.IsolationLevels } = {},
+  options: { isolationLevel?: Knex.IsolationLevels; arePlansKept?: boolean } = {},
 ): Promise<T> {
+  const { arePlansKept, ...transaction } = options;
+  const keptPlans = `, set_config('plan_cache_mode', 'force_generic_plan', true)`;
   return db.transaction(async (trx) => {
-    await trx.raw(`select set_config('carillon.tenant_id', ?, true)`, [tenantId]);
+    await trx.raw(
+      `select set_config('carillon.tenant_id', ?, true)${arePlansKept === true ? keptPlans : ''}`,
+      [tenantId],
+    );
     return work(trx);
-  }, options);
+  }, transaction);
+}
+
+/**
+ * The same for statements that find a few rows by their key: each connection plans them once, and not
+ * for the values of each of its first five runs, which costs a campaign as much as running them.
+ */
+export function withTenantByKey<T>(
+  db: Knex,
+  tenantId: string,
+  work: (trx: Knex.Transaction) => Promise<T>,
+): Promise<T> {
+  return withTenant(db, tenantId, work, { arePlansKept: true });
 }
 
 /** The only statements that may look across tenants; each has its reason where it is used. */

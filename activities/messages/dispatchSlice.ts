@@ -1,5 +1,5 @@
 import { Context } from '@temporalio/activity';
-import { withTenant } from '../../models/base';
+import { withTenantByKey } from '../../models/base';
 import {
   claimDispatch,
   releaseEarlierAttempts,
@@ -56,7 +56,7 @@ export function createDispatchSlice(deps: ActivityDeps) {
     ): SliceResult => ({ ...totals, outcome, until: until?.toISOString() ?? null, reason });
     try {
       if (slice.attempt > 1) {
-        await withTenant(db, wave.tenantId, (trx) => releaseEarlierAttempts(trx, wave, slice));
+        await withTenantByKey(db, wave.tenantId, (trx) => releaseEarlierAttempts(trx, wave, slice));
       }
       // Before the instant of the wave, so that its first call does not wait for it.
       const mail = await mailOf(wave.tenantId, wave.runId);
@@ -66,7 +66,7 @@ export function createDispatchSlice(deps: ActivityDeps) {
           return end('more');
         }
         doing = 'looking for the next call';
-        const claim = await withTenant(db, wave.tenantId, async (trx) => {
+        const claim = await withTenantByKey(db, wave.tenantId, async (trx) => {
           const found = await claimDispatch(trx, wave, slice, deps.leaseMs);
           if (found.kind === 'claimed' && !hasClaimed) {
             await markSending(trx, wave.tenantId, wave.runId);
@@ -102,7 +102,7 @@ export function createDispatchSlice(deps: ActivityDeps) {
           totals.inDoubt += sent.inDoubt;
         } catch (error) {
           // A claim that never called is free for others at once, not after its lease.
-          await withTenant(db, wave.tenantId, (trx) =>
+          await withTenantByKey(db, wave.tenantId, (trx) =>
             unclaimDispatch(trx, wave.tenantId, wave.runId, claim.dispatch, null),
           ).catch(() => undefined);
           throw error;

@@ -1,4 +1,4 @@
-import { withTenant } from '../../models/base';
+import { withTenantByKey } from '../../models/base';
 import { setGate } from '../../models/campaigns/runs';
 import { unclaimDispatch, type ClaimedDispatch, type WaveKey } from '../../models/messages/claims';
 import {
@@ -101,13 +101,13 @@ type LeavingCall =
 async function letCallLeave(deps: ActivityDeps, work: DispatchWork): Promise<LeavingCall> {
   const { wave, dispatch, mail } = work;
   const { tenantId, runId } = wave;
-  const loaded = await withTenant(deps.db, tenantId, (trx) =>
+  const loaded = await withTenantByKey(deps.db, tenantId, (trx) =>
     loadRecipients(trx, tenantId, runId, dispatch, mail.fields),
   );
   const { signal } = work;
   const rendered = await renderMail(deps, { mail, runId, loaded, signal });
   if (rendered.ownCall.length > 0 && dispatch.messageCount > 1) {
-    await withTenant(deps.db, tenantId, (trx) =>
+    await withTenantByKey(deps.db, tenantId, (trx) =>
       splitOffMessages(trx, tenantId, runId, dispatch, rendered.ownCall),
     );
     await giveBack(deps, work, null);
@@ -147,7 +147,7 @@ function giveBack(
   { wave, dispatch }: DispatchWork,
   wait: { notBefore: Date; reason: string } | null,
 ): Promise<void> {
-  return withTenant(deps.db, wave.tenantId, (trx) =>
+  return withTenantByKey(deps.db, wave.tenantId, (trx) =>
     unclaimDispatch(trx, wave.tenantId, wave.runId, dispatch, wait),
   );
 }
@@ -160,7 +160,7 @@ async function throughGate(
   notRendered: number[],
 ): Promise<GateAnswer> {
   try {
-    return await withTenant(deps.db, wave.tenantId, (trx) =>
+    return await withTenantByKey(deps.db, wave.tenantId, (trx) =>
       passGate(trx, {
         tenantId: wave.tenantId,
         runId: wave.runId,
@@ -183,7 +183,7 @@ const waitReason = { throttled: 'providerThrottled', notSent: 'providerUnreachab
 
 /** Writes what the provider's outcome makes of the dispatch and the run. */
 function settle(deps: ActivityDeps, call: Call, outcome: EmailOutcome): Promise<void> {
-  return withTenant(deps.db, call.tenantId, async (trx) => {
+  return withTenantByKey(deps.db, call.tenantId, async (trx) => {
     switch (outcome.kind) {
       case 'accepted':
         await settleCall(trx, call, { ...outcome, outcome: 'accepted' });
