@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import { z } from 'zod';
 
 /** Calls the public API the way any client would. */
@@ -25,6 +26,8 @@ export interface ApiRequest {
 }
 
 const timeoutMs = 60_000;
+const inTurnMs = 90_000;
+const InProgress = z.object({ code: z.literal('requestInProgress') });
 
 export function createApiCaller(baseUrl: string): ApiCaller {
   let token: string | undefined;
@@ -43,8 +46,21 @@ export function createApiCaller(baseUrl: string): ApiCaller {
     return { status: response.status, body: await response.json() };
   }
 
+  // A request that was cut off holds its key until its lock runs out, within a minute.
+  async function sendInTurn(request: ApiRequest): Promise<{ status: number; body: unknown }> {
+    const deadline = Date.now() + inTurnMs;
+    for (;;) {
+      const answer = await send(request);
+      const { success } = InProgress.safeParse(answer.body);
+      if (answer.status !== 409 || !success || Date.now() > deadline) {
+        return answer;
+      }
+      await wait(1_000);
+    }
+  }
+
   async function callUnless<T>(statuses: number[], request: ApiRequest, data: z.ZodType<T>) {
-    const { status, body } = await send(request);
+    const { status, body } = await sendInTurn(request);
     if (statuses.includes(status)) {
       return undefined;
     }
