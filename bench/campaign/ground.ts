@@ -16,7 +16,6 @@ import {
 } from '../../tests/support/postgres';
 import { startTemporal, testNamespace, type RunningTemporal } from '../../tests/support/temporal';
 import { isOk } from '../../workers/launch/parts';
-import { workerNodeFlags } from '../../workers/launch/ourScript';
 import { freePort } from '../../workers/launch/ports';
 import { findTemporalProgram } from '../../workers/launch/temporalProgram';
 import { buildForBench, bundleFile } from './build';
@@ -99,7 +98,6 @@ export async function startGround(
     return startProcess(
       [
         ...(profileDir === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDir}`]),
-        ...workerNodeFlags,
         path.join(dist, options.worker ?? 'bench/worker.js'),
       ],
       {

@@ -18,9 +18,3 @@ export function ourScript(name: string): string[] {
     ? [file]
     : ['--import', pathToFileURL(require.resolve('tsx')).href, file];
 }
-
-/**
- * Flags for Node in worker processes. A call's recipients and texts live for some milliseconds: in a
- * young generation of the usual 16 MiB many outlive a collection and are copied.
- */
-export const workerNodeFlags = ['--max-semi-space-size=32'];

@@ -11,7 +11,7 @@ import {
 } from './embeddedPostgres';
 import type { GuardOrder } from './guard';
 import { readPid, spawnGuarded } from './guarded';
-import { ourScript, workerNodeFlags } from './ourScript';
+import { ourScript } from './ourScript';
 import type { PartOrder } from './part';
 import type { Plan } from './plan';
 import { writePrivately, type Secrets } from './secrets';
@@ -125,7 +125,6 @@ export function workerPart(
     launch: () =>
       Promise.resolve(
         spawnOurs('workers/main', {
-          nodeFlags: workerNodeFlags,
           environment: {
             ...ourEnvironment(plan, secrets, addresses),
             WORKER_PORT: String(port),
@@ -142,14 +141,9 @@ export function workerPart(
 /** Starts one of our own scripts in a process group of its own, its output to be read. */
 export function spawnOurs(
   script: string,
-  options: {
-    nodeFlags?: string[];
-    flags?: string[];
-    environment: Record<string, string | undefined>;
-  },
+  options: { flags?: string[]; environment: Record<string, string | undefined> },
 ): ChildProcess {
-  const { nodeFlags = [], flags = [] } = options;
-  return spawn(process.execPath, [...nodeFlags, ...ourScript(script), ...flags], {
+  return spawn(process.execPath, [...ourScript(script), ...(options.flags ?? [])], {
     stdio: ['ignore', 'pipe', 'pipe'],
     // Ctrl-C on the terminal must not reach it: the supervisor stops its parts in order.
     detached: true,
