@@ -1,4 +1,4 @@
-import { isGrpcDeadlineError, WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
 import type { Temporal } from '../lib/temporal';
 import { testSendWorkflowId, type testSend } from '../workflows/campaigns/testSend';
 import { queues } from '../workflows/queues';
@@ -62,13 +62,8 @@ export function createTestSends(
       const handle = client.workflow.getHandle<typeof testSend>(
         testSendWorkflowId(test.tenantId, test.id),
       );
-      try {
-        await client.withDeadline(Date.now() + waitMs, () => handle.result());
-      } catch (error) {
-        if (!isGrpcDeadlineError(error)) {
-          throw error;
-        }
-      }
+      // However the waiting ends, the test is on its way, and its record says what became of it.
+      await client.withDeadline(Date.now() + waitMs, () => handle.result()).catch(() => undefined);
     },
   };
 }

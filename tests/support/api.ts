@@ -60,7 +60,7 @@ export async function startTestApi(overrides: Partial<ApiDeps> = {}): Promise<Te
     accessTokens: createAccessTokens('a secret of the tests that is long enough'),
     // Where no worker runs, an update is waited for in vain.
     campaigns: createCampaignWorkflows(temporal, { startMs: 5_000, steerMs: 500 }),
-    testSends: createTestSends(temporal, { startMs: 5_000, waitMs: 500 }),
+    testSends: createTestSends(temporal, { startMs: 20_000, waitMs: 500 }),
     trackingTokens: createTrackingTokens([
       { id: 1, secret: 'another secret of the tests, long enough' },
     ]),
