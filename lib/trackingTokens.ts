@@ -125,8 +125,7 @@ function tailsOf(firstMessageN: number, images: Buffer): Buffer {
   const tails = Buffer.alloc(SIGNED_TOGETHER * TAIL_BYTES);
   for (let index = 0; index < SIGNED_TOGETHER; index += 1) {
     const image = index * BLOCK_BYTES;
-    // Numbers past the last one possible are nobody's.
-    tails.writeUInt32BE((firstMessageN + index) >>> 0, index * TAIL_BYTES);
+    tails.writeUInt32BE(firstMessageN + index, index * TAIL_BYTES);
     images.copy(tails, index * TAIL_BYTES + 4, image, image + MAC_BYTES);
   }
   return tails;

@@ -41,7 +41,7 @@ export function withTenant<T>(
 
 /**
  * The same for statements that find a few rows by their key: each connection plans them once, and not
- * for the values of each of its first five runs, which costs a campaign as much as running them.
+ * anew for the values of each of its first five runs: a small campaign gives it hardly more.
  */
 export function withTenantByKey<T>(
   db: Knex,

@@ -139,24 +139,24 @@ function createPlainRenderer(
 ): (recipient: Recipient) => string | null {
   const { subject, html, text } = compiled.parts;
   const steps = [subject, html, text].flatMap((part) => part.nodes.filter(isStep));
-  const fields = new Map<string, PlainField>();
+  const readers: PlainField[] = [];
+  const indexes = new Map<string, number>();
   const fieldOfSlot: number[] = [];
   for (const step of steps) {
     if (step.kind !== 'field' || compiled.canSubjectBeBlank) {
       return () => null;
     }
-    fields.set(step.field.key, step.field);
-    fieldOfSlot[step.slot] = [...fields.keys()].indexOf(step.field.key);
+    const index = indexes.get(step.field.key) ?? readers.push(step.field) - 1;
+    indexes.set(step.field.key, index);
+    fieldOfSlot[step.slot] = index;
   }
-  const readers = [...fields.values()];
   const printed: string[] = readers.map(() => '');
   const openings = tokens.map((token, slot) => `${slot === 0 ? '{' : '",'}"${token}":"`);
   const end = tokens.length === 0 ? '{}' : '"}';
   return (recipient) => {
     let all = '';
-    for (let index = 0; index < readers.length; index += 1) {
-      const field = readers[index];
-      const value = field === undefined ? null : printField(field.read(recipient), field.fallback);
+    for (const [index, field] of readers.entries()) {
+      const value = printField(field.read(recipient), field.fallback);
       if (value === null) {
         return null;
       }
