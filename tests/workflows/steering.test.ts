@@ -251,12 +251,8 @@ test('a throttled account waits as long as it is asked to, then everything is se
   expect((await sandboxStats(ground.sandbox)).duplicates).toEqual([]);
 });
 
-test('reschedule moves waiting waves and sends nobody twice', async () => {
-  planner = wavesIn({ 'Europe/Paris': 200, 'Asia/Tokyo': 60_000 });
-  const sent = await send({ zones: ['Europe/Paris', 'Asia/Tokyo'] });
-  await until('the first wave', async () => (await sent.counts()).accepted === 3);
-  planner = wavesIn({ 'Asia/Tokyo': 400 });
-  await withTenant(ground.db, sent.ref.tenantId, (trx) =>
+function rescheduleToNow(sent: Awaited<ReturnType<typeof send>>): Promise<unknown> {
+  return withTenant(ground.db, sent.ref.tenantId, (trx) =>
     requestReschedule(trx, {
       tenantId: sent.ref.tenantId,
       runId: sent.run.id,
@@ -264,6 +260,14 @@ test('reschedule moves waiting waves and sends nobody twice', async () => {
       actor: user,
     }),
   );
+}
+
+test('reschedule moves waiting waves and sends nobody twice', async () => {
+  planner = wavesIn({ 'Europe/Paris': 200, 'Asia/Tokyo': 60_000 });
+  const sent = await send({ zones: ['Europe/Paris', 'Asia/Tokyo'] });
+  await until('the first wave', async () => (await sent.counts()).accepted === 3);
+  planner = wavesIn({ 'Asia/Tokyo': 400 });
+  await rescheduleToNow(sent);
   await sent.handle.executeUpdate('reschedule', { args: [{ actor: user }] });
   expect(await sent.handle.result()).toMatchObject({ status: 'completed', accepted: 6 });
   expect(await sent.calls()).toHaveLength(2);
@@ -276,14 +280,7 @@ test('a reschedule right after the plan reaches waves that have not begun', asyn
   const sent = await send({ zones, customersPerZone: 1 });
   await until('the plan', async () => (await sent.current()).planSealedAt !== null);
   planner = planWaves;
-  await withTenant(ground.db, sent.ref.tenantId, (trx) =>
-    requestReschedule(trx, {
-      tenantId: sent.ref.tenantId,
-      runId: sent.run.id,
-      schedule: { kind: 'now' },
-      actor: user,
-    }),
-  );
+  await rescheduleToNow(sent);
   await sent.handle.executeUpdate('reschedule', { args: [{ actor: user }] });
   expect(await sent.handle.result()).toMatchObject({ status: 'completed', accepted: 40 });
 });
@@ -294,14 +291,7 @@ test('a reschedule before the plan is written waits for the new instant', async 
     const { explanation } = await sent.handle.query<{ explanation: string }>('status');
     return explanation.startsWith('Scheduled');
   });
-  await withTenant(ground.db, sent.ref.tenantId, (trx) =>
-    requestReschedule(trx, {
-      tenantId: sent.ref.tenantId,
-      runId: sent.run.id,
-      schedule: { kind: 'now' },
-      actor: user,
-    }),
-  );
+  await rescheduleToNow(sent);
   await sent.handle.executeUpdate('reschedule', { args: [{ actor: user }] });
   expect(await sent.handle.result()).toMatchObject({ status: 'completed', accepted: 3 });
 });
