@@ -7,6 +7,7 @@ import * as requests from './0005_requests';
 import * as testSends from './0006_test_sends';
 import * as ledgerStatistics from './0007_ledger_statistics';
 import * as customerReach from './0008_customer_reach';
+import * as customersByZone from './0009_customers_by_zone';
 
 interface Migration {
   up(knex: Knex): Promise<void>;
@@ -23,6 +24,7 @@ const migrations = new Map<string, Migration>([
   ['0006_test_sends', testSends],
   ['0007_ledger_statistics', ledgerStatistics],
   ['0008_customer_reach', customerReach],
+  ['0009_customers_by_zone', customersByZone],
 ]);
 
 /** Where Knex finds the migrations: a list in order, never a folder scan. */

@@ -1,5 +1,6 @@
 import { Model } from 'objection';
 import type { Knex } from 'knex';
+import { inOneTrip, type Rows, type TripStatement } from '../lib/db';
 
 /** Every model: snake_case columns are camelCase properties; columns are only ever declared. */
 export class BaseModel extends Model {
@@ -29,12 +30,8 @@ export function withTenant<T>(
   options: { isolationLevel?: Knex.IsolationLevels; arePlansKept?: boolean } = {},
 ): Promise<T> {
   const { arePlansKept, ...transaction } = options;
-  const keptPlans = `, set_config('plan_cache_mode', 'force_generic_plan', true)`;
   return db.transaction(async (trx) => {
-    await trx.raw(
-      `select set_config('carillon.tenant_id', ?, true)${arePlansKept === true ? keptPlans : ''}`,
-      [tenantId],
-    );
+    await ofTenant(trx, tenantId, arePlansKept === true);
     return work(trx);
   }, transaction);
 }
@@ -49,6 +46,30 @@ export function withTenantByKey<T>(
   work: (trx: Knex.Transaction) => Promise<T>,
 ): Promise<T> {
   return withTenant(db, tenantId, work, { arePlansKept: true });
+}
+
+/**
+ * A few such statements sent together, in one transaction of the tenant: the ledger's steps of a
+ * call wait for the database once each, not four times.
+ */
+export async function forTenantInOneTrip(
+  db: Knex,
+  tenantId: string,
+  statements: readonly TripStatement[],
+): Promise<Rows[]> {
+  const [, ...rows] = await inOneTrip(db, [
+    { raw: ofTenant(db, tenantId, true).options({ name: 'ofTenant' }) },
+    ...statements,
+  ]);
+  return rows;
+}
+
+function ofTenant(trx: Pick<Knex, 'raw'>, tenantId: string, arePlansKept: boolean): Knex.Raw {
+  const keptPlans = `, set_config('plan_cache_mode', 'force_generic_plan', true)`;
+  return trx.raw(
+    `select set_config('carillon.tenant_id', ?, true)${arePlansKept ? keptPlans : ''}`,
+    [tenantId],
+  );
 }
 
 /** The only statements that may look across tenants; each has its reason where it is used. */

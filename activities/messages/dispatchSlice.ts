@@ -66,14 +66,7 @@ export function createDispatchSlice(deps: ActivityDeps) {
           return end('more');
         }
         doing = 'looking for the next call';
-        const claim = await withTenantByKey(db, wave.tenantId, async (trx) => {
-          const found = await claimDispatch(trx, wave, slice, deps.leaseMs);
-          if (found.kind === 'claimed' && !hasClaimed) {
-            await markSending(trx, wave.tenantId, wave.runId);
-          }
-          return found;
-        });
-        hasClaimed ||= claim.kind === 'claimed';
+        const claim = await claimDispatch(db, wave, slice, deps.leaseMs);
         if (claim.kind === 'notDueUntil') {
           const ms = claim.until.getTime() - Date.now();
           if (ms > longestWaitMs) {
@@ -89,6 +82,12 @@ export function createDispatchSlice(deps: ActivityDeps) {
         }
         doing = `call ${claim.dispatch.n}: ${claim.dispatch.messageCount} messages`;
         try {
+          if (!hasClaimed) {
+            await withTenantByKey(db, wave.tenantId, (trx) =>
+              markSending(trx, wave.tenantId, wave.runId),
+            );
+            hasClaimed = true;
+          }
           const sent = await sendDispatch({
             wave,
             dispatch: claim.dispatch,

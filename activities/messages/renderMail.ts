@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { setImmediate as otherEvents } from 'node:timers/promises';
 import type { Recipient } from '../../domain/messages/content';
-import { type RenderedBatch, createBatchRenderer } from '../../domain/messages/renderBatch';
+import { createBatchRenderer } from '../../domain/messages/renderBatch';
 import type { Recipient as LedgerRecipient } from '../../models/messages/gate';
 import type { EmailCall, EmailDraft } from '../../providers/email/types';
 import type { ActivityDeps } from '../deps';
@@ -12,6 +12,8 @@ import type { RunMail } from './runMail';
 export interface RenderedMail {
   message: Pick<EmailCall, 'subject' | 'html' | 'text'>;
   draft: EmailDraft;
+  /** Whom it was rendered for: all messages, and the sum of their addresses' hashes. */
+  loaded: { ns: number[]; addresses: number };
   /** The messages that are in the call. */
   messageNs: number[];
   /** Messages that can't share a call. */
@@ -21,11 +23,7 @@ export interface RenderedMail {
 }
 
 // A content may cost 20 ms a recipient, and twice that where a message is too large for a shared
-// call: few of them are rendered together. Plain content is done in larger steps, which saves it a
-// third of its cost.
-const renderedTogether = { dear: 5, plain: 25 } as const;
-const plainStepMs = 1;
-// Heartbeats and leases must not wait for longer than this and what is rendered together.
+// call. Heartbeats and leases must not wait for longer than this and one of them.
 const turnMs = 25;
 
 // One turn of the event loop renders for one dispatch: they take their turns one after the other.
@@ -34,59 +32,84 @@ const turns = createLimiter(1);
 /** The parts of the process that rendering needs. */
 export type RenderDeps = Pick<ActivityDeps, 'email' | 'trackingTokens' | 'publicUrl'>;
 
-/**
- * Renders the mail for everyone who has an address, and lets other work of the process go on
- * meanwhile. When the signal asks to stop, it resolves with what is rendered by then.
- */
-export async function renderMail(
+/** The mail of one dispatch while its recipients arrive. */
+export interface MailRendering {
+  /** Writes a recipient into the call at once if that is cheap: nothing of them is kept then. */
+  add(recipient: LedgerRecipient): void;
+  /**
+   * Renders for the others and lets other work of the process go on meanwhile. When the signal asks
+   * to stop, it resolves with what is rendered by then.
+   */
+  finish(signal: AbortSignal): Promise<RenderedMail>;
+}
+
+export function startRendering(
   deps: RenderDeps,
-  {
-    mail,
-    runId,
-    loaded,
-    signal,
-  }: { mail: RunMail; runId: string; loaded: LedgerRecipient[]; signal: AbortSignal },
-): Promise<RenderedMail> {
-  const renderBatch = createBatchRenderer(mail.compiled, {
+  { mail, runId }: { mail: RunMail; runId: string },
+): MailRendering {
+  const renderer = createBatchRenderer(mail.compiled, {
     tokenPrefix: randomBytes(6).toString('hex'),
     at: new Date(),
   });
   const rendered: RenderedMail = {
-    message: renderBatch([]).template,
+    message: renderer.template,
     draft: deps.email.draft(),
+    loaded: { ns: [], addresses: 0 },
     messageNs: [],
     ownCall: [],
     failed: [],
   };
-  let from = 0;
-  let together: number = renderedTogether.dear;
-  const renderNext = (): void => {
-    const startedAtMs = performance.now();
-    const recipients: Addressed[] = [];
-    const end = Math.min(from + together, loaded.length);
-    for (; from < end; from += 1) {
-      const one = loaded[from];
-      if (one !== undefined && one.email !== null) {
-        recipients.push(withLinks(one, one.email, linksOf(deps, runId, one.n)));
+  const others: Addressed[] = [];
+
+  function renderOther(recipient: Addressed): void {
+    const one = renderer.renderAny(recipient);
+    if (typeof one === 'string') {
+      addTo(rendered, recipient, one);
+    } else if ('failure' in one) {
+      rendered.failed.push(recipient.n);
+    } else {
+      if (rendered.loaded.ns.length === 1) {
+        rendered.message = one.single;
+        addTo(rendered, recipient, '{}');
       }
+      rendered.ownCall.push(recipient.n);
     }
-    const batch = renderBatch(recipients);
-    addBatch(rendered, recipients, batch, loaded.length === 1);
-    const isPlain = performance.now() - startedAtMs < plainStepMs;
-    together = isPlain ? renderedTogether.plain : renderedTogether.dear;
-  };
-  while (from < loaded.length && !signal.aborted) {
-    await turns(async () => {
-      const endsAtMs = performance.now() + turnMs;
-      while (from < loaded.length && performance.now() < endsAtMs) {
-        renderNext();
-      }
-      if (performance.now() >= endsAtMs) {
-        await otherEvents();
-      }
-    });
   }
-  return rendered;
+
+  return {
+    add(one) {
+      rendered.loaded.ns.push(one.n);
+      rendered.loaded.addresses += one.emailHash ?? 0;
+      if (one.email === null) {
+        return;
+      }
+      const recipient = withLinks(one, one.email, linksOf(deps, runId, one.n));
+      const json = renderer.renderPlain(recipient);
+      if (json === null) {
+        others.push(recipient);
+      } else {
+        addTo(rendered, recipient, json);
+      }
+    },
+
+    async finish(signal) {
+      const waiting = others.values();
+      let next = waiting.next();
+      while (next.done !== true && !signal.aborted) {
+        await turns(async () => {
+          const endsAtMs = performance.now() + turnMs;
+          while (next.done !== true && performance.now() < endsAtMs) {
+            renderOther(next.value);
+            next = waiting.next();
+          }
+          if (next.done !== true) {
+            await otherEvents();
+          }
+        });
+      }
+      return rendered;
+    },
+  };
 }
 
 type Addressed = Recipient & { email: string };
@@ -106,29 +129,6 @@ function withLinks(one: LedgerRecipient, email: string, links: Recipient['links'
     attributes: one.attributes,
     links,
   };
-}
-
-function addBatch(
-  rendered: RenderedMail,
-  recipients: Addressed[],
-  batch: RenderedBatch,
-  isAlone: boolean,
-): void {
-  for (const [index, recipient] of recipients.entries()) {
-    const substitutionsJson = batch.substitutions[index] ?? null;
-    if (substitutionsJson !== null) {
-      addTo(rendered, recipient, substitutionsJson);
-    }
-  }
-  for (const { index, message } of batch.singles) {
-    const recipient = recipients[index];
-    if (recipient !== undefined && isAlone) {
-      rendered.message = message;
-      addTo(rendered, recipient, '{}');
-    }
-    rendered.ownCall.push(...(recipient === undefined ? [] : [recipient.n]));
-  }
-  rendered.failed.push(...batch.failures.flatMap(({ index }) => recipients[index]?.n ?? []));
 }
 
 function addTo(rendered: RenderedMail, recipient: Addressed, substitutionsJson: string): void {

@@ -1,16 +1,11 @@
 import { withTenantByKey } from '../../models/base';
 import { setGate } from '../../models/campaigns/runs';
 import { unclaimDispatch, type ClaimedDispatch, type WaveKey } from '../../models/messages/claims';
-import {
-  GateShut,
-  loadRecipients,
-  passGate,
-  type GateAnswer,
-  type Recipient,
-} from '../../models/messages/gate';
+import { loadRecipients, passGate } from '../../models/messages/gate';
 import { blockAccount, reserveRate } from '../../models/messages/rates';
 import {
   setAsideRecipients,
+  settleAccepted,
   settleCall,
   splitDispatch,
   type Call,
@@ -20,7 +15,7 @@ import type { EmailOutcome } from '../../providers/email/types';
 import type { ActivityDeps } from '../deps';
 import { createLimiter } from './limiter';
 import { outlastOutage } from './outlastOutage';
-import { renderMail } from './renderMail';
+import { startRendering } from './renderMail';
 import type { RunMail } from './runMail';
 import { waitMs } from './wait';
 
@@ -101,11 +96,10 @@ type LeavingCall =
 async function letCallLeave(deps: ActivityDeps, work: DispatchWork): Promise<LeavingCall> {
   const { wave, dispatch, mail } = work;
   const { tenantId, runId } = wave;
-  const loaded = await withTenantByKey(deps.db, tenantId, (trx) =>
-    loadRecipients(trx, tenantId, runId, dispatch, mail.fields),
-  );
-  const { signal } = work;
-  const rendered = await renderMail(deps, { mail, runId, loaded, signal });
+  const rendering = startRendering(deps, { mail, runId });
+  const wanted = { tenantId, runId, dispatch, fields: mail.fields };
+  await loadRecipients(deps.db, wanted, (recipient) => rendering.add(recipient));
+  const rendered = await rendering.finish(work.signal);
   if (rendered.ownCall.length > 0 && dispatch.messageCount > 1) {
     await withTenantByKey(deps.db, tenantId, (trx) =>
       splitOffMessages(trx, tenantId, runId, dispatch, rendered.ownCall),
@@ -117,7 +111,15 @@ async function letCallLeave(deps: ActivityDeps, work: DispatchWork): Promise<Lea
     await giveBack(deps, work, null);
     return { kind: 'givenBack' };
   }
-  const gate = await throughGate(deps, wave, dispatch, loaded, rendered.failed);
+  const gate = await passGate(deps.db, {
+    tenantId,
+    runId,
+    channel: 'email',
+    dispatch,
+    leaseMs: deps.leaseMs,
+    loaded: rendered.loaded,
+    notRendered: rendered.failed,
+  });
   if (gate.kind === 'shut') {
     await giveBack(deps, work, null);
     return { kind: 'givenBack' };
@@ -152,42 +154,15 @@ function giveBack(
   );
 }
 
-async function throughGate(
-  deps: ActivityDeps,
-  wave: WaveKey,
-  dispatch: ClaimedDispatch,
-  loaded: Recipient[],
-  notRendered: number[],
-): Promise<GateAnswer> {
-  try {
-    return await withTenantByKey(deps.db, wave.tenantId, (trx) =>
-      passGate(trx, {
-        tenantId: wave.tenantId,
-        runId: wave.runId,
-        channel: 'email',
-        dispatch,
-        leaseMs: deps.leaseMs,
-        loaded,
-        notRendered,
-      }),
-    );
-  } catch (error) {
-    if (error instanceof GateShut) {
-      return { kind: 'shut' };
-    }
-    throw error;
-  }
-}
-
 const waitReason = { throttled: 'providerThrottled', notSent: 'providerUnreachable' } as const;
 
 /** Writes what the provider's outcome makes of the dispatch and the run. */
 function settle(deps: ActivityDeps, call: Call, outcome: EmailOutcome): Promise<void> {
+  if (outcome.kind === 'accepted') {
+    return settleAccepted(deps.db, call, outcome);
+  }
   return withTenantByKey(deps.db, call.tenantId, async (trx) => {
     switch (outcome.kind) {
-      case 'accepted':
-        await settleCall(trx, call, { ...outcome, outcome: 'accepted' });
-        return;
       case 'recipientsRefused':
         await setAsideRecipients(trx, call, outcome);
         return;

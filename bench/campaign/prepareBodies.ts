@@ -9,7 +9,6 @@ import { createCampaignWorkflows } from '../../clients/campaigns';
 import { newId } from '../../lib/ids';
 import { createLogger } from '../../lib/logger';
 import { createTrackingTokens } from '../../lib/trackingTokens';
-import { withTenant } from '../../models/base';
 import { claimDispatch } from '../../models/messages/claims';
 import { ensureAccount } from '../../models/messages/rates';
 import { createEmailProvider } from '../../providers/email';
@@ -93,9 +92,7 @@ async function sendAll(ground: BenchGround, tenant: BenchTenant, baseUrl: string
   for (const { planVersion, n } of plan.waves) {
     const wave = { tenantId: tenant.tenantId, runId: run.id, planVersion, waveN: n };
     for (;;) {
-      const claim = await withTenant(db, tenant.tenantId, (trx) =>
-        claimDispatch(trx, wave, slice, deps.leaseMs),
-      );
+      const claim = await claimDispatch(db, wave, slice, deps.leaseMs);
       if (claim.kind === 'none') {
         break;
       }

@@ -19,6 +19,8 @@ export const MAX_SUBSTITUTION_BYTES = 10_000;
 
 // Far below what a message may cost, however often a value is shown.
 const MOST_PLAIN_CHARACTERS = 2_000;
+// A recipient of more is dearer than whoever renders without a pause may bear.
+const MOST_PLAIN_SLOTS = 200;
 
 /** Messages for one call to a provider that puts each recipient's values into a shared text. */
 export interface RenderedBatch {
@@ -54,14 +56,37 @@ export function renderBatch(
   recipients: readonly Recipient[],
   options: BatchOptions,
 ): RenderedBatch {
-  return createBatchRenderer(compiled, options)(recipients);
+  const renderer = createBatchRenderer(compiled, options);
+  const { template, tokens } = renderer;
+  const batch: RenderedBatch = { template, tokens, substitutions: [], singles: [], failures: [] };
+  for (const [index, recipient] of recipients.entries()) {
+    const rendered = renderer.renderPlain(recipient) ?? renderer.renderAny(recipient);
+    batch.substitutions.push(typeof rendered === 'string' ? rendered : null);
+    if (typeof rendered !== 'string') {
+      if ('single' in rendered) {
+        batch.singles.push({ index, message: rendered.single });
+      } else {
+        batch.failures.push({ index, message: rendered.failure });
+      }
+    }
+  }
+  return batch;
 }
 
-/** Makes the function that does the same for one group of recipients after the other. */
+/** The same for one recipient after the other. */
+export interface BatchRenderer {
+  template: RenderedMessage;
+  tokens: string[];
+  /** A recipient's JSON in about a microsecond, where what is shown is plain; null nearly never. */
+  renderPlain(recipient: Recipient): string | null;
+  /** A recipient's JSON whatever is shown, a message for a call of its own, or why there is none. */
+  renderAny(recipient: Recipient): string | { single: RenderedMessage } | { failure: string };
+}
+
 export function createBatchRenderer(
   compiled: CompiledContent,
   options: BatchOptions,
-): (recipients: readonly Recipient[]) => RenderedBatch {
+): BatchRenderer {
   if (!/^[A-Za-z0-9]{8,64}$/.test(options.tokenPrefix)) {
     throw new RangeError('tokenPrefix needs 8 to 64 letters and digits');
   }
@@ -78,37 +103,22 @@ export function createBatchRenderer(
   };
   const values: string[] = Array.from({ length: compiled.slots }, () => '');
   const evaluate = createEvaluator(compiled, options.at);
-  const toPlainJson = createPlainRenderer(compiled, tokens);
-  return (recipients) => {
-    const batch: RenderedBatch = {
-      template,
-      tokens,
-      substitutions: [],
-      singles: [],
-      failures: [],
-    };
-    for (const [index, recipient] of recipients.entries()) {
-      const plainJson = toPlainJson(recipient);
-      batch.substitutions.push(plainJson);
-      if (plainJson !== null) {
-        continue;
-      }
+  return {
+    template,
+    tokens,
+    renderPlain: createPlainRenderer(compiled, tokens),
+    renderAny(recipient) {
       try {
         evaluate(recipient, values);
         const json = objectJson(keys, values);
-        if (isTooLarge(json)) {
-          batch.singles.push({ index, message: renderOne(compiled, recipient, options) });
-        } else {
-          batch.substitutions[index] = json;
-        }
+        return isTooLarge(json) ? { single: renderOne(compiled, recipient, options) } : json;
       } catch (error) {
         if (!(error instanceof RenderFailure)) {
           throw error;
         }
-        batch.failures.push({ index, message: error.message });
+        return { failure: error.message };
       }
-    }
-    return batch;
+    },
   };
 }
 
@@ -143,7 +153,8 @@ function createPlainRenderer(
   const indexes = new Map<string, number>();
   const fieldOfSlot: number[] = [];
   for (const step of steps) {
-    if (step.kind !== 'field' || compiled.canSubjectBeBlank) {
+    const isPlain = step.kind === 'field' && compiled.slots <= MOST_PLAIN_SLOTS;
+    if (!isPlain || compiled.canSubjectBeBlank) {
       return () => null;
     }
     const index = indexes.get(step.field.key) ?? readers.push(step.field) - 1;

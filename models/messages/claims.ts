@@ -1,4 +1,5 @@
 import type { Knex } from 'knex';
+import { forTenantInOneTrip, withTenantByKey } from '../base';
 
 /** Which slice activity holds a dispatch: unique over workflow run, activity and attempt. */
 export interface Slice {
@@ -19,6 +20,8 @@ export interface ClaimedDispatch {
   n: number;
   claimN: number;
   attempt: number;
+  /** Where its customers were when it was planned. */
+  timeZone: string;
   firstMessageN: number;
   lastMessageN: number;
   messageCount: number;
@@ -41,12 +44,12 @@ export type Claim =
  * The lease runs by the database's clock.
  */
 export async function claimDispatch(
-  trx: Knex.Transaction,
+  db: Knex,
   wave: WaveKey,
   slice: Slice,
   leaseMs: number,
 ): Promise<Claim> {
-  const claimed = await trx
+  const claim = db
     .raw(
       `with open_wave as (
        select w.run_id, w.plan_version, w.n, w.closes_at
@@ -69,8 +72,8 @@ export async function claimDispatch(
             not_before = null, wait_reason = null
        from next
       where d.run_id = :runId and d.n = next.n
-     returning d.n, d.claim_n as "claimN", d.attempt, d.first_message_n as "firstMessageN",
-       d.last_message_n as "lastMessageN", d.message_count as "messageCount",
+     returning d.n, d.claim_n as "claimN", d.attempt, d.time_zone as "timeZone",
+       d.first_message_n as "firstMessageN", d.last_message_n as "lastMessageN", d.message_count as "messageCount",
        next.closes_at as "closesAt"`,
       {
         runId: wave.runId,
@@ -83,8 +86,11 @@ export async function claimDispatch(
       },
     )
     .options({ name: 'claimDispatch' });
-  const dispatch: ClaimedDispatch | undefined = claimed.rows[0];
-  return dispatch === undefined ? whyNone(trx, wave) : { kind: 'claimed', dispatch };
+  const [claimed] = await forTenantInOneTrip(db, wave.tenantId, [{ raw: claim }]);
+  const dispatch: ClaimedDispatch | undefined = claimed?.[0];
+  return dispatch === undefined
+    ? withTenantByKey(db, wave.tenantId, (trx) => whyNone(trx, wave))
+    : { kind: 'claimed', dispatch };
 }
 
 /**

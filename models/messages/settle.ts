@@ -1,4 +1,5 @@
 import type { Knex } from 'knex';
+import { forTenantInOneTrip } from '../base';
 
 /** One call of one dispatch. */
 export interface Call {
@@ -26,7 +27,22 @@ export async function settleCall(
   call: Call,
   settlement: Settlement,
 ): Promise<boolean> {
-  const settled = await trx
+  const settled = await settleStatement(trx, call, settlement);
+  return settled.rows.length > 0;
+}
+
+/** Settles an accepted call, nearly the only outcome there is, in one trip to the database. */
+export async function settleAccepted(
+  db: Knex,
+  call: Call,
+  accepted: { providerMessageId: string | null; status: number | null },
+): Promise<void> {
+  const raw = settleStatement(db, call, { ...accepted, outcome: 'accepted' });
+  await forTenantInOneTrip(db, call.tenantId, [{ raw }]);
+}
+
+function settleStatement(trx: Pick<Knex, 'raw'>, call: Call, settlement: Settlement): Knex.Raw {
+  return trx
     .raw(
       `with noted as (
        update dispatch_attempts
@@ -74,7 +90,6 @@ export async function settleCall(
       },
     )
     .options({ name: 'settleCall' });
-  return settled.rows.length > 0;
 }
 
 const stateAfter: Record<Settlement['outcome'], string> = {

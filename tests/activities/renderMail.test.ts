@@ -1,5 +1,10 @@
 import { setImmediate as otherEvents } from 'node:timers/promises';
-import { type RenderDeps, renderMail } from '../../activities/messages/renderMail';
+import {
+  type RenderDeps,
+  type RenderedMail,
+  startRendering,
+} from '../../activities/messages/renderMail';
+import type { RunMail } from '../../activities/messages/runMail';
 import { compileContent } from '../../domain/messages/compileContent';
 import type { Recipient } from '../../models/messages/gate';
 import type { EmailRecipient } from '../../providers/email/types';
@@ -53,6 +58,17 @@ test('stops when it is asked to', async () => {
   stopping.abort();
   expect((await rendering).failed.length).toBeLessThan(100);
 });
+
+function renderMail(
+  deps: RenderDeps,
+  options: { mail: RunMail; runId: string; loaded: Recipient[]; signal: AbortSignal },
+): Promise<RenderedMail> {
+  const rendering = startRendering(deps, options);
+  for (const one of options.loaded) {
+    rendering.add(one);
+  }
+  return rendering.finish(options.signal);
+}
 
 function mailOf(html: string) {
   const compiled = compileContent({ subject: 'Hi', html }, { campaignName: 'c', tenantName: 't' });

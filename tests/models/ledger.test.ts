@@ -9,7 +9,6 @@ import { releaseEarlierAttempts, unclaimDispatch } from '../../models/messages/c
 import { countRun, listDoubts } from '../../models/messages/counts';
 import { cancelRemaining, settleOverdueDoubts } from '../../models/messages/doubt';
 import { applyEvents, storeEvents } from '../../models/messages/events';
-import { GateShut, loadRecipients, passGate } from '../../models/messages/gate';
 import { blockAccount, ensureAccount, reserveRate } from '../../models/messages/rates';
 import {
   setAsideRecipients,
@@ -241,25 +240,28 @@ describe('what changes between loading and the gate', () => {
   test('an address that has changed shuts the gate, so that it is loaded again', async () => {
     const ledger = await buildLedger(db);
     const dispatch = await ledger.claimed();
-    const loaded = await withTenant(db, ledger.tenantId, (trx) =>
-      loadRecipients(trx, ledger.tenantId, ledger.run.id, dispatch, new Set()),
-    );
+    const loaded = await ledger.load(dispatch);
     await db('customers')
       .where({ tenant_id: ledger.tenantId, email: 'c1@example.com' })
       .update({ email: 'moved@example.com' });
-    const gate = withTenant(db, ledger.tenantId, (trx) =>
-      passGate(trx, {
-        tenantId: ledger.tenantId,
-        runId: ledger.run.id,
-        channel: 'email',
-        dispatch,
-        leaseMs: 60_000,
-        loaded,
-        notRendered: [],
-      }),
-    );
-    await expect(gate).rejects.toThrow(GateShut);
+    expect(await ledger.gate(dispatch, { loaded })).toEqual({ kind: 'shut' });
     expect(await ledger.gate(dispatch)).toMatchObject({ kind: 'open' });
+  });
+
+  test.each([
+    ['moved to another zone', 'Asia/Tokyo', ['Europe/Paris']],
+    ['has no zone any more', null, ['Europe/Paris']],
+    ['never had a zone', null, [null]],
+  ])('a customer who %s is loaded and written to', async (_, timeZone, zones) => {
+    const ledger = await buildLedger(db, { zones });
+    const dispatch = await ledger.claimed();
+    await db('customers')
+      .where({ tenant_id: ledger.tenantId, email: 'c1@example.com' })
+      .update({ time_zone: timeZone });
+    expect(new Set((await ledger.load(dispatch)).ns)).toEqual(new Set([1, 2, 3]));
+    const gate = await ledger.gate(dispatch);
+    expect(gate).toEqual({ kind: 'open', attempt: 1, leftOut: new Set() });
+    expect(await ledger.dispatch(1)).toMatchObject({ state: 'calling', left_out_count: 0 });
   });
 
   test('a pause that commits while the gate waits for its row shuts it', async () => {

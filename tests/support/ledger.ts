@@ -10,8 +10,13 @@ import {
   type ClaimedDispatch,
   type WaveKey,
 } from '../../models/messages/claims';
-import { GateShut, loadRecipients, passGate, type GateAnswer } from '../../models/messages/gate';
+import { loadRecipients, passGate, type GateAnswer } from '../../models/messages/gate';
 import { everyone, insertCampaign, insertCustomers, insertTenant } from './records';
+
+interface LoadedRecipients {
+  ns: number[];
+  addresses: number;
+}
 
 /** A planned run and the steps of a lane on it, one at a time, so that a test can order them. */
 export interface TestLedger {
@@ -24,7 +29,12 @@ export interface TestLedger {
   claim(options?: { wave?: WaveKey; attempt?: number; leaseMs?: number }): Promise<Claim>;
   /** Claims and fails the test when there is nothing to claim. */
   claimed(options?: { leaseMs?: number }): Promise<ClaimedDispatch>;
-  gate(dispatch: ClaimedDispatch, leaseMs?: number): Promise<GateAnswer>;
+  load(dispatch: ClaimedDispatch): Promise<LoadedRecipients>;
+  /** Loads first unless `loaded` is given. */
+  gate(
+    dispatch: ClaimedDispatch,
+    options?: { leaseMs?: number; loaded?: LoadedRecipients },
+  ): Promise<GateAnswer>;
   /** The state and reason of a dispatch. */
   dispatch(n: number): Promise<Record<string, unknown>>;
 }
@@ -78,14 +88,20 @@ export async function buildLedger(
     waveN: n,
   });
   const claim: TestLedger['claim'] = (given = {}) =>
-    withTenant(db, tenantId, (trx) =>
-      claimDispatch(
-        trx,
-        given.wave ?? wave(),
-        { workflowRunId: newId(), activityId: '1', attempt: given.attempt ?? 1 },
-        given.leaseMs ?? 60_000,
-      ),
+    claimDispatch(
+      db,
+      given.wave ?? wave(),
+      { workflowRunId: newId(), activityId: '1', attempt: given.attempt ?? 1 },
+      given.leaseMs ?? 60_000,
     );
+  const loaded = async (dispatch: ClaimedDispatch): Promise<LoadedRecipients> => {
+    const found: LoadedRecipients = { ns: [], addresses: 0 };
+    await loadRecipients(db, { tenantId, runId: run.id, dispatch }, ({ n, emailHash }) => {
+      found.ns.push(n);
+      found.addresses += emailHash ?? 0;
+    });
+    return found;
+  };
   return {
     tenantId,
     campaignId,
@@ -101,25 +117,17 @@ export async function buildLedger(
       }
       return found.dispatch;
     },
-    async gate(dispatch, leaseMs = 60_000) {
-      try {
-        return await withTenant(db, tenantId, async (trx) =>
-          passGate(trx, {
-            tenantId,
-            runId: run.id,
-            channel: 'email',
-            dispatch,
-            leaseMs,
-            loaded: await loadRecipients(trx, tenantId, run.id, dispatch),
-            notRendered: [],
-          }),
-        );
-      } catch (error) {
-        if (error instanceof GateShut) {
-          return { kind: 'shut' };
-        }
-        throw error;
-      }
+    load: (dispatch) => loaded(dispatch),
+    async gate(dispatch, options = {}) {
+      return passGate(db, {
+        tenantId,
+        runId: run.id,
+        channel: 'email',
+        dispatch,
+        leaseMs: options.leaseMs ?? 60_000,
+        loaded: options.loaded ?? (await loaded(dispatch)),
+        notRendered: [],
+      });
     },
     async dispatch(n) {
       const [row] = await db('dispatches').where({ run_id: run.id, n });
