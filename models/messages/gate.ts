@@ -147,7 +147,7 @@ export type GateAnswer =
  * database's clock. After `open` only the provider's outcome may write the dispatch.
  */
 export async function passGate(db: Knex, call: GateCall): Promise<GateAnswer> {
-  if (call.notRendered.length === 0) {
+  if (call.notRendered.length === 0 && call.loaded.ns.length > 0) {
     const [looked, passed] = await forTenantInOneTrip(db, call.tenantId, [
       { raw: lookAtRecipients(db, call, 'inZone') },
       { raw: passStatement(db, call, { leftOut: 0, isEmpty: false }) },

@@ -118,6 +118,19 @@ describe('claim and gate', () => {
     expect(await ledger.dispatch(1)).toMatchObject({ state: 'calling', left_out_count: 1 });
   });
 
+  test('a dispatch whose messages all went to calls of their own ends without one', async () => {
+    const ledger = await buildLedger(db);
+    const dispatch = await ledger.claimed();
+    await withTenant(db, ledger.tenantId, (trx) =>
+      splitOffMessages(trx, ledger.tenantId, ledger.run.id, dispatch, [1, 2, 3]),
+    );
+    expect(await ledger.gate(dispatch)).toEqual({ kind: 'empty' });
+    const counts = await withTenant(db, ledger.tenantId, (trx) =>
+      countRun(trx, ledger.tenantId, ledger.run.id),
+    );
+    expect(counts).toMatchObject({ planned: 3, open: 3 });
+  });
+
   test('a dispatch whose recipients are all gone ends without a call', async () => {
     const ledger = await buildLedger(db);
     const dispatch = await ledger.claimed();
