@@ -69,7 +69,8 @@ test('a pause stops new calls within a second while Temporal is down, and a resu
 test('the API killed between writing a run and starting its workflow: it is started all the same', async () => {
   const customers = 200;
   const written = await writeCampaign(ground, customers, 20);
-  // Without the server the start cannot get through, and the API goes on trying for a while.
+  // Without the server the start cannot get through. The API goes on trying for a while, but a
+  // connection that is known to be dead may fail at once: then it has answered that it is pending.
   await ground.temporalServer.kill9();
   const asked = ask(ground, written, 'schedule', { schedule: { kind: 'now' } }).catch(() => null);
   const run = await until('the run to be written', async () => {
@@ -77,7 +78,7 @@ test('the API killed between writing a run and starting its workflow: it is star
     return row;
   });
   await ground.api.kill9();
-  expect(await asked).toBeNull();
+  expect([null, { status: 202, workflow: 'pending' }]).toContainEqual(await asked);
   expect(run).toMatchObject({ state: 'planning', workflow_started_at: null });
 
   await bringBack(ground.temporalServer);
