@@ -40,7 +40,7 @@ async function main(): Promise<void> {
       headers: { 'Content-Type': 'application/json' },
       body: '{"mode":"inbox"}',
     });
-    await ground.startWorkers(Number(values.workers));
+    const workers = await ground.startWorkers(Number(values.workers));
     // The first round warms the workers up, as any worker is that has run for a minute.
     for (let round = 0; round <= Number(values.rounds); round += 1) {
       const found = await sendAtOneInstant(ground, Number(values.waves));
@@ -48,6 +48,7 @@ async function main(): Promise<void> {
         rounds.push(found);
       }
     }
+    await Promise.all(workers.map((worker) => worker.stop()));
   } finally {
     await ground.stop();
   }
