@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import path from 'node:path';
 import { z } from 'zod';
+import { parseSealingKeys } from './sealing';
 
 const port = z.coerce.number().int().min(0).max(65_535);
 const optionalUrl = z.url().optional();
@@ -51,6 +52,7 @@ const schema = z.object({
 
   JWT_SECRET: z.string().min(32, 'must have at least 32 characters').optional(),
   TRACKING_SECRET: z.string().min(32, 'must have at least 32 characters').optional(),
+  SEALING_KEYS: z.string().superRefine(refuseUnreadableKeys).optional(),
 
   SENDGRID_API_KEY: z.string().startsWith('SG.', 'must start with SG.').optional(),
   SENDGRID_BASE_URL: optionalUrl,
@@ -78,7 +80,12 @@ export class ConfigError extends Error {
   }
 }
 
-type Requirement = 'DATABASE_URL' | 'TEMPORAL_ADDRESS' | 'JWT_SECRET' | 'TRACKING_SECRET';
+type Requirement =
+  | 'DATABASE_URL'
+  | 'TEMPORAL_ADDRESS'
+  | 'JWT_SECRET'
+  | 'TRACKING_SECRET'
+  | 'SEALING_KEYS';
 
 /**
  * Reads the environment (and `.env`, which never overrides it), checks all of it and throws one
@@ -127,6 +134,15 @@ function isPublicKey(text: string): boolean {
     return key.asymmetricKeyType === 'ec';
   } catch {
     return false;
+  }
+}
+
+function refuseUnreadableKeys(text: string, context: z.RefinementCtx): void {
+  try {
+    parseSealingKeys(text);
+  } catch (error) {
+    const message = error instanceof RangeError ? error.message : 'cannot be read';
+    context.addIssue({ code: 'custom', message });
   }
 }
 

@@ -75,6 +75,15 @@ describe('loadConfig', () => {
     expect(problems[0]).toContain('DISPATCH_LEASE_MS');
   });
 
+  test.each(['base64', 'k1:c2hvcnQ=', 'k1:c2hvcnQ=,'])(
+    'refuses %j as sealing keys and does not repeat it',
+    (keys) => {
+      const problems = problemsOf(() => loadConfig([], { SEALING_KEYS: keys }));
+      expect(problems).toEqual([expect.stringContaining('SEALING_KEYS: entry 1')]);
+      expect(problems.join()).not.toContain('c2hvcnQ');
+    },
+  );
+
   test.each(['secret', 'AAAA', '-----BEGIN PUBLIC KEY-----'])(
     'refuses %j as the key of event webhooks',
     (key) => {

@@ -81,7 +81,7 @@ describe('temporal-compose.yml', () => {
   });
 
   test('asks for every secret and has none of its own', () => {
-    const secrets = /(PASSWORD|PWD|SECRET|API_KEY)$/;
+    const secrets = /(PASSWORD|PWD|SECRET|API_KEY|SEALING_KEYS)$/;
     const values = Object.values(services).flatMap(({ environment }) =>
       Object.entries(environment).filter(([variable]) => secrets.test(variable)),
     );

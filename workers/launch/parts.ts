@@ -176,6 +176,7 @@ function ourEnvironment(
     PUBLIC_URL: plan.publicUrl,
     JWT_SECRET: config.JWT_SECRET ?? secrets.jwtSecret,
     TRACKING_SECRET: config.TRACKING_SECRET ?? secrets.trackingSecret,
+    SEALING_KEYS: config.SEALING_KEYS ?? secrets.sealingKeys,
     ...(plan.hasSandbox
       ? {
           SENDGRID_API_KEY: sandboxApiKey,

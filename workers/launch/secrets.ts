@@ -8,6 +8,8 @@ const Secrets = z.object({
   postgresPassword: z.string().min(1),
   jwtSecret: z.string().min(32),
   trackingSecret: z.string().min(32),
+  /** As SEALING_KEYS takes them. */
+  sealingKeys: z.string().min(32),
   /** Base64 of the DER key, as SendGrid shows it. */
   webhookPublicKey: z.string().min(1),
   /** PEM; the sandbox signs its events with it. */
@@ -38,6 +40,7 @@ export function loadSecrets(dataDir: string): Secrets {
     postgresPassword: randomText(),
     jwtSecret: randomText(),
     trackingSecret: randomText(),
+    sealingKeys: newSealingKey(),
     webhookPublicKey: publicKey.export({ type: 'spki', format: 'der' }).toString('base64'),
     webhookPrivateKey: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
     demoPassword: randomBytes(12).toString('base64url'),
@@ -48,12 +51,27 @@ export function loadSecrets(dataDir: string): Secrets {
 
 function readSecrets(file: string): Secrets {
   try {
-    return Secrets.parse(JSON.parse(readFileSync(file, 'utf8')));
+    const kept: unknown = JSON.parse(readFileSync(file, 'utf8'));
+    if (isRecord(kept) && kept['sealingKeys'] === undefined) {
+      // The file is of a version that sealed nothing yet.
+      const completed = Secrets.parse({ ...kept, sealingKeys: newSealingKey() });
+      writePrivately(file, `${JSON.stringify(completed, null, 2)}\n`);
+      return completed;
+    }
+    return Secrets.parse(kept);
   } catch (error) {
     throw new Error(`${file} cannot be read as it was written. Restore it from a copy.`, {
       cause: error,
     });
   }
+}
+
+function newSealingKey(): string {
+  return `local:${randomBytes(32).toString('base64')}`;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function randomText(): string {

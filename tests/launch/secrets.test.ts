@@ -1,0 +1,39 @@
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { createSealing, parseSealingKeys } from '../../lib/sealing';
+import { loadSecrets } from '../../workers/launch/secrets';
+
+let dataDir: string;
+
+beforeEach(() => {
+  dataDir = mkdtempSync(path.join(tmpdir(), 'carillon-secrets-'));
+});
+
+afterEach(() => rmSync(dataDir, { recursive: true, force: true }));
+
+test('makes up secrets once, for the owner alone, with a key that seals', () => {
+  const first = loadSecrets(dataDir);
+  expect(loadSecrets(dataDir)).toEqual(first);
+  expect(statSync(path.join(dataDir, 'secrets.json')).mode & 0o777).toBe(0o600);
+  expect(createSealing(parseSealingKeys(first.sealingKeys)).keyId).toBe('local');
+});
+
+test('gives a file of an earlier version its sealing key once and keeps all else', () => {
+  const { sealingKeys: _, ...earlier } = loadSecrets(dataDir);
+  const file = path.join(dataDir, 'secrets.json');
+  writeFileSync(file, JSON.stringify(earlier));
+
+  const completed = loadSecrets(dataDir);
+  expect(completed).toMatchObject(earlier);
+  expect(parseSealingKeys(completed.sealingKeys)).toHaveLength(1);
+  expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual(completed);
+  expect(loadSecrets(dataDir)).toEqual(completed);
+});
+
+test('does not replace a file it cannot read', () => {
+  const file = path.join(dataDir, 'secrets.json');
+  writeFileSync(file, '{"jwtSecret": "short"}');
+  expect(() => loadSecrets(dataDir)).toThrow('cannot be read as it was written');
+  expect(readFileSync(file, 'utf8')).toBe('{"jwtSecret": "short"}');
+});
