@@ -13,7 +13,7 @@ export type EventKind =
 /** An event as it is stored: ours are numbers within a run, the rest is for people. */
 export interface MessageEvent {
   providerEventId: string;
-  source: 'sendgrid' | 'carillon';
+  source: 'sendgrid' | 'twilio' | 'carillon';
   runId: string | null;
   dispatchN: number | null;
   attempt: number | null;
@@ -21,7 +21,12 @@ export interface MessageEvent {
   kind: EventKind;
   occurredAt: Date;
   /** The address it speaks of, when it has to be suppressed. */
-  suppress: { address: string; reason: SuppressionReason } | null;
+  suppress: {
+    address: string;
+    reason: SuppressionReason;
+    /** What the address is of; email where nothing is said. */
+    channel?: 'sms' | 'whatsapp';
+  } | null;
   /** A machine opened it, not a person. */
   machine: boolean;
   detail: Record<string, string>;
