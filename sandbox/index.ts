@@ -5,6 +5,8 @@ import { createSendGridVendor } from './sendgrid/acceptedMail';
 import { createEventPost } from './sendgrid/eventPost';
 import { createMailSend } from './sendgrid/mailSend';
 import { createSandboxServer } from './server';
+import { createSmtpVendor } from './smtp/acceptedMail';
+import { startSmtpServer, type SmtpStandIn } from './smtp/server';
 
 export { DEMO_ENGAGEMENT } from './options';
 export type { EngagementRates, SandboxMode, SandboxOptions, WebhookTarget } from './options';
@@ -18,6 +20,8 @@ export interface Sandbox {
   /** Base address of everything: vendors' APIs, inbox, control. */
   url: string;
   port: number;
+  /** The mail server, if it was asked for. */
+  smtp: Pick<SmtpStandIn, 'port' | 'connections'> | null;
   /** Answers what is under way (two seconds at most), then stops; what was accepted stays. */
   close(): Promise<void>;
 }
@@ -32,7 +36,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   const intake = await openIntake({
     dataDir: dataDir ?? null,
     mode,
-    vendors: [createSendGridVendor(audience)],
+    vendors: [createSendGridVendor(audience), createSmtpVendor()],
     post: webhook ? createEventPost(webhook) : null,
     logger,
   });
@@ -41,9 +45,16 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   try {
     const port = await listen(server, options.port, host);
     const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
-    logger.info({ url, mode, events: webhook !== undefined }, 'sandbox ready');
-    return { url, port, close: () => close(server, intake) };
+    const smtp = options.smtp
+      ? await startSmtpServer(options.smtp, { intake, host, logger })
+      : null;
+    logger.info(
+      { url, mode, events: webhook !== undefined, smtpPort: smtp?.port ?? null },
+      'sandbox ready',
+    );
+    return { url, port, smtp, close: () => close(server, intake, smtp) };
   } catch (error) {
+    server.close();
     await intake.close();
     throw error;
   }
@@ -69,12 +80,13 @@ function explain(error: Error, port: number): Error {
     : error;
 }
 
-async function close(server: Server, intake: Intake): Promise<void> {
+async function close(server: Server, intake: Intake, smtp: SmtpStandIn | null): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   intake.stopWaiting();
+  const mailClosed = smtp?.close();
   server.closeIdleConnections();
   const hurry = setTimeout(() => server.closeAllConnections(), CLOSE_GRACE_MS);
-  await closed;
+  await Promise.all([closed, mailClosed]);
   clearTimeout(hurry);
   await intake.close();
 }

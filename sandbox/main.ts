@@ -9,6 +9,8 @@ const PARENT_CHECK_MS = 1_000;
 const Flags = z.object({
   port: z.coerce.number().int().min(0).max(65_535).default(8025),
   host: z.string().default('127.0.0.1'),
+  /** 0: no mail server. */
+  'smtp-port': z.coerce.number().int().min(0).max(65_535).default(0),
   'data-dir': z.string().optional(),
   mode: z.enum(['inbox', 'sink']).default('inbox'),
   'webhook-url': z.url().optional(),
@@ -66,6 +68,7 @@ function readFlags(): Flags {
     options: {
       port: { type: 'string' },
       host: { type: 'string' },
+      'smtp-port': { type: 'string' },
       'data-dir': { type: 'string' },
       mode: { type: 'string' },
       'webhook-url': { type: 'string' },
@@ -95,6 +98,7 @@ async function optionsFrom(flags: Flags, log: Logger): Promise<SandboxOptions> {
   return {
     port: flags.port,
     host: flags.host,
+    smtp: flags['smtp-port'] === 0 ? undefined : { port: flags['smtp-port'] },
     dataDir: flags['data-dir'],
     mode: flags.mode,
     webhook: url && keyFile ? { url, privateKeyPem: await readFile(keyFile, 'utf8') } : undefined,

@@ -1,4 +1,5 @@
 import type { Logger } from '../lib/logger';
+import type { SmtpOptions } from './smtp/options';
 
 /**
  * `inbox` keeps every accepted message and can show it; `sink` counts recipients and forgets them,
@@ -47,6 +48,8 @@ export interface SandboxOptions {
   webhook?: WebhookTarget;
   /** Accepted bearer keys; default any that starts with `SG.`. */
   apiKeys?: string[];
+  /** The mail server beside the HTTP stand-ins; without it there is none. */
+  smtp?: SmtpOptions;
   /** Makes the simulated audience repeatable; default `carillon`. */
   eventSeed?: string;
   /** Default none: recipients act only as their address says. */

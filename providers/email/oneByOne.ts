@@ -1,0 +1,24 @@
+import type { MessageOutcome, MessageReference } from '../types';
+
+/** One email to one recipient, its content rendered. */
+export interface OneEmail {
+  from: { email: string; name: string | null };
+  replyTo: string | null;
+  to: { email: string; name: string | null };
+  subject: string;
+  html: string;
+  text: string;
+  unsubscribeUrl: string;
+  /** Travels with the message, so that bounces and the vendor's logs can be matched. */
+  reference: MessageReference;
+}
+
+/** An email vendor of one call per message; it never throws for what a vendor may answer. */
+export interface OneByOneEmailProvider {
+  /** Names the account whose limits all calls share. */
+  accountId: string;
+  /** Makes the call at most once. */
+  send(mail: OneEmail): Promise<MessageOutcome>;
+  /** Lets what is under way finish, then ends every connection; later calls are `notSent`. */
+  close(): Promise<void>;
+}
