@@ -23,6 +23,7 @@ import { operationRoutes } from './operations/operations';
 import type { Route } from './route';
 import { clickRoutes } from './tracking/clicks';
 import { openRoutes } from './tracking/opens';
+import { preferenceRoutes } from './tracking/preferences';
 import { unsubscribeRoutes } from './tracking/unsubscribes';
 import { sendGridWebhookRoutes } from './webhooks/sendgrid';
 
@@ -47,6 +48,7 @@ export const routes: readonly Route[] = [
   ...clickRoutes,
   ...openRoutes,
   ...unsubscribeRoutes,
+  ...preferenceRoutes,
 ];
 
 /** Koa's router of these routes, each behind the walls that its declaration asks for. */

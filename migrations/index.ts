@@ -8,6 +8,7 @@ import * as testSends from './0006_test_sends';
 import * as ledgerStatistics from './0007_ledger_statistics';
 import * as customerReach from './0008_customer_reach';
 import * as customersByZone from './0009_customers_by_zone';
+import * as trackingClasses from './0011_tracking_classes';
 
 interface Migration {
   up(knex: Knex): Promise<void>;
@@ -25,6 +26,7 @@ const migrations = new Map<string, Migration>([
   ['0007_ledger_statistics', ledgerStatistics],
   ['0008_customer_reach', customerReach],
   ['0009_customers_by_zone', customersByZone],
+  ['0011_tracking_classes', trackingClasses],
 ]);
 
 /** Where Knex finds the migrations: a list in order, never a folder scan. */

@@ -1,22 +1,20 @@
-import { idWithinMinute } from '../../lib/ids';
 import { acrossTenants } from '../../models/base';
-import { storeEvents } from '../../models/messages/events';
+import { findSinceHandover } from '../../models/tracking/links';
 import { ignoredQuery } from '../parameters';
 import { publicRoute, rawAnswer, rawReply } from '../route';
+import { noteEngagement } from './noteEngagement';
 import { messageOf, token } from './requests';
 
 // One transparent pixel.
 const gif = Buffer.from('R0lGODlhAQABAIAAAP///wAAACH5BAEAAAAALAAAAAABAAEAAAICRAEAOw==', 'base64');
-
-// Apple's privacy proxy fetches every image by itself and says no more of itself than this.
-const machineAgent = 'Mozilla/5.0';
 
 const loadPixel = publicRoute({
   method: 'get',
   path: '/t/o/:token',
   root: true,
   name: 'loadPixel',
-  summary: 'Note the opening of a mail (once a minute) by its transparent pixel',
+  summary:
+    'Note the opening of a mail (once a minute), classed human, machine or bot, by its transparent pixel',
   description: 'Answers the pixel whatever the token is and whether or not the opening was kept.',
   tags: ['tracking'],
   params: { token },
@@ -25,29 +23,11 @@ const loadPixel = publicRoute({
   async handler({ params, context, deps }) {
     const message = messageOf(deps, params.token.replace(/\.gif$/, ''));
     if (message !== null && context.method !== 'HEAD') {
-      const userAgent = context.get('User-Agent');
-      const machine = userAgent === machineAgent;
-      const occurredAt = new Date();
-      // A machine's opening sets no fact: it must not stand in for a person's in the same minute.
-      const opener = machine ? 'open by machine' : 'open';
-      const seed = `${message.runId} ${message.messageN} ${opener}`;
       try {
-        await acrossTenants(deps.db, 'tracking', (trx) =>
-          storeEvents(trx, [
-            {
-              providerEventId: `open:${idWithinMinute(occurredAt, seed)}`,
-              source: 'carillon',
-              ...message,
-              dispatchN: null,
-              attempt: null,
-              kind: 'opened',
-              occurredAt,
-              suppress: null,
-              machine,
-              detail: { userAgent: userAgent.slice(0, 500) },
-            },
-          ]),
-        );
+        await acrossTenants(deps.db, 'tracking', async (trx) => {
+          const sinceHandoverMs = await findSinceHandover(trx, message);
+          await noteEngagement(trx, context, { message, sinceHandoverMs, link: null });
+        });
       } catch (error) {
         deps.logger.error({ requestId: context.state.requestId, err: error }, 'opening not kept');
       }

@@ -1,12 +1,24 @@
 import { createHash } from 'node:crypto';
+import { maskAddress } from '../../domain/tracking/maskAddress';
+import type { ChannelPreference, Preferences } from '../../models/tracking/preferences';
+import type { Texts } from './texts';
 
 const style = `
 :root { color-scheme: light dark; }
 body { margin: 0; min-height: 100vh; display: grid; place-items: center; font: 1rem/1.5 system-ui, sans-serif; }
-main { max-width: 30rem; padding: 2rem 1.5rem; text-align: center; }
-h1 { font-size: 1.375rem; line-height: 1.3; overflow-wrap: anywhere; }
-button { font: inherit; font-weight: 600; padding: 0.75rem 1.5rem; border: 0; border-radius: 0.5rem; background: #1d4ed8; color: #fff; cursor: pointer; }
-button:focus-visible { outline: 3px solid #f59e0b; outline-offset: 3px; }
+main { box-sizing: border-box; width: 100%; max-width: 30rem; padding: 2rem 1.5rem; text-align: center; overflow-wrap: anywhere; }
+h1 { font-size: 1.375rem; line-height: 1.3; }
+button { font: inherit; font-weight: 600; min-height: 2.75rem; padding: 0.75rem 1.5rem; border: 2px solid #1d4ed8; border-radius: 0.5rem; background: #1d4ed8; color: #fff; cursor: pointer; }
+button.plain { background: Canvas; color: CanvasText; border-color: GrayText; }
+a { color: LinkText; display: inline-block; padding: 0.625rem 0; }
+:focus-visible { outline: 3px solid #f59e0b; outline-offset: 3px; }
+fieldset { border: 1px solid GrayText; border-radius: 0.5rem; margin: 1.5rem 0; padding: 0.5rem 1rem; text-align: start; }
+legend { padding: 0 0.375rem; font-weight: 600; }
+label { display: flex; gap: 0.75rem; align-items: center; min-height: 2.75rem; padding: 0.375rem 0; }
+input { width: 1.5rem; height: 1.5rem; margin: 0; flex: none; }
+small { display: block; font-size: 0.875rem; }
+[role=status] { border: 2px solid #15803d; border-radius: 0.5rem; padding: 0.75rem 1rem; margin-bottom: 1.5rem; }
+[role=status] p { margin: 0 0 0.5rem; font-weight: 600; }
 `;
 
 // Nothing is loaded or run, only this style is applied, and the form may only come back here.
@@ -26,51 +38,117 @@ export const pageHeaders = {
 } as const;
 
 /** Asks a person to confirm; only the button acts, because scanners follow every link of a mail. */
-export function confirmPage(tenantName: string): string {
+export function confirmPage(texts: Texts, offer: { tenantName: string; token: string }): string {
   return page(
-    'Unsubscribe',
-    `<h1>Unsubscribe from ${escapeHtml(tenantName)}?</h1>
-    <p>They will send you no more emails.</p>
-    <form method="post"><button type="submit">Unsubscribe</button></form>`,
+    texts,
+    texts.unsubscribeTitle,
+    `<h1>${escapeHtml(texts.unsubscribeFrom(offer.tenantName))}</h1>
+    <p>${texts.noMoreEmails}</p>
+    <form method="post"><button type="submit">${texts.unsubscribe}</button></form>
+    <p><a href="../p/${offer.token}">${texts.choose}</a></p>`,
   );
 }
 
-export function unsubscribedPage(): string {
+/** Says that it is done, and offers the way back. */
+export function unsubscribedPage(texts: Texts, token: string): string {
   return page(
-    'Unsubscribed',
-    `<h1>You are unsubscribed</h1>
-    <p>No more emails will be sent to you from there. You can close this page.</p>`,
+    texts,
+    texts.unsubscribedTitle,
+    `<h1>${texts.unsubscribed}</h1>
+    <p>${texts.unsubscribedLine}</p>
+    ${undoForm(texts, { action: `../p/${token}`, back: [{ channel: 'email', state: 'unknown' }] })}
+    <p><a href="../p/${token}">${texts.preferencesTitle}</a></p>`,
   );
 }
 
 /** Promises no more than holds: a removed address can be imported again, and nobody would know. */
-export function addressUnknownPage(): string {
+export function addressUnknownPage(texts: Texts): string {
   return page(
-    'Not known any more',
-    `<h1>Your address is not known here any more</h1>
-    <p>It was removed from their list, so nothing is sent to it. Should you get mail from them again, please unsubscribe in that mail.</p>`,
+    texts,
+    texts.unknownAddressTitle,
+    `<h1>${texts.unknownAddress}</h1>
+    <p>${texts.unknownAddressLine}</p>`,
   );
 }
 
-export function unknownPage(): string {
+export function unknownPage(texts: Texts): string {
   return page(
-    'Not found',
-    `<h1>This address leads nowhere</h1>
-    <p>It may have been cut off. Please try the link in the email again.</p>`,
+    texts,
+    texts.notFoundTitle,
+    `<h1>${texts.notFound}</h1>
+    <p>${texts.notFoundLine}</p>`,
   );
 }
 
-export function laterPage(): string {
+export function laterPage(texts: Texts): string {
   return page(
-    'One moment',
-    `<h1>Please try again in a moment</h1>
-    <p>We cannot answer right now. Nothing is lost: open the link again.</p>`,
+    texts,
+    texts.laterTitle,
+    `<h1>${texts.later}</h1>
+    <p>${texts.laterLine}</p>`,
   );
 }
 
-function page(title: string, main: string): string {
+/**
+ * The switches of one customer, each with its address masked: mail is forwarded, and whoever reads it
+ * then need not learn more than it says. After saving, `before` is what an undo leads back to.
+ */
+export function preferencesPage(
+  texts: Texts,
+  now: Preferences,
+  before: Preferences | null = null,
+): string {
+  return page(
+    texts,
+    texts.preferencesTitle,
+    `${before === null ? '' : savedNote(texts, before)}
+    <h1>${escapeHtml(texts.preferences(now.tenantName))}</h1>
+    <p>${texts.preferencesLine}</p>
+    <form method="post">
+      <fieldset>
+        <legend>${texts.channelsLegend}</legend>
+        ${now.channels.map((channel) => switchOf(texts, channel)).join('')}
+      </fieldset>
+      <p><button type="submit" name="do" value="save">${texts.save}</button></p>
+      <p><button type="submit" class="plain" name="do" value="allOff" aria-describedby="all-off">${texts.allOff}</button></p>
+      <p><small id="all-off">${texts.allOffLine}</small></p>
+    </form>`,
+  );
+}
+
+function switchOf(texts: Texts, { channel, address, state }: ChannelPreference): string {
+  const name = `${texts.channels[channel]}<small>${escapeHtml(maskAddress(address))}</small>`;
+  if (state === 'blocked') {
+    return `<label><input type="checkbox" disabled><span>${name}<small>${texts.blocked}</small></span></label>`;
+  }
+  const checked = state === 'on' ? ' checked' : '';
+  return `<input type="hidden" name="offered" value="${channel}"><label><input type="checkbox" name="on" value="${channel}"${checked}><span>${name}</span></label>`;
+}
+
+function savedNote(texts: Texts, before: Preferences): string {
+  const back = before.channels
+    .filter(({ state }) => state !== 'blocked')
+    .map(({ channel, state, consent }) => ({ channel, state: state === 'on' ? consent : 'off' }));
+  return `<div role="status">
+      <p>${texts.saved}</p>
+      ${undoForm(texts, { action: '', back })}
+    </div>`;
+}
+
+/** A button that leads each channel back to how it was: off, or on with this consent. */
+function undoForm(
+  texts: Texts,
+  { action, back }: { action: string; back: { channel: string; state: string }[] },
+): string {
+  const fields = back
+    .map(({ channel, state }) => `<input type="hidden" name="${channel}" value="${state}">`)
+    .join('');
+  return `<form method="post"${action === '' ? '' : ` action="${action}"`}>${fields}<button type="submit" class="plain" name="do" value="undo">${texts.undo}</button></form>`;
+}
+
+function page(texts: Texts, title: string, main: string): string {
   return `<!doctype html>
-<html lang="en">
+<html lang="${texts.language}">
   <head>
     <meta charset="utf-8">
     <meta name="viewport" content="width=device-width, initial-scale=1">

@@ -7,6 +7,7 @@ import type { ApiContext } from '../context';
 import type { ApiDeps } from '../deps';
 import { rawAnswer, rawReply } from '../route';
 import { laterPage, pageHeaders } from './pages';
+import { textsFor } from './texts';
 
 /** A token, or anything in its place: what is wrong with it is told by a page. */
 export const token = { what: 'page', schema: z.string().max(2_000) };
@@ -51,6 +52,6 @@ export async function orLater<T>(context: ApiContext, deps: ApiDeps, work: () =>
     }
     const { requestId } = context.state;
     deps.logger.error({ requestId, err: error }, 'database unavailable');
-    return rawReply(503, laterPage(), { ...pageHeaders, 'Retry-After': '5' });
+    return rawReply(503, laterPage(textsFor(context)), { ...pageHeaders, 'Retry-After': '5' });
   }
 }

@@ -10,6 +10,7 @@ import {
   unsubscribedPage,
 } from './pages';
 import { anyBody, html, messageOf, orLater, token } from './requests';
+import { textsFor } from './texts';
 
 const showUnsubscribe = publicRoute({
   method: 'get',
@@ -24,15 +25,18 @@ const showUnsubscribe = publicRoute({
   answers: { 200: html, 404: html, 503: html },
   async handler({ params, context, deps }) {
     return orLater(context, deps, async () => {
+      const texts = textsFor(context);
       const message = messageOf(deps, params.token);
       const offer =
         message === null
           ? null
           : await acrossTenants(deps.db, 'tracking', (trx) => findUnsubscribeOffer(trx, message));
       if (offer === null) {
-        return rawReply(404, unknownPage(), pageHeaders);
+        return rawReply(404, unknownPage(texts), pageHeaders);
       }
-      const page = offer.isKnown ? confirmPage(offer.tenantName) : addressUnknownPage();
+      const page = offer.isKnown
+        ? confirmPage(texts, { ...offer, token: params.token })
+        : addressUnknownPage(texts);
       return rawReply(200, page, pageHeaders);
     });
   },
@@ -53,6 +57,7 @@ const unsubscribeByOneClick = publicRoute({
   answers: { 200: html, 404: html, 503: html },
   async handler({ params, context, deps }) {
     return orLater(context, deps, async () => {
+      const texts = textsFor(context);
       const message = messageOf(deps, params.token);
       const outcome =
         message === null
@@ -62,11 +67,11 @@ const unsubscribeByOneClick = publicRoute({
             );
       switch (outcome) {
         case 'unsubscribed':
-          return rawReply(200, unsubscribedPage(), pageHeaders);
+          return rawReply(200, unsubscribedPage(texts, params.token), pageHeaders);
         case 'addressUnknown':
-          return rawReply(200, addressUnknownPage(), pageHeaders);
+          return rawReply(200, addressUnknownPage(texts), pageHeaders);
         case 'unknown':
-          return rawReply(404, unknownPage(), pageHeaders);
+          return rawReply(404, unknownPage(texts), pageHeaders);
       }
     });
   },

@@ -1,8 +1,9 @@
-import { startTestApi, type TestApi } from '../../support/api';
+import type { TestApi } from '../../support/api';
 import {
   atTime,
   buildTracking,
   firefox,
+  startTrackingApi,
   tokens,
   withBrokenEvents,
   withoutDatabase,
@@ -13,7 +14,7 @@ let api: TestApi;
 let t: TrackingGround;
 
 beforeAll(async () => {
-  api = await startTestApi();
+  api = await startTrackingApi();
 });
 
 afterAll(async () => {
@@ -37,7 +38,13 @@ test('leads to the address it stood for and notes the click', async () => {
       tenant_id: t.ledger.tenantId,
       message_n: 2,
       payload: {
-        detail: { url: 'https://shop.example/sale', link: '0', userAgent: firefox },
+        detail: {
+          url: 'https://shop.example/sale',
+          link: '0',
+          userAgent: firefox,
+          class: 'human',
+          because: 'person',
+        },
       },
     },
   ]);
@@ -70,21 +77,59 @@ test('parameters that others add to it are passed over', async () => {
   }
 });
 
-test('is written as a header can hold it', async () => {
+test('leads to the address as its author wrote it, in what a header can hold', async () => {
   await setLinks([
-    'https://shop.example/a?b=1&c=ü#d',
-    'http://bücher.example/ä b',
+    "https://shop.example/a%2fb?b=1&b=2&c=%C3%BC&d='|[]#f?x",
     'HTTPS://X.example',
+    'http://bücher.example/ä b?c=ü#d',
   ]);
   const locations = [];
   for (const index of [0, 1, 2]) {
     locations.push((await t.get(`/t/c/${t.tokenOf(1)}/${index}`)).headers.get('Location'));
   }
   expect(locations).toEqual([
-    'https://shop.example/a?b=1&c=%C3%BC#d',
-    'http://xn--bcher-kva.example/%C3%A4%20b',
-    'https://x.example/',
+    "https://shop.example/a%2fb?b=1&b=2&c=%C3%BC&d='|[]#f?x",
+    'HTTPS://X.example',
+    'http://xn--bcher-kva.example/%C3%A4%20b?c=%C3%BC#d',
   ]);
+});
+
+test.each([
+  ['a script', 'python-requests/2.31.0', {}, 'knownBot'],
+  ['a scanner', firefox, { 'X-Forwarded-For': '40.94.1.2' }, 'scannerNetwork'],
+])(
+  '%s is led on like anybody, and clicks for no person',
+  async (_name, agent, headers, because) => {
+    const answer = await t.get(`/t/c/${t.tokenOf(1)}/0`, agent, headers);
+    expect(answer.status).toBe(302);
+    expect(await t.stored()).toMatchObject([
+      { payload: { machine: true, detail: { class: 'bot', because } } },
+    ]);
+    await t.apply();
+    expect((await t.message(1)).first_clicked_at).toBeNull();
+  },
+);
+
+test('who clicks at once is a bot, and a person clicks later in the same minute', async () => {
+  await t.handedOver('3 seconds');
+  await t.get(`/t/c/${t.tokenOf(1)}/0`);
+  await t.handedOver('20 seconds');
+  await t.get(`/t/c/${t.tokenOf(1)}/0`);
+  expect(await t.stored()).toMatchObject([
+    { payload: { detail: { class: 'bot', because: 'clickedTooSoon' } } },
+    { payload: { detail: { class: 'human', because: 'person' } } },
+  ]);
+});
+
+test('only what the content holds decides where it leads', async () => {
+  const evil = encodeURIComponent('https://evil.example/');
+  for (const query of [`?url=${evil}`, `?redirect=${evil}`, `?next=//evil.example`]) {
+    const answer = await t.get(`/t/c/${t.tokenOf(1)}/0${query}`, firefox, {
+      'X-Forwarded-Host': 'evil.example',
+      Referer: 'https://evil.example/',
+    });
+    expect(answer.headers.get('Location')).toBe('https://shop.example/sale');
+  }
 });
 
 test('follows the version the run was sent with, not a later one', async () => {

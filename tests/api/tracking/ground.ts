@@ -1,3 +1,4 @@
+import { loadConfig } from '../../../lib/config';
 import { createDatabase } from '../../../lib/db';
 import { createTrackingTokens } from '../../../lib/trackingTokens';
 import { acrossTenants } from '../../../models/base';
@@ -19,7 +20,10 @@ export interface TrackingGround {
   tokenOf(messageN: number): string;
   /** Tokens that no address of ours holds. */
   wrongTokens(): string[];
-  get(path: string, userAgent?: string): Promise<ApiAnswer>;
+  /** Comes from a person's browser out in the world, unless the headers say otherwise. */
+  get(path: string, userAgent?: string, headers?: Record<string, string>): Promise<ApiAnswer>;
+  /** The call of all messages was so long ago. */
+  handedOver(ago: string): Promise<void>;
   stored(): Promise<Record<string, unknown>[]>;
   apply(): Promise<AppliedEvents>;
   message(n: number): Promise<Record<string, unknown>>;
@@ -50,14 +54,26 @@ export async function buildTracking(api: TestApi): Promise<TrackingGround> {
         'x'.repeat(1_999),
       ];
     },
-    get: (path, userAgent = firefox) =>
-      api.send('get', path, { headers: { 'User-Agent': userAgent } }),
+    get: (path, userAgent = firefox, headers = {}) =>
+      api.send('get', path, {
+        headers: { 'User-Agent': userAgent, 'X-Forwarded-For': '198.51.100.7', ...headers },
+      }),
+    async handedOver(ago) {
+      await db('dispatches')
+        .where({ run_id: ledger.run.id })
+        .update({ called_at: db.raw('clock_timestamp() - cast(? as interval)', [ago]) });
+    },
     stored: async () => db('message_events').orderBy('id'),
     apply: () => acrossTenants(db, 'eventApply', (trx) => applyEvents(trx, 1000)),
     message: async (n) => db('messages').where({ run_id: ledger.run.id, n }).first(),
     suppressions: async (tenantId = ledger.tenantId) =>
       db('suppressions').where({ tenant_id: tenantId }).orderBy('address'),
   };
+}
+
+/** The API behind a proxy that says where a request came from. */
+export function startTrackingApi(): Promise<TestApi> {
+  return startTestApi({ config: loadConfig([], { NODE_ENV: 'test', TRUST_PROXY: 'true' }) });
 }
 
 /** Runs the work while the clock of this process says this; timers go on as they do. */

@@ -1,8 +1,9 @@
-import { startTestApi, type TestApi } from '../../support/api';
+import type { TestApi } from '../../support/api';
 import {
   atTime,
   buildTracking,
   firefox,
+  startTrackingApi,
   withBrokenEvents,
   withoutDatabase,
   type TrackingGround,
@@ -12,7 +13,7 @@ let api: TestApi;
 let t: TrackingGround;
 
 beforeAll(async () => {
-  api = await startTestApi();
+  api = await startTrackingApi();
 });
 
 afterAll(async () => {
@@ -62,11 +63,34 @@ test('keeps one opening a person and minute, whatever machines load besides', as
   expect(await t.ledger.dispatch(1)).toMatchObject({ opened_count: 2 });
 });
 
-test("Apple's proxy is a machine, no opening of a person", async () => {
-  await t.get(`/t/o/${t.tokenOf(1)}`, 'Mozilla/5.0');
-  expect(await t.stored()).toMatchObject([{ payload: { machine: true } }]);
+test.each([
+  ['Apple’s proxy', 'Mozilla/5.0', {}, 'machine', 'applePrivacy'],
+  ['a browser that prefetches', firefox, { 'Sec-Purpose': 'prefetch' }, 'machine', 'prefetch'],
+  ['a script', 'curl/8.5.0', {}, 'bot', 'knownBot'],
+  ['a scanner', firefox, { 'X-Forwarded-For': '64.235.150.1' }, 'bot', 'scannerNetwork'],
+])('%s opens for no person', async (_name, agent, headers, name, because) => {
+  await t.get(`/t/o/${t.tokenOf(1)}`, agent, headers);
+  expect(await t.stored()).toMatchObject([
+    { payload: { machine: true, detail: { class: name, because } } },
+  ]);
   await t.apply();
   expect((await t.message(1)).first_opened_at).toBeNull();
+});
+
+test('what opens at once is a machine, and a person opens later', async () => {
+  await t.handedOver('1 second');
+  await t.get(`/t/o/${t.tokenOf(1)}`);
+  await t.handedOver('1 minute');
+  await t.get(`/t/o/${t.tokenOf(1)}`);
+  expect(await t.stored()).toMatchObject([
+    { payload: { detail: { class: 'machine', because: 'openedTooSoon' } } },
+    { payload: { detail: { class: 'human', because: 'person' } } },
+  ]);
+});
+
+test('keeps no address of the person', async () => {
+  await t.get(`/t/o/${t.tokenOf(1)}`);
+  expect(JSON.stringify(await t.stored())).not.toContain('198.51.100.7');
 });
 
 test('a HEAD does not count', async () => {

@@ -115,6 +115,31 @@ test('nobody else is stopped, in no tenant', async () => {
   expect(await api.deps.db('suppressions').where({ tenant_id: other.tenantId })).toEqual([]);
 });
 
+test('the page speaks the language of the browser', async () => {
+  for (const [asked, language, word] of [
+    ['de-AT,de;q=0.9,en;q=0.5', 'de', 'Abmelden'],
+    ['ja, fr;q=0.4', 'fr', 'Se désabonner'],
+    ['es', 'es', 'Darme de baja'],
+    ['ja', 'en', 'Unsubscribe'],
+    ['*', 'en', 'Unsubscribe'],
+    ['x'.repeat(50), 'en', 'Unsubscribe'],
+  ] as const) {
+    const page = await t.get(`/t/u/${t.tokenOf(1)}`, undefined, { 'Accept-Language': asked });
+    expect(page.text).toContain(`<html lang="${language}">`);
+    expect(page.text).toContain(`<button type="submit">${word}`);
+  }
+});
+
+test('the page after it leads back by one button', async () => {
+  const page = await api.send('post', `/t/u/${t.tokenOf(1)}`);
+  expect(page.text).toContain(`action="../p/${t.tokenOf(1)}"`);
+  const undone = await api.send('post', `/t/p/${t.tokenOf(1)}`, {
+    body: new URLSearchParams({ do: 'undo', email: 'unknown' }),
+  });
+  expect(undone.status).toBe(200);
+  expect(await t.suppressions()).toEqual([]);
+});
+
 test('a removed customer is told that nothing is sent, and no more than that', async () => {
   await api.deps
     .db('customers')
