@@ -38,6 +38,14 @@ export function isDataException(error: unknown): boolean {
   return textOf(driverError(error), 'code')?.startsWith('22') === true;
 }
 
+/**
+ * Whether the values are what Postgres refused: out of range, unreadable, against a constraint or too
+ * large for an index (classes 22, 23 and 54). The same statement is taken with others.
+ */
+export function isRefusedValue(error: unknown): boolean {
+  return /^(22|23|54)/.test(textOf(driverError(error), 'code') ?? '');
+}
+
 /** Whether another transaction was in the way, so that doing it again at once helps. */
 export function isTransactionConflict(error: unknown): boolean {
   const code = textOf(driverError(error), 'code');

@@ -3,8 +3,7 @@ import { AppError } from '../../domain/errors';
 import { isTransactionConflict } from '../../lib/databaseErrors';
 import type { Knex } from '../../lib/db';
 import { Counter, type Registry } from '../../lib/metrics';
-import { acrossTenants } from '../../models/base';
-import { storeEvents } from '../../models/messages/events';
+import { storeDelivery } from '../../models/messages/events';
 import { readSendGridEvents, type ReadEvents } from '../../providers/email/sendgridEvents';
 import {
   isSignedBySendGrid,
@@ -113,7 +112,7 @@ async function store(db: Knex, { events }: ReadEvents): Promise<number> {
     .map(({ event }) => event);
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await acrossTenants(db, 'eventIntake', (trx) => storeEvents(trx, ordered));
+      return await storeDelivery(db, ordered);
     } catch (error) {
       if (attempt === storeAttempts || !isTransactionConflict(error)) {
         throw error;

@@ -36,6 +36,8 @@ export function bundleFile(folder: string): string {
 const entries = [
   'bench/worker',
   'bench/campaign/bareLoop',
+  'bench/webhooks/sender',
+  'api/server',
   'sandbox/main',
   'workers/main',
   'workers/bundle',

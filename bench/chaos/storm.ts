@@ -73,11 +73,7 @@ export async function calm(
   const state = await untilEnded(ground, campaign, deadlineAt);
   await poll('the events to be posted and applied', deadlineAt, async () => {
     const { events } = await sandboxFigures(ground.sandboxUrl);
-    const open = await ground
-      .db('message_events')
-      .whereNull('applied_at')
-      .whereNull('set_aside')
-      .limit(1);
+    const open = await ground.db('waiting_events').limit(1);
     return events?.pending === 0 && open.length === 0;
   });
   return state;

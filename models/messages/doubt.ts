@@ -61,7 +61,10 @@ export async function settleOverdueDoubts(
             select 1 from message_events e
              where e.run_id = d.run_id and e.dispatch_n = d.n and e.source <> 'carillon'
                and e.message_n between d.first_message_n and d.last_message_n
-               and e.applied_at is null and e.set_aside is null)
+               and exists (
+                 select 1 from waiting_events w
+                  where e.id between w.event_ids[1] and w.event_ids[w.event_count]
+                    and e.id = any(w.event_ids)))
         for update of d
      ), wave as (
        insert into waves (run_id, plan_version, n, tenant_id, kind, starts_at, closes_at,

@@ -1,4 +1,4 @@
-import { createPublicKey, verify } from 'node:crypto';
+import { createPublicKey, createVerify, type KeyObject } from 'node:crypto';
 
 export const signatureHeader = 'X-Twilio-Email-Event-Webhook-Signature';
 export const timestampHeader = 'X-Twilio-Email-Event-Webhook-Timestamp';
@@ -17,15 +17,19 @@ export interface SignedDelivery {
  * @throws when the key is not a base64 SPKI key
  */
 export function isSignedBySendGrid(publicKey: string, delivery: SignedDelivery): boolean {
-  const key = createPublicKey({
-    key: Buffer.from(publicKey, 'base64'),
-    format: 'der',
-    type: 'spki',
-  });
-  return verify(
-    'sha256',
-    Buffer.concat([Buffer.from(delivery.timestamp), delivery.body]),
-    key,
-    Buffer.from(delivery.signature, 'base64'),
-  );
+  return createVerify('sha256')
+    .update(delivery.timestamp)
+    .update(delivery.body)
+    .verify(readKey(publicKey), delivery.signature, 'base64');
+}
+
+let lastRead: { text: string; key: KeyObject } | undefined;
+
+// Reading a key takes longer than checking a signature with it, and there is one for all deliveries.
+function readKey(text: string): KeyObject {
+  if (lastRead?.text !== text) {
+    const key = createPublicKey({ key: Buffer.from(text, 'base64'), format: 'der', type: 'spki' });
+    lastRead = { text, key };
+  }
+  return lastRead.key;
 }
