@@ -2,7 +2,7 @@ import { withTenantByKey } from '../../models/base';
 import { setGate } from '../../models/campaigns/runs';
 import { unclaimDispatch, type ClaimedDispatch, type WaveKey } from '../../models/messages/claims';
 import { loadRecipients, passGate } from '../../models/messages/gate';
-import { blockAccount, reserveRate } from '../../models/messages/rates';
+import { blockAccount, lookAtRate, reserveRate, slowDown } from '../../models/messages/rates';
 import {
   setAsideRecipients,
   settleAccepted,
@@ -10,12 +10,12 @@ import {
   splitDispatch,
   type Call,
 } from '../../models/messages/settle';
-import { splitOffMessages } from '../../models/messages/splitOff';
+import { splitOffMessages, splitToFit } from '../../models/messages/splitOff';
 import type { EmailOutcome } from '../../providers/email/types';
 import type { ActivityDeps } from '../deps';
 import { createLimiter } from './limiter';
 import { outlastOutage } from './outlastOutage';
-import { startRendering } from './renderMail';
+import { startRendering, type RenderedMail } from './renderMail';
 import type { RunMail } from './runMail';
 import { waitMs } from './wait';
 
@@ -54,17 +54,28 @@ export function createSendDispatch(
   return async function sendDispatch(work) {
     const { wave, dispatch } = work;
     const { tenantId, runId } = wave;
-    const rate = await reserveRate(deps.db, deps.email.accountId, dispatch.messageCount);
+    const rate = await lookAtRate(deps.db, deps.email.accountId, dispatch.messageCount);
+    if (rate.kind === 'tooLarge') {
+      await withTenantByKey(deps.db, tenantId, (trx) =>
+        splitToFit(trx, { tenantId, runId, dispatch, most: rate.most }),
+      );
+      await giveBack(deps, work, null);
+      return nothing;
+    }
     if (rate.kind === 'wait') {
       await giveBack(deps, work, { notBefore: rate.until, reason: rate.reason });
       return nothing;
     }
-    if (rate.waitMs > 0) {
-      await waitMs(rate.waitMs, work.signal);
+    const written = await preparing(() => writeCall(deps, work));
+    if (written === null) {
+      return nothing;
     }
-    const call = await preparing(() => letCallLeave(deps, work));
-    if (call.kind !== 'left') {
-      return { ...nothing, leftOut: call.kind === 'empty' ? dispatch.messageCount : 0 };
+    const call =
+      rate.kind === 'unlimited'
+        ? await letLeave(deps, work, written, null)
+        : await whenItsTurn(deps, work, written);
+    if (call?.kind !== 'left') {
+      return { ...nothing, leftOut: call?.kind === 'empty' ? dispatch.messageCount : 0 };
     }
     const outcome = await call.reply;
     const reference = { tenantId, runId, dispatchN: dispatch.n, attempt: call.attempt };
@@ -74,6 +85,9 @@ export function createSendDispatch(
         forMs: outcome.retryAfterMs,
         reason: waitReason[outcome.kind],
       });
+    }
+    if (outcome.kind === 'throttled') {
+      await slowDown(deps.db, deps.email.accountId);
     }
     return countOutcome(outcome, call.messages, call.leftOut);
   };
@@ -89,40 +103,75 @@ type LeavingCall =
       reply: Promise<EmailOutcome>;
     }
   /** Nobody is left to be written to. */
-  | { kind: 'empty' }
-  | { kind: 'givenBack' };
+  | { kind: 'empty' };
 
-/** Loads, renders, passes the gate and starts the call; resolves without waiting for its reply. */
-async function letCallLeave(deps: ActivityDeps, work: DispatchWork): Promise<LeavingCall> {
+/** Loads and renders. Null when the dispatch went back instead. */
+async function writeCall(deps: ActivityDeps, work: DispatchWork): Promise<RenderedMail | null> {
   const { wave, dispatch, mail } = work;
   const { tenantId, runId } = wave;
   const rendering = startRendering(deps, { mail, runId });
   const wanted = { tenantId, runId, dispatch, fields: mail.fields };
   await loadRecipients(deps.db, wanted, (recipient) => rendering.add(recipient));
   const rendered = await rendering.finish(work.signal);
-  if (rendered.ownCall.length > 0 && dispatch.messageCount > 1) {
+  const isShared = rendered.ownCall.length > 0 && dispatch.messageCount > 1;
+  if (isShared) {
     await withTenantByKey(deps.db, tenantId, (trx) =>
       splitOffMessages(trx, tenantId, runId, dispatch, rendered.ownCall),
     );
-    await giveBack(deps, work, null);
-    return { kind: 'givenBack' };
   }
-  if (work.signal.aborted) {
+  if (isShared || work.signal.aborted) {
     await giveBack(deps, work, null);
-    return { kind: 'givenBack' };
+    return null;
   }
+  return rendered;
+}
+
+/**
+ * Reserves the call's place under the account's limits and waits for it. Only now, with the call
+ * written, so that it leaves in the window in which it was counted.
+ */
+async function whenItsTurn(
+  deps: ActivityDeps,
+  work: DispatchWork,
+  written: RenderedMail,
+): Promise<LeavingCall | null> {
+  const rate = await reserveRate(deps.db, deps.email.accountId, work.dispatch.messageCount);
+  if (rate.kind === 'wait') {
+    await giveBack(deps, work, { notBefore: rate.until, reason: rate.reason });
+    return null;
+  }
+  if (rate.kind === 'reserved' && rate.waitMs > 0) {
+    await waitMs(rate.waitMs, work.signal);
+  }
+  if (rate.kind === 'tooLarge' || work.signal.aborted) {
+    await giveBack(deps, work, null);
+    return null;
+  }
+  return letLeave(deps, work, written, rate.kind === 'reserved' ? rate.leaveBefore : null);
+}
+
+/** Passes the gate and starts the call; resolves without waiting for its reply. */
+async function letLeave(
+  deps: ActivityDeps,
+  work: DispatchWork,
+  written: RenderedMail,
+  leaveBefore: Date | null,
+): Promise<LeavingCall | null> {
+  const { wave, dispatch, mail } = work;
+  const { tenantId, runId } = wave;
   const gate = await passGate(deps.db, {
     tenantId,
     runId,
     channel: 'email',
     dispatch,
     leaseMs: deps.leaseMs,
-    loaded: rendered.loaded,
-    notRendered: rendered.failed,
+    leaveBefore,
+    loaded: written.loaded,
+    notRendered: written.failed,
   });
   if (gate.kind === 'shut') {
     await giveBack(deps, work, null);
-    return { kind: 'givenBack' };
+    return null;
   }
   if (gate.kind === 'empty') {
     return { kind: 'empty' };
@@ -130,11 +179,11 @@ async function letCallLeave(deps: ActivityDeps, work: DispatchWork): Promise<Lea
   return {
     kind: 'left',
     attempt: gate.attempt,
-    messages: rendered.messageNs.filter((n) => !gate.leftOut.has(n)).length,
+    messages: written.messageNs.filter((n) => !gate.leftOut.has(n)).length,
     leftOut: gate.leftOut.size,
-    reply: rendered.draft.send(
+    reply: written.draft.send(
       {
-        ...rendered.message,
+        ...written.message,
         from: mail.from,
         replyTo: mail.replyTo,
         reference: { runId, dispatchN: dispatch.n, attempt: gate.attempt },

@@ -1,5 +1,4 @@
 import type { Knex } from 'knex';
-import { batchSize } from '../../domain/campaigns/types';
 import type { PlannedWave } from '../../domain/campaigns/waves';
 import { audienceBindings, inAudience, leftOutReason } from './audience';
 import type { CampaignRun } from './runs';
@@ -30,19 +29,17 @@ export async function insertWaves(
   );
 }
 
-/** Writes a message for everyone of the audience in the zone, in dispatches of full batches; answers how many. */
+/** Writes a message for everyone of the audience in the zone, in full dispatches; answers how many. */
 export async function insertMessages(
   trx: Knex.Transaction,
   run: CampaignRun,
-  zone: string | null,
-  dispatchN: number,
-  messageN: number,
+  range: { zone: string | null; dispatchN: number; messageN: number; perCall: number },
 ): Promise<number> {
   const inserted = await trx.raw(
     `with inserted as (
        insert into messages (run_id, n, tenant_id, dispatch_n, customer_id, channel)
        select :runId, :messageN + position, :tenantId,
-              :dispatchN + position / :batchSize, customer_id, :channel
+              :dispatchN + position / :perCall, customer_id, :channel
          from (
            select c.id as customer_id, (row_number() over (order by c.id) - 1)::int as position
              from customers c
@@ -57,10 +54,7 @@ export async function insertMessages(
     {
       ...audienceBindings(run.tenantId, run.channel, run.audience),
       runId: run.id,
-      messageN,
-      dispatchN,
-      batchSize: batchSize[run.channel],
-      zone,
+      ...range,
     },
   );
   return inserted.rows[0].messages;
@@ -76,9 +70,10 @@ export async function insertDispatches(
     dispatchN: number;
     messageN: number;
     messages: number;
+    perCall: number;
   },
 ): Promise<number> {
-  const size = batchSize[run.channel];
+  const size = range.perCall;
   const dispatches = Math.ceil(range.messages / size);
   await trx.raw(
     `insert into dispatches (run_id, n, tenant_id, time_zone, plan_version, wave_n,

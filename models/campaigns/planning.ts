@@ -1,5 +1,5 @@
 import type { Knex } from 'knex';
-import type { Gate } from '../../domain/campaigns/types';
+import { batchSize, type Gate } from '../../domain/campaigns/types';
 import { planWaves, type WavePlan, type WaveSpec } from '../../domain/campaigns/waves';
 import { countAudience } from './audience';
 import { logCampaign } from './log';
@@ -47,6 +47,8 @@ export async function planRun(
     runId: string;
     now: Date;
     planner?: WavePlanner;
+    /** How many messages one call may hold; as many as the vendor takes when not given. */
+    perCall?: number;
     onProgress?: (planned: number) => void;
   },
 ): Promise<SealedPlan> {
@@ -64,16 +66,18 @@ export async function planRun(
   });
   await insertWaves(trx, run, run.planVersion, plan.waves, 'planned');
 
+  const perCall = Math.min(input.perCall ?? batchSize[run.channel], batchSize[run.channel]);
   let dispatchN = 1;
   let messageN = 1;
   for (const [zone, waveN] of plan.zoneWave) {
-    const messages = await insertMessages(trx, run, zone, dispatchN, messageN);
+    const messages = await insertMessages(trx, run, { zone, dispatchN, messageN, perCall });
     const dispatches = await insertDispatches(trx, run, {
       zone,
       waveN,
       dispatchN,
       messageN,
       messages,
+      perCall,
     });
     messageN += messages;
     dispatchN += dispatches;

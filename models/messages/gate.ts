@@ -46,25 +46,28 @@ export async function loadRecipients(
   const columns = `c.email, hashtext(c.email), c.first_name, c.last_name
     ${others.map((field) => `, c.${columnOf[field]}`).join('')}`;
   const movedNs: number[] = [];
-  const inZone = db
+  const ofZone = db
     .raw(
       `with own as materialized (
          select m.n, m.customer_id from messages m where ${ofDispatch}
        )
        select own.n, ${columns}
          from own left join customers c on c.id = own.customer_id
-          and c.tenant_id = :tenantId and c.time_zone = :timeZone
+          and c.tenant_id = :tenantId and ${inZone(wanted)}
           and c.id = any((select array_agg(customer_id) from own)::uuid[])`,
       keysOf(wanted),
     )
-    .options({ rowMode: 'array', name: `recipients:${others.join()}` });
+    .options({
+      rowMode: 'array',
+      name: `recipients:${wanted.dispatch.timeZone === '' ? 'none' : 'zone'}:${fieldsKey(others)}`,
+    });
   await forTenantInOneTrip(db, wanted.tenantId, [
     // Postgres expects one message and would compare each of a thousand with each customer.
     {
       raw: db.raw(`select set_config('enable_nestloop', 'off', true)`).options({ name: 'hashed' }),
     },
     {
-      raw: inZone,
+      raw: ofZone,
       onRow: (row) => {
         const recipient = toRecipient(row);
         if (recipient.emailHash === null) {
@@ -103,6 +106,16 @@ type DispatchKeys = Pick<ClaimedDispatch, 'n' | 'timeZone' | 'firstMessageN' | '
 // The messages of a dispatch that have no outcome of their own.
 const ofDispatch = `m.run_id = :runId and m.n between :first and :last and m.dispatch_n = :n
   and m.tenant_id = :tenantId and m.outcome is null`;
+
+/** Customers of no zone have a dispatch of their own too. */
+function inZone({ dispatch }: { dispatch: DispatchKeys }): string {
+  return dispatch.timeZone === '' ? 'c.time_zone is null' : 'c.time_zone = :timeZone';
+}
+
+// Postgres takes 63 characters for a statement's name.
+function fieldsKey(fields: CustomerField[]): string {
+  return fields.map((field) => field.slice(0, 4)).join();
+}
 
 function reader(others: CustomerField[]): (row: Cells) => Recipient {
   const at = (field: CustomerField) => {
@@ -197,6 +210,8 @@ interface GateCall {
   channel: Channel;
   dispatch: ClaimedDispatch;
   leaseMs: number;
+  /** When the windows end in which the call was counted. */
+  leaveBefore: Date | null;
   /** Whom the call was rendered for: the numbers of their messages, the sum of their addresses' hashes. */
   loaded: { ns: readonly number[]; addresses: number };
   notRendered: number[];
@@ -230,6 +245,7 @@ function passStatement(
           and r.id = d.run_id and r.gate = 'open' and r.plan_version = d.plan_version
           and w.run_id = d.run_id and w.plan_version = d.plan_version and w.n = d.wave_n
           and clock_timestamp() >= w.starts_at and clock_timestamp() < w.closes_at
+          and (cast(:leaveBefore as timestamptz) is null or clock_timestamp() < :leaveBefore)
           and current_setting('carillon.addresses') = :addresses
           and (current_setting('carillon.reachable') = 'true' or :areSomeLeftOut)
        returning d.run_id, d.n, d.attempt, d.tenant_id
@@ -244,6 +260,7 @@ function passStatement(
         tenantId: call.tenantId,
         claimN: dispatch.claimN,
         leaseMs: call.leaseMs,
+        leaveBefore: call.leaveBefore,
         state: isEmpty ? 'cancelled' : 'calling',
         calls: isEmpty ? 0 : 1,
         leftOut,
@@ -308,7 +325,7 @@ function lookAtRecipients(
            from customers c
            left join suppressions s on s.tenant_id = c.tenant_id and s.channel = :channel
              and s.address = lower(c.email)
-          where c.tenant_id = :tenantId ${where === 'inZone' ? 'and c.time_zone = :timeZone' : ''}
+          where c.tenant_id = :tenantId ${where === 'inZone' ? `and ${inZone(call)}` : ''}
             and c.id = any((select ids from own)::uuid[])
        )
        select reachable as "isEveryoneReachable",
@@ -317,7 +334,7 @@ function lookAtRecipients(
          from looked`,
       { ...keysOf(call), channel: call.channel },
     )
-    .options({ name: `lookAtRecipients:${where}` });
+    .options({ name: `look:${where}:${call.dispatch.timeZone === '' ? 'none' : 'zone'}` });
 }
 
 function keysOf(call: { tenantId: string; runId: string; dispatch: DispatchKeys }) {

@@ -1,9 +1,18 @@
 import type { Knex } from 'knex';
+import { describeLimit, type RateLimit } from '../../domain/messages/rateLimits';
 
 /** Whether a call may be made for an account, shared by all workers and campaigns. */
 export type RateAnswer =
-  /** Yes, after this many milliseconds (at most a second). */
-  { kind: 'reserved'; waitMs: number } | { kind: 'wait'; until: Date; reason: string };
+  /** Nobody counts the calls of this account. */
+  | { kind: 'unlimited' }
+  /**
+   * Yes, after this many milliseconds (at most a second) and not at or after `leaveBefore`, when the
+   * windows it was counted in end.
+   */
+  | { kind: 'reserved'; waitMs: number; leaveBefore: Date }
+  | { kind: 'wait'; until: Date; reason: string }
+  /** Never in one call: a limit is lower than its messages. */
+  | { kind: 'tooLarge'; most: number };
 
 /** Writes a new account with the limit that is configured (0 means none); a row that is there counts. */
 export async function ensureAccount(
@@ -12,62 +21,197 @@ export async function ensureAccount(
   limitPerMinute: number,
 ): Promise<void> {
   await trx.raw(
-    `insert into provider_accounts (id, limit_per_minute) values (:accountId, :limit)
-     on conflict (id) do nothing`,
-    { accountId, limit: limitPerMinute === 0 ? null : limitPerMinute },
+    `with account as (
+       insert into provider_accounts (id) values (:accountId) on conflict (id) do nothing
+       returning id
+     )
+     insert into provider_limits (account_id, per, unit, most)
+     select id, 'minute', 'messages', :limitPerMinute from account where :limitPerMinute > 0`,
+    { accountId, limitPerMinute },
   );
 }
 
+/** Gives an account these limits and no others. What its windows have counted stays. */
+export async function setLimits(
+  trx: Knex.Transaction,
+  accountId: string,
+  limits: readonly RateLimit[],
+): Promise<void> {
+  await trx.raw(
+    `delete from provider_limits
+      where account_id = :accountId
+        and per || ' ' || unit <> all (cast(:kept as text[]))`,
+    { accountId, kept: limits.map(({ per, unit }) => `${per} ${unit}`) },
+  );
+  await trx.raw(
+    `insert into provider_limits
+       (account_id, per, unit, most, time_zone, grows_from, grows_by, grows_since)
+     select :accountId, l.per, l.unit, l.most, coalesce(l."timeZone", 'UTC'),
+            (l.growth->>'from')::int, (l.growth->>'by')::numeric, (l.growth->>'since')::date
+       from jsonb_to_recordset(cast(:limits as jsonb)) as l
+         (per text, unit text, most int, "timeZone" text, growth jsonb)
+     on conflict (account_id, per, unit) do update
+        set most = excluded.most, time_zone = excluded.time_zone,
+            grows_from = excluded.grows_from, grows_by = excluded.grows_by,
+            grows_since = excluded.grows_since`,
+    { accountId, limits: JSON.stringify(limits) },
+  );
+}
+
+/** The limits of an account, as they were given. */
+export async function listLimits(trx: Knex.Transaction, accountId: string): Promise<RateLimit[]> {
+  const found = await trx.raw(
+    `select per, unit, most, time_zone as "timeZone",
+            case when grows_from is not null then jsonb_build_object('from', grows_from,
+              'by', grows_by, 'since', grows_since) end as growth
+       from provider_limits where account_id = ? order by unit, per`,
+    [accountId],
+  );
+  return found.rows;
+}
+
 /**
- * Reserves a number of messages at the account's rate, in one statement under its row. Every call of
- * every tenant wants that row: run it alone, so that a process that is stopped in a transaction of
- * several statements never keeps it from the others.
+ * Reserves one call of so many messages under all of the account's limits, in one statement under
+ * its rows. In no window of the vendor's calendar are more reserved than it allows: a reservation
+ * takes the first instant at which every limit has room. Within seconds and minutes they are spread
+ * evenly and end a little before the window does, because a call needs a moment to arrive.
+ *
+ * Run it alone: a process that is stopped in a transaction of several statements would keep the
+ * account from all others.
  */
-export async function reserveRate(
+export function reserveRate(
   trx: Knex | Knex.Transaction,
   accountId: string,
   messages: number,
 ): Promise<RateAnswer> {
+  return answerRate(trx, { accountId, messages, isReserved: true });
+}
+
+/**
+ * What `reserveRate` would answer now; nothing is reserved. Asked before a call is written, so that
+ * nothing is written in vain.
+ */
+export function lookAtRate(
+  trx: Knex | Knex.Transaction,
+  accountId: string,
+  messages: number,
+): Promise<RateAnswer> {
+  return answerRate(trx, { accountId, messages, isReserved: false });
+}
+
+async function answerRate(
+  trx: Knex | Knex.Transaction,
+  call: { accountId: string; messages: number; isReserved: boolean },
+): Promise<RateAnswer> {
   const reserved = await trx
     .raw(
-      `with reserved as (
-       update provider_accounts
-          set next_free_at = greatest(next_free_at, clock_timestamp())
-                + :messages * interval '1 minute' / limit_per_minute
-        where id = :accountId and limit_per_minute is not null
-          and next_free_at <= clock_timestamp() + interval '1 second'
-          and coalesce(blocked_until, '-infinity') <= clock_timestamp()
-       returning next_free_at - :messages * interval '1 minute' / limit_per_minute as free_at
-     )
-     select a.limit_per_minute as "limit", a.next_free_at as "freeAt",
-            a.blocked_reason as "blockedReason",
-            case when a.blocked_until > clock_timestamp() then a.blocked_until end as "blockedUntil",
-            case when r.free_at is not null then
-              greatest(extract(epoch from r.free_at - clock_timestamp()) * 1000, 0)::float8
-            end as "waitMs"
-       from provider_accounts a left join reserved r on true
-      where a.id = :accountId`,
-      { accountId, messages },
+      `with account as materialized (
+         select id, case when blocked_until > clock_timestamp() then blocked_until end as "blockedUntil",
+                blocked_reason as "blockedReason", ${slowedTo} as slowed_to
+           from provider_accounts where id = :accountId
+       ), limits as materialized (
+         select l.*, case l.unit when 'calls' then 1 else :messages end as cost
+           from provider_limits l
+          where l.account_id = :accountId
+            and exists (select 1 from account where "blockedUntil" is null)
+          order by l.per, l.unit ${call.isReserved ? 'for update' : ''}
+       ), now as materialized (
+         -- Once the rows are ours: whoever had them before has counted.
+         select clock_timestamp() as at from (select count(*) from limits) as locked
+       ), lengths as (
+         select l.*, now.at, date_trunc(l.per, now.at, l.time_zone) as current, ${lengthOf} as length,
+                ${marginOf} as margin
+           from limits l, now
+       ), windows as (
+         select l.*, greatest(l.window_start, l.current) as start,
+                case when l.window_start >= l.current then l.used else 0 end as counted,
+                least(l.most, coalesce(floor(l.grows_from * power(l.grows_by,
+                  greatest((l.at at time zone l.time_zone)::date - l.grows_since, 0))), l.most)) as allowed,
+                case when l.per in ('second', 'minute') then account.slowed_to else 1 end as slowed_to
+           from lengths l, account
+       ), ends as (
+         -- One and a half lengths on lies in the next window, also where a day has 23 or 25 hours.
+         select w.*, date_trunc(w.per, w.start + 1.5 * w.length, w.time_zone) as ends_at,
+                greatest(w.at, w.start + case when w.per in ('second', 'minute')
+                  then (w.length - w.margin) * (w.counted / w.allowed / w.slowed_to)::float8
+                  else interval '0' end) as spread_at
+           from windows w
+       ), rooms as (
+         select e.*,
+                -- Slowed down, a window takes less, but one call always goes into an empty one.
+                case when (e.counted = 0 or e.counted + e.cost <= e.allowed * e.slowed_to)
+                       and e.spread_at < e.ends_at - e.margin / 2
+                  then e.spread_at else e.ends_at end as free_at
+           from ends e
+       ), latest as (
+         select max(free_at) as at, bool_or(cost > allowed) as "isTooLarge",
+                min(allowed) filter (where unit = 'messages') as "mostMessages",
+                bool_or(per = 'second') as has_seconds,
+                (array_agg(jsonb_build_object('per', per, 'unit', unit, 'most', allowed,
+                  'isSlowed', slowed_to < 1) order by free_at desc, per))[1] as "limitedBy"
+           from rooms
+       ), turn as (
+         -- Another limit's turn may lie where a second is too close to its end.
+         select l.*, case when l.has_seconds
+                  and l.at >= date_trunc('second', l.at) + interval '960 milliseconds'
+                  then date_trunc('second', l.at) + interval '1 second' else l.at end as "freeAt"
+           from latest l
+       ), due as (
+         select r.account_id, r.per, r.unit, r.time_zone, r.length, r.margin, r.cost,
+                date_trunc(r.per, turn."freeAt", r.time_zone) as due_start, r.start, r.counted
+           from rooms r, turn
+          where turn."freeAt" <= r.at + interval '1 second' and not turn."isTooLarge"
+       )${
+         call.isReserved
+           ? `, counted as (
+         update provider_limits l
+            set window_start = r.due_start,
+                used = r.cost + case when r.due_start = r.start then r.counted else 0 end
+           from due r
+          where l.account_id = r.account_id and l.per = r.per and l.unit = r.unit
+       )`
+           : ''
+       }
+       select a."blockedUntil", a."blockedReason", turn."freeAt", turn."limitedBy", turn."isTooLarge",
+              turn."mostMessages", (
+                select min(date_trunc(per, due_start + 1.5 * length, time_zone) - margin / 2) from due
+              ) as "leaveBefore",
+              greatest(extract(epoch from turn."freeAt" - clock_timestamp()) * 1000, 0)::float8 as "waitMs"
+         from account a, turn`,
+      { accountId: call.accountId, messages: call.messages },
     )
-    .options({ name: 'reserveRate' });
-  const account: AccountRow | undefined = reserved.rows[0];
-  if (account === undefined) {
-    throw new Error(`There is no provider account ${accountId}`);
+    .options({ name: call.isReserved ? 'reserveRate' : 'lookAtRate' });
+  const answer: AccountRow | undefined = reserved.rows[0];
+  if (answer === undefined) {
+    throw new Error(`There is no provider account ${call.accountId}`);
   }
-  if (account.blockedUntil !== null) {
+  if (answer.blockedUntil !== null) {
     return {
       kind: 'wait',
-      until: account.blockedUntil,
-      reason: account.blockedReason ?? 'providerThrottled',
+      until: answer.blockedUntil,
+      reason: answer.blockedReason ?? 'providerThrottled',
     };
   }
-  if (account.limit === null) {
-    return { kind: 'reserved', waitMs: 0 };
+  if (answer.freeAt === null || answer.limitedBy === null) {
+    return { kind: 'unlimited' };
   }
-  return account.waitMs === null
-    ? { kind: 'wait', until: account.freeAt, reason: 'rateLimit' }
-    : { kind: 'reserved', waitMs: account.waitMs };
+  if (answer.isTooLarge === true) {
+    return { kind: 'tooLarge', most: Number(answer.mostMessages) };
+  }
+  return answer.leaveBefore === null
+    ? { kind: 'wait', until: answer.freeAt, reason: describeLimit(answer.limitedBy) }
+    : { kind: 'reserved', waitMs: answer.waitMs ?? 0, leaveBefore: answer.leaveBefore };
 }
+
+// After a refusal for now the account goes at half its pace and takes ten minutes to be back.
+const slowedTo = `least(1, slowed_to
+  + extract(epoch from clock_timestamp() - coalesce(slowed_at, '-infinity')) / 600)`;
+
+const lengthOf = `case l.per when 'second' then interval '1 second' when 'minute' then interval '1 minute'
+  when 'hour' then interval '1 hour' else interval '1 day' end`;
+
+// What a call may take from its turn to its arrival, at the end of a window.
+const marginOf = `case l.per when 'second' then interval '80 milliseconds' else interval '1 second' end`;
 
 /**
  * Stops the whole account for a while, as the vendor asked or because it can't be reached. Alone for
@@ -88,10 +232,25 @@ export async function blockAccount(
   );
 }
 
+/** The vendor asked to slow down: the account goes at half its pace. Calls of one burst count once. */
+export async function slowDown(trx: Knex | Knex.Transaction, accountId: string): Promise<void> {
+  await trx.raw(
+    `update provider_accounts
+        set slowed_to = greatest(${slowedTo} / 2, 0.05), slowed_at = clock_timestamp()
+      where id = ? and coalesce(slowed_at, '-infinity') < clock_timestamp() - interval '10 seconds'`,
+    [accountId],
+  );
+}
+
 interface AccountRow {
-  limit: number | null;
-  freeAt: Date;
   blockedUntil: Date | null;
   blockedReason: string | null;
+  /** The turn of this call, null when the account has no limits. */
+  freeAt: Date | null;
+  limitedBy: (RateLimit & { isSlowed: boolean }) | null;
+  isTooLarge: boolean | null;
+  mostMessages: number | null;
+  /** Null when nothing was reserved. */
+  leaveBefore: Date | null;
   waitMs: number | null;
 }

@@ -1,6 +1,7 @@
 import { startProcessGround, type ProcessGround } from '../../bench/chaos/ground';
 import type { OurProcess } from '../../bench/chaos/ourProcess';
 import { setSandboxFaults } from '../../bench/chaos/sandboxFigures';
+import { setLimits } from '../../models/messages/rates';
 import { until } from '../support/conditions';
 import {
   ask,
@@ -34,11 +35,16 @@ afterEach(async () => {
 
 afterAll(() => ground.stop());
 
+const limitTo = (most: number) =>
+  ground.db.transaction((trx) =>
+    setLimits(trx, 'sendgrid', [{ per: 'minute', unit: 'messages', most }]),
+  );
+
 test('a worker frozen past its lease calls nobody again when it wakes', async () => {
   await setSandboxFaults(ground.sandboxUrl, { latencyMs: 400 });
   await first.start();
   // At this rate a claim waits for its turn long enough to be seen.
-  await ground.db('provider_accounts').update({ limit_per_minute: 1_200 });
+  await limitTo(1_200);
   const campaign = await fire(ground, 60);
   const held = await until(
     'the worker to be frozen with a claim and a call in hand',
@@ -69,9 +75,9 @@ test('a worker frozen past its lease calls nobody again when it wakes', async ()
 
 test('a worker frozen with the account in hand does not stop the others', async () => {
   await first.start();
-  await ground.db('provider_accounts').update({ limit_per_minute: 6_000_000 });
+  await limitTo(6_000_000);
   const holder = await ground.db.transaction();
-  await holder('provider_accounts').forUpdate().select('id');
+  await holder('provider_limits').forUpdate().select('account_id');
   const campaign = await fire(ground, 30);
   await until('the worker to wait for the account', async () => {
     const waiting = await ground

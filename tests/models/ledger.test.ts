@@ -5,18 +5,21 @@ import { acrossTenants, withTenant } from '../../models/base';
 import { planRun } from '../../models/campaigns/planning';
 import { replanRun } from '../../models/campaigns/replanning';
 import { requestReschedule, seeSteering, setGate } from '../../models/campaigns/runs';
-import { releaseEarlierAttempts, unclaimDispatch } from '../../models/messages/claims';
+import {
+  releaseEarlierAttempts,
+  unclaimDispatch,
+  type ClaimedDispatch,
+} from '../../models/messages/claims';
 import { countRun, listDoubts } from '../../models/messages/counts';
 import { cancelRemaining, settleOverdueDoubts } from '../../models/messages/doubt';
 import { applyEvents, storeEvents } from '../../models/messages/events';
-import { blockAccount, ensureAccount, reserveRate } from '../../models/messages/rates';
 import {
   setAsideRecipients,
   settleCall,
   splitDispatch,
   type Settlement,
 } from '../../models/messages/settle';
-import { splitOffMessages } from '../../models/messages/splitOff';
+import { splitOffMessages, splitToFit } from '../../models/messages/splitOff';
 import { until } from '../support/conditions';
 import { createTestDatabase, type TestDatabase } from '../support/postgres';
 import { buildLedger, type TestLedger } from '../support/ledger';
@@ -89,6 +92,56 @@ describe('claim and gate', () => {
     expect(next.claimN).toBe(stopped.claimN + 1);
     expect(await ledger.gate(stopped)).toEqual({ kind: 'shut' });
     expect(await ledger.gate(next)).toMatchObject({ kind: 'open' });
+  });
+
+  test('a call that is late for the window it was counted in does not leave', async () => {
+    const ledger = await buildLedger(db);
+    const dispatch = await ledger.claimed();
+    const past = new Date(Date.now() - 1);
+    expect(await ledger.gate(dispatch, { leaveBefore: past })).toEqual({ kind: 'shut' });
+    const soon = new Date(Date.now() + 60_000);
+    expect(await ledger.gate(dispatch, { leaveBefore: soon })).toMatchObject({ kind: 'open' });
+  });
+
+  test('a dispatch above a limit that has shrunk is divided without losing anybody', async () => {
+    const ledger = await buildLedger(db, { customers: 23 });
+    const dispatch = await ledger.claimed();
+    await db('messages')
+      .where({ run_id: ledger.run.id, n: 4 })
+      .update({ outcome: 'left_out', reason: 'erased' });
+    await db('dispatches').where({ run_id: ledger.run.id }).update({ left_out_count: 1 });
+    const split = (claim: ClaimedDispatch) =>
+      withTenant(db, ledger.tenantId, (trx) =>
+        splitToFit(trx, {
+          tenantId: ledger.tenantId,
+          runId: ledger.run.id,
+          dispatch: claim,
+          most: 10,
+        }),
+      );
+    await split({ ...dispatch, claimN: dispatch.claimN - 1 });
+    expect(await db('dispatches').where({ run_id: ledger.run.id })).toHaveLength(1);
+    await split(dispatch);
+    const rows = await db('dispatches').where({ run_id: ledger.run.id }).orderBy('n');
+    expect(
+      rows.map((row) => [
+        row.first_message_n,
+        row.last_message_n,
+        row.message_count,
+        row.left_out_count,
+        row.state,
+      ]),
+    ).toEqual([
+      [1, 10, 10, 1, 'claimed'],
+      [11, 20, 10, 0, 'planned'],
+      [21, 23, 3, 0, 'planned'],
+    ]);
+    const messages = await db('messages').where({ run_id: ledger.run.id }).orderBy('n');
+    expect(messages.map((row) => row.dispatch_n)).toEqual(
+      messages.map((row) => rows[Math.ceil(row.n / 10) - 1]?.n),
+    );
+    const next = await ledger.claimed();
+    expect((await ledger.load(next)).ns).toHaveLength(10);
   });
 
   test('a pause between claim and gate lets nothing leave', async () => {
@@ -508,19 +561,6 @@ describe('events without a run of ours', () => {
     expect(await db('suppressions').where({ address })).toEqual([]);
     await take([complaint(null, address)]);
     expect(await db('suppressions').where({ address })).toHaveLength(2);
-  });
-});
-
-describe('rates', () => {
-  test('one account never gives more than its rate and waits when it is blocked', async () => {
-    const account = newId();
-    await ensureAccount(db, account, 60_000);
-    const reserve = (messages: number) =>
-      db.transaction((trx) => reserveRate(trx, account, messages));
-    expect(await reserve(2000)).toMatchObject({ kind: 'reserved', waitMs: 0 });
-    expect(await reserve(1000)).toMatchObject({ kind: 'wait', reason: 'rateLimit' });
-    await db.transaction((trx) => blockAccount(trx, account, { forMs: 60_000, reason: 'asked' }));
-    expect(await reserve(1)).toMatchObject({ kind: 'wait', reason: 'asked' });
   });
 });
 

@@ -33,7 +33,7 @@ export interface TestLedger {
   /** Loads first unless `loaded` is given. */
   gate(
     dispatch: ClaimedDispatch,
-    options?: { leaseMs?: number; loaded?: LoadedRecipients },
+    options?: { leaseMs?: number; leaveBefore?: Date; loaded?: LoadedRecipients },
   ): Promise<GateAnswer>;
   /** The state and reason of a dispatch. */
   dispatch(n: number): Promise<Record<string, unknown>>;
@@ -125,6 +125,7 @@ export async function buildLedger(
         channel: 'email',
         dispatch,
         leaseMs: options.leaseMs ?? 60_000,
+        leaveBefore: options.leaveBefore ?? null,
         loaded: options.loaded ?? (await loaded(dispatch)),
         notRendered: [],
       });

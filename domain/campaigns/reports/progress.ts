@@ -57,7 +57,7 @@ function waitOf(wave: WaveTimes, now: Date): (Waiting & { until: Date }) | null 
     return null;
   }
   return {
-    for: wave.waitReason === 'rateLimit' ? 'rateLimit' : 'provider',
+    for: wave.waitReason?.startsWith('rateLimit') === true ? 'rateLimit' : 'provider',
     until: wave.waitsUntil,
     detail: wave.waitReason,
   };

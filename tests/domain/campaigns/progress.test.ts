@@ -14,12 +14,17 @@ const run = {
 } as const;
 const due = { startsAt: earlier, open: 5, waitsUntil: null, waitReason: null };
 const ahead = { ...due, startsAt: later };
-const limited = { ...due, waitsUntil: later, waitReason: 'rateLimit' };
+const limited = { ...due, waitsUntil: later, waitReason: 'rateLimit: 60 messages a minute' };
 
 test.each([
   ['calls leave', run, [due, ahead], null],
   ['the next wave', run, [{ ...due, open: 0 }, ahead], { for: 'wave', until: later, detail: null }],
-  ['the rate', run, [limited], { for: 'rateLimit', until: later, detail: 'rateLimit' }],
+  [
+    'the rate',
+    run,
+    [limited],
+    { for: 'rateLimit', until: later, detail: 'rateLimit: 60 messages a minute' },
+  ],
   [
     'the provider',
     run,

@@ -1,0 +1,32 @@
+/** A limit as a vendor states it: so many calls or messages in each window of its calendar. */
+export interface RateLimit {
+  per: 'second' | 'minute' | 'hour' | 'day';
+  unit: 'calls' | 'messages';
+  most: number;
+  /** The zone in which its days and hours begin; UTC when not given. */
+  timeZone?: string;
+  /** A warm-up: `from` on the day `since`, times `by` each day after, until `most` is reached. */
+  growth?: { from: number; by: number; since: string } | null;
+}
+
+/** What an operator reads of a limit that makes calls wait: "rateLimit: 6,000 messages a minute". */
+export function describeLimit(limit: RateLimit & { isSlowed?: boolean }): string {
+  const most = String(limit.most).replace(/\B(?=(\d{3})+$)/g, ',');
+  const slowed = limit.isSlowed === true ? ', slowed down after refusals' : '';
+  return `rateLimit: ${most} ${limit.unit} ${articleOf[limit.per]} ${limit.per}${slowed}`;
+}
+
+const articleOf = { second: 'a', minute: 'a', hour: 'an', day: 'a' } as const;
+
+// A window is filled by calls of a twentieth of it, so that what no call fits into stays small.
+const callsAWindow = 20;
+
+/** How many messages one call of an account may hold, for a vendor that takes up to `vendorMost`. */
+export function messagesPerCall(limits: readonly RateLimit[], vendorMost: number): number {
+  const most = limits
+    .filter((limit) => limit.unit === 'messages')
+    .map((limit) =>
+      Math.ceil(Math.min(limit.most, limit.growth?.from ?? limit.most) / callsAWindow),
+    );
+  return Math.max(Math.min(vendorMost, ...most), 1);
+}

@@ -1,0 +1,171 @@
+import type { RateLimit } from '../../domain/messages/rateLimits';
+import type { Knex } from '../../lib/db';
+import { newId } from '../../lib/ids';
+import {
+  blockAccount,
+  ensureAccount,
+  listLimits,
+  lookAtRate,
+  reserveRate,
+  setLimits,
+  slowDown,
+} from '../../models/messages/rates';
+import { createTestDatabase, type TestDatabase } from '../support/postgres';
+
+let database: TestDatabase;
+let db: Knex;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  db = database.db;
+});
+
+afterAll(() => database.drop());
+
+async function account(limits: RateLimit[]): Promise<string> {
+  const id = newId();
+  await ensureAccount(db, id, 0);
+  await db.transaction((trx) => setLimits(trx, id, limits));
+  return id;
+}
+
+const used = async (id: string) =>
+  (await db('provider_limits').where({ account_id: id })).reduce(
+    (sum: number, row: { used: number }) => sum + row.used,
+    0,
+  );
+
+test('an account without limits is asked nothing', async () => {
+  expect(await reserveRate(db, await account([]), 1_000)).toEqual({ kind: 'unlimited' });
+});
+
+test("a configured limit is a new account's, and never replaces a row that is there", async () => {
+  const id = newId();
+  await ensureAccount(db, id, 600);
+  await ensureAccount(db, id, 1);
+  expect(await db.transaction((trx) => listLimits(trx, id))).toEqual([
+    { per: 'minute', unit: 'messages', most: 600, timeZone: 'UTC', growth: null },
+  ]);
+});
+
+test.each(['hour', 'day'] as const)('no %s gets more than its limit', async (per) => {
+  const id = await account([{ per, unit: 'messages', most: 1_000 }]);
+  const answers = await Promise.all(Array.from({ length: 12 }, () => reserveRate(db, id, 90)));
+  const reserved = answers.filter(({ kind }) => kind === 'reserved');
+  expect(reserved).toHaveLength(11);
+  const refused = answers.find(({ kind }) => kind === 'wait');
+  expect(refused).toMatchObject({
+    reason: `rateLimit: 1,000 messages ${per === 'hour' ? 'an' : 'a'} ${per}`,
+  });
+  const until = refused?.kind === 'wait' ? refused.until : new Date(0);
+  expect(until.getTime() % (per === 'hour' ? 3_600_000 : 86_400_000)).toBe(0);
+  expect(until.getTime()).toBeGreaterThan(Date.now());
+  expect(await used(id)).toBe(990);
+});
+
+test('seconds are filled in order, each call with its turn and the end of its window', async () => {
+  const id = await account([{ per: 'second', unit: 'calls', most: 10 }]);
+  const turns: number[] = [];
+  for (let call = 0; call < 40; call += 1) {
+    const askedAtMs = Date.now();
+    const answer = await reserveRate(db, id, 1);
+    if (answer.kind !== 'reserved') {
+      break;
+    }
+    const turnMs = askedAtMs + answer.waitMs;
+    // Neither process's clock is the database's: what is promised is compared among itself.
+    expect(answer.leaveBefore.getTime() % 1_000).toBe(960);
+    turns.push(answer.leaveBefore.getTime() - 960);
+    expect(answer.leaveBefore.getTime() - turnMs).toBeLessThan(1_100);
+  }
+  const bySecond = new Map<number, number>();
+  for (const second of turns) {
+    bySecond.set(second, (bySecond.get(second) ?? 0) + 1);
+  }
+  expect(Math.max(...bySecond.values())).toBeLessThanOrEqual(10);
+  expect(turns).toEqual(turns.toSorted((a, b) => a - b));
+  expect(turns.length).toBeGreaterThanOrEqual(10);
+});
+
+test('the limit that has the least room decides, and the others count only what is reserved', async () => {
+  const id = await account([
+    { per: 'day', unit: 'messages', most: 100 },
+    { per: 'hour', unit: 'calls', most: 1 },
+  ]);
+  expect(await reserveRate(db, id, 50)).toMatchObject({ kind: 'reserved' });
+  expect(await reserveRate(db, id, 50)).toMatchObject({
+    kind: 'wait',
+    reason: 'rateLimit: 1 calls an hour',
+  });
+  expect(await used(id)).toBe(51);
+});
+
+test('a call that is larger than a limit is to be divided', async () => {
+  const id = await account([{ per: 'day', unit: 'messages', most: 40 }]);
+  expect(await lookAtRate(db, id, 41)).toEqual({ kind: 'tooLarge', most: 40 });
+  expect(await reserveRate(db, id, 41)).toEqual({ kind: 'tooLarge', most: 40 });
+  expect(await used(id)).toBe(0);
+});
+
+test('looking reserves nothing', async () => {
+  const id = await account([{ per: 'day', unit: 'messages', most: 40 }]);
+  expect(await lookAtRate(db, id, 40)).toMatchObject({ kind: 'reserved' });
+  expect(await used(id)).toBe(0);
+  expect(await reserveRate(db, id, 40)).toMatchObject({ kind: 'reserved' });
+  expect(await lookAtRate(db, id, 1)).toMatchObject({ kind: 'wait' });
+});
+
+test('a warm-up allows more each day, until the limit', async () => {
+  const on = async (days: number) => {
+    const since = new Date(Date.now() - days * 86_400_000).toISOString().slice(0, 10);
+    return account([
+      { per: 'day', unit: 'messages', most: 1_000, growth: { from: 50, by: 1.5, since } },
+    ]);
+  };
+  expect(await lookAtRate(db, await on(0), 51)).toEqual({ kind: 'tooLarge', most: 50 });
+  expect(await lookAtRate(db, await on(2), 1_000)).toEqual({ kind: 'tooLarge', most: 112 });
+  expect(await lookAtRate(db, await on(30), 1_000)).toMatchObject({ kind: 'reserved' });
+});
+
+test('a day begins where the vendor says', async () => {
+  const id = await account([
+    { per: 'day', unit: 'messages', most: 10, timeZone: 'America/Los_Angeles' },
+  ]);
+  await reserveRate(db, id, 10);
+  const answer = await reserveRate(db, id, 10);
+  const until = answer.kind === 'wait' ? answer.until : new Date(0);
+  const local = new Intl.DateTimeFormat('en-GB', {
+    timeZone: 'America/Los_Angeles',
+    timeStyle: 'medium',
+  });
+  expect(local.format(until)).toBe('00:00:00');
+});
+
+test('a blocked account waits as long as the vendor asked', async () => {
+  const id = await account([{ per: 'day', unit: 'messages', most: 10 }]);
+  await blockAccount(db, id, { forMs: 60_000, reason: 'providerThrottled' });
+  expect(await reserveRate(db, id, 1)).toMatchObject({ kind: 'wait', reason: 'providerThrottled' });
+  expect(await used(id)).toBe(0);
+});
+
+test('refusals for now halve the pace once for all calls of a burst', async () => {
+  const id = await account([{ per: 'minute', unit: 'messages', most: 100 }]);
+  await slowDown(db, id);
+  await slowDown(db, id);
+  const row = await db('provider_accounts').where({ id }).first();
+  expect(Number(row.slowed_to)).toBe(0.5);
+  expect(await lookAtRate(db, id, 100)).toMatchObject({ kind: 'reserved' });
+  await db('provider_limits')
+    .where({ account_id: id })
+    .update({
+      window_start: db.raw(`date_trunc('minute', now())`),
+      used: 20,
+    });
+  expect(await lookAtRate(db, id, 40)).toMatchObject({ kind: 'wait' });
+});
+
+test('what two processes reserve at once adds up', async () => {
+  const id = await account([{ per: 'day', unit: 'calls', most: 1_000 }]);
+  await Promise.all(Array.from({ length: 200 }, () => reserveRate(db, id, 7)));
+  expect(await used(id)).toBe(200);
+});
