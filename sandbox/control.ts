@@ -30,7 +30,7 @@ export function controlRoutes(intake: Intake): Router {
       mode: intake.mode,
       ...calls.figures(),
       ...accounting.figures(),
-      events: webhooks?.figures() ?? null,
+      events: webhooks.figures(),
     };
   });
 
@@ -59,30 +59,30 @@ export function controlRoutes(intake: Intake): Router {
     const plan = await parseBody(ctx, FaultPlan);
     if (plan) {
       faults.replace(plan);
-      webhooks?.followFaults();
+      webhooks.followFaults();
       ctx.body = faults.plan;
     }
   });
   router.delete('/faults', (ctx) => {
     faults.clear();
-    webhooks?.followFaults();
+    webhooks.followFaults();
     ctx.body = faults.plan;
   });
 
   router.get('/events', async (ctx) => {
     const query = parse(ctx, PostQuery, ctx.query);
     if (query) {
-      const posts = webhooks?.list(query.from, query.limit) ?? [];
+      const posts = webhooks.list(query.from, query.limit);
       const items = query.events ? await Promise.all(posts.map(withEvents)) : posts;
-      ctx.body = { ...(webhooks?.figures() ?? { pending: 0, posts: 0 }), items };
+      ctx.body = { ...webhooks.figures(), items };
     }
   });
   router.post('/events/flush', async (ctx) => {
-    ctx.body = (await webhooks?.flush()) ?? { posted: 0, failed: 0 };
+    ctx.body = await webhooks.flush();
   });
   router.post('/events/replay', async (ctx) => {
     const requests = intake.mailbox.allRequests();
-    ctx.body = (await webhooks?.replay(requests)) ?? { posted: 0, failed: 0 };
+    ctx.body = await webhooks.replay(requests);
   });
 
   return router;
@@ -115,7 +115,8 @@ export function parse<T>(ctx: Context, schema: z.ZodType<T>, input: unknown): T 
   return null;
 }
 
-async function parseBody<T>(ctx: Context, schema: z.ZodType<T>): Promise<T | null> {
+/** Reads and checks a JSON body; answers 400 and gives null when it is wrong. */
+export async function parseBody<T>(ctx: Context, schema: z.ZodType<T>): Promise<T | null> {
   const body = await readBody(ctx.req, MAX_CONTROL_BYTES);
   const text = body.kind === 'body' ? body.bytes.toString('utf8') : '';
   let input: unknown;

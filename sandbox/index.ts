@@ -2,9 +2,12 @@ import type { Server } from 'node:http';
 import { openIntake, type Intake } from './intake';
 import type { SandboxOptions } from './options';
 import { createSendGridVendor } from './sendgrid/acceptedMail';
-import { createEventPost } from './sendgrid/eventPost';
+import { createEventChannel } from './sendgrid/eventPost';
 import { createMailSend } from './sendgrid/mailSend';
 import { createSandboxServer } from './server';
+import { twilioVendor } from './twilio/acceptedMessage';
+import { accountsOf, DEMO_TWILIO_ACCOUNT } from './twilio/accounts';
+import { createCallbackChannel } from './twilio/callbacks';
 import { createSmtpVendor } from './smtp/acceptedMail';
 import { startSmtpServer, type SmtpStandIn } from './smtp/server';
 
@@ -13,6 +16,7 @@ export type { EngagementRates, SandboxMode, SandboxOptions, WebhookTarget } from
 export type { Call } from './calls';
 export type { FaultPlan } from './faults';
 export { createWebhookKeys, publicKeyOf } from './sendgrid/eventPost';
+export { DEMO_TWILIO_ACCOUNT, type TwilioSandboxAccount } from './twilio/accounts';
 
 const CLOSE_GRACE_MS = 2_000;
 
@@ -33,15 +37,20 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     seed: options.eventSeed ?? 'carillon',
     engagement: options.engagement ?? null,
   };
+  const twilioAccounts = accountsOf(options.twilioAccounts ?? [DEMO_TWILIO_ACCOUNT]);
+  const channels = new Map([['twilio', createCallbackChannel(twilioAccounts)]]);
+  if (webhook) {
+    channels.set('sendgrid', createEventChannel(webhook));
+  }
   const intake = await openIntake({
     dataDir: dataDir ?? null,
     mode,
-    vendors: [createSendGridVendor(audience), createSmtpVendor()],
-    post: webhook ? createEventPost(webhook) : null,
+    vendors: [createSendGridVendor(audience), twilioVendor, createSmtpVendor()],
+    channels,
     logger,
   });
   const mailSend = createMailSend({ intake, audience, apiKeys: apiKeys ?? null });
-  const server = createSandboxServer({ intake, mailSend, logger });
+  const server = createSandboxServer({ intake, mailSend, twilioAccounts, logger });
   try {
     const port = await listen(server, options.port, host);
     const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;

@@ -7,16 +7,16 @@ import { Accounting } from './inbox/accounting';
 import { Mailbox } from './inbox/mailbox';
 import { openRequestJournal, type JournaledRequest, type RequestHeader } from './journal';
 import type { SandboxMode } from './options';
-import type { OpenRequest, PostEvents, StageSummary, Vendor } from './vendor';
-import { doneKey, Webhooks } from './webhooks';
+import type { OpenRequest, StageSummary, Vendor } from './vendor';
+import { doneKey, Webhooks, type EventChannel } from './webhooks';
 
 export interface IntakeParts {
   /** Null keeps everything in memory. */
   dataDir: string | null;
   mode: SandboxMode;
   vendors: Vendor[];
-  /** How events leave; null when nobody listens. */
-  post: PostEvents | null;
+  /** How each vendor's events leave; a vendor that nobody listens to is not in it. */
+  channels: ReadonlyMap<string, EventChannel>;
   logger: Logger;
 }
 
@@ -27,7 +27,7 @@ export interface Intake {
   readonly calls: CallLog;
   readonly mailbox: Mailbox;
   readonly accounting: Accounting;
-  readonly webhooks: Webhooks | null;
+  readonly webhooks: Webhooks;
   /** Ends when the sandbox closes. */
   readonly closing: AbortSignal;
   /**
@@ -35,6 +35,8 @@ export interface Intake {
    * are there, whatever happens to the process.
    */
   accept(call: Call, accepted: AcceptedRequest): Promise<void>;
+  /** The body of an accepted request, as the journal keeps it. */
+  bodyOf(request: JournaledRequest): Promise<Buffer>;
   /** Forgets all messages, calls and events, on disk too. */
   clear(): Promise<void>;
   /** Ends delays and held connections, so that what is under way comes to its end. */
@@ -73,23 +75,20 @@ export async function openIntake(parts: IntakeParts): Promise<Intake> {
     }
     calls.restore(callOf(request, open));
     index(request, open);
-    if (request.events && parts.post) {
+    if (request.events && parts.channels.has(request.vendor)) {
       earlier.push({ request, stages: open.stages() });
     }
   });
   const webhooks = await openWebhooks({ ...parts, path: pathOf('events-done.log') });
 
-  async function openWebhooks({ post, path, logger }: IntakeParts & { path: string | null }) {
-    if (!post) {
-      return null;
-    }
+  async function openWebhooks({ channels, path, logger }: IntakeParts & { path: string | null }) {
     const finished = new Set<string>();
     const done =
       path === null
         ? createMemoryLog()
         : await openFileLog(path, (line) => finished.add(line.toString()));
     const open = (request: JournaledRequest) => mailbox.open(request);
-    const opened = new Webhooks({ post, open, done, faults, logger });
+    const opened = new Webhooks({ channels, open, done, faults, logger });
     for (const { request, stages } of earlier) {
       const isDone = (stage: string) => finished.has(doneKey(request.messageId, stage));
       opened.add(request, { stages: () => stages }, isDone);
@@ -114,11 +113,12 @@ export async function openIntake(parts: IntakeParts): Promise<Intake> {
         customArgs: open.customArgs,
       });
       if (header.events) {
-        webhooks?.add(request, open);
+        webhooks.add(request, open);
       }
     },
+    bodyOf: (request) => journal.readBody(request),
     async clear() {
-      await webhooks?.clear();
+      await webhooks.clear();
       await journal.clear();
       mailbox.clear();
       accounting.clear();
@@ -127,7 +127,7 @@ export async function openIntake(parts: IntakeParts): Promise<Intake> {
     stopWaiting: () => closing.abort(),
     async close() {
       closing.abort();
-      await webhooks?.close();
+      await webhooks.close();
       await journal.close();
     },
   };

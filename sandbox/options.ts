@@ -1,4 +1,5 @@
 import type { Logger } from '../lib/logger';
+import type { TwilioSandboxAccount } from './twilio/accounts';
 import type { SmtpOptions } from './smtp/options';
 
 /**
@@ -50,6 +51,8 @@ export interface SandboxOptions {
   apiKeys?: string[];
   /** The mail server beside the HTTP stand-ins; without it there is none. */
   smtp?: SmtpOptions;
+  /** Twilio accounts that may call; default the demo account. */
+  twilioAccounts?: readonly TwilioSandboxAccount[];
   /** Makes the simulated audience repeatable; default `carillon`. */
   eventSeed?: string;
   /** Default none: recipients act only as their address says. */

@@ -7,7 +7,11 @@ import { messageRoutes } from './inbox/messages';
 import { pageRoutes } from './inbox/pages';
 import type { Intake } from './intake';
 import * as errors from './sendgrid/errors';
-import type { MailSend } from './sendgrid/mailSend';
+import type { SendingEndpoint } from './sendingEndpoint';
+import type { Accounts } from './twilio/accounts';
+import { API_PATH as TWILIO_PATH, createTwilioApi } from './twilio/api';
+import { refusal as twilioRefusal } from './twilio/errors';
+import { inboundRoutes } from './twilio/inbound';
 
 // Longer than any client keeps an idle connection: a connection that the server closes while a
 // client writes to it would be a fault that nobody asked for.
@@ -19,14 +23,19 @@ const KEEP_ALIVE_MS = 120_000;
  */
 export function createSandboxServer(parts: {
   intake: Intake;
-  mailSend: MailSend;
+  mailSend: SendingEndpoint;
+  twilioAccounts: Accounts;
   logger: Logger;
 }): Server {
-  const { intake, mailSend, logger } = parts;
-  const rest = createApp(intake, logger).callback();
+  const { intake, mailSend, twilioAccounts, logger } = parts;
+  const rest = createApp(intake, twilioAccounts, logger).callback();
+  const twilioApi = createTwilioApi(intake, twilioAccounts);
   const server = createServer((request, response) => {
-    if (pathOf(request) === '/v3/mail/send') {
+    const path = pathOf(request);
+    if (path === '/v3/mail/send') {
       void sendMail(request, response);
+    } else if (path.startsWith(TWILIO_PATH)) {
+      void answered(twilioApi, twilioRefusal(20500).body, request, response);
     } else {
       void rest(request, response);
     }
@@ -39,18 +48,27 @@ export function createSandboxServer(parts: {
       answer(response, 405, { errors: [errors.METHOD_NOT_ALLOWED] }, { allow: 'POST' });
       return;
     }
+    await answered(mailSend, { errors: [errors.INTERNAL_ERROR] }, request, response);
+  }
+
+  async function answered(
+    endpoint: SendingEndpoint,
+    failure: unknown,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<void> {
     try {
-      await mailSend(request, response);
+      await endpoint(request, response);
     } catch (error) {
-      logger.error({ err: error }, 'a mail request failed');
+      logger.error({ err: error }, 'a request to send failed');
       if (!response.headersSent) {
-        answer(response, 500, { errors: [errors.INTERNAL_ERROR] });
+        answer(response, 500, failure);
       }
     }
   }
 }
 
-function createApp(intake: Intake, logger: Logger): Koa {
+function createApp(intake: Intake, twilioAccounts: Accounts, logger: Logger): Koa {
   const app = new Koa();
   app.on('error', (error: unknown) => logger.error({ err: error }, 'a request failed'));
   app.use(async (ctx, next) => {
@@ -69,7 +87,12 @@ function createApp(intake: Intake, logger: Logger): Koa {
     }
     await next();
   });
-  for (const router of [messageRoutes(intake), controlRoutes(intake), pageRoutes(intake)]) {
+  for (const router of [
+    messageRoutes(intake),
+    controlRoutes(intake),
+    inboundRoutes(intake, twilioAccounts),
+    pageRoutes(intake),
+  ]) {
     app.use(router.routes());
     app.use(router.allowedMethods());
   }

@@ -8,7 +8,6 @@ import { PostLog, type EventPost } from './postLog';
 import type { OpenRequest, PostEvents, StageSummary, VendorEvent, Visit } from './vendor';
 import { visitAll } from './visits';
 
-const MAX_EVENTS_PER_POST = 1_000;
 const LANES = 4;
 const FIRST_RETRY_MS = 1_000;
 const LONGEST_RETRY_MS = 15 * 60_000;
@@ -31,8 +30,15 @@ export interface FlushResult {
   failed: number;
 }
 
-export interface WebhookParts {
+/** How one vendor's events leave. */
+export interface EventChannel {
   post: PostEvents;
+  maxEventsPerPost: number;
+}
+
+export interface WebhookParts {
+  /** By vendor; who is not in it reports nothing. */
+  channels: ReadonlyMap<string, EventChannel>;
   open(request: JournaledRequest): Promise<OpenRequest>;
   /** Holds a line for each stage that needs no more attempts. */
   done: AppendLog;
@@ -41,8 +47,8 @@ export interface WebhookParts {
 }
 
 /**
- * Carries events to the webhook: posts of up to a thousand, retried with growing intervals for a
- * day. The queue can be made again from the request journal and the list of stages that are done;
+ * Carries events to the vendors' webhooks, in posts as large as each vendor's, retried with growing
+ * intervals for a day. The queue can be made again from the request journal and the list of stages that are done;
  * a crash may repeat a post, as the vendor may, and loses none.
  */
 export class Webhooks {
@@ -60,6 +66,11 @@ export class Webhooks {
 
   get pending(): number {
     return this.queue.size + this.busy.size;
+  }
+
+  /** Whether events of this vendor's messages have anywhere to go. */
+  reports(vendor: string): boolean {
+    return this.parts.channels.has(vendor);
   }
 
   /** Lines up the events of a request; `isDone` tells stages that were posted before a restart. */
@@ -96,7 +107,7 @@ export class Webhooks {
       for (const unit of units) {
         unit.flush = flush;
       }
-      for (const batch of batchesOf(units)) {
+      for (const batch of this.batchesOf(units)) {
         await this.deliver(batch);
       }
     }
@@ -115,7 +126,7 @@ export class Webhooks {
         const posted = stages
           .map((stage) => newUnit(request, stage, []))
           .filter((unit) => !waiting.has(unitKey(unit)));
-        for (const batch of batchesOf(posted)) {
+        for (const batch of this.batchesOf(posted)) {
           await this.attempt(batch, { replay: true });
         }
       }
@@ -192,17 +203,42 @@ export class Webhooks {
     const taken: Unit[] = [];
     let events = 0;
     while ((this.queue.nextDueAt ?? Infinity) <= now) {
-      const size = this.queue.peek()?.stage.size ?? 0;
-      if (taken.length > 0 && events + size > MAX_EVENTS_PER_POST) {
+      const next = this.queue.peek();
+      const [first] = taken;
+      if (first && next && !this.fits(next, first, events)) {
         break;
       }
       const unit = this.queue.pop();
       if (unit) {
         taken.push(unit);
-        events += size;
+        events += unit.stage.size;
       }
     }
     return taken;
+  }
+
+  private batchesOf(units: Unit[]): Unit[][] {
+    const batches: Unit[][] = [];
+    let events = 0;
+    for (const unit of units) {
+      const first = batches.at(-1)?.[0];
+      if (!first || !this.fits(unit, first, events)) {
+        batches.push([]);
+        events = 0;
+      }
+      batches.at(-1)?.push(unit);
+      events += unit.stage.size;
+    }
+    return batches;
+  }
+
+  /** Whether a unit may share a post that begins with another and holds so many events. */
+  private fits(unit: Unit, first: Unit, events: number): boolean {
+    const { vendor } = first.request;
+    return (
+      unit.request.vendor === vendor &&
+      events + unit.stage.size <= (this.parts.channels.get(vendor)?.maxEventsPerPost ?? 0)
+    );
   }
 
   private async deliver(units: Unit[]): Promise<void> {
@@ -226,6 +262,10 @@ export class Webhooks {
   }
 
   private async attempt(units: Unit[], { replay }: { replay: boolean }): Promise<boolean> {
+    const channel = this.parts.channels.get(units[0]?.request.vendor ?? '');
+    if (!channel) {
+      throw new Error('these events belong to a vendor that reports nothing');
+    }
     const events: VendorEvent[] = [];
     const visits: Visit[] = [];
     for (const { request, stage } of units) {
@@ -240,9 +280,9 @@ export class Webhooks {
       this.posts.note({ ...about, events: [], visits: visited, status: null, error: null });
     }
     for (const post of disturbEvents(events, this.parts.faults.plan, this.random)) {
-      for (let from = 0; from < post.length; from += MAX_EVENTS_PER_POST) {
-        const part = post.slice(from, from + MAX_EVENTS_PER_POST);
-        const { ok, ...answer } = await this.post(part);
+      for (let from = 0; from < post.length; from += channel.maxEventsPerPost) {
+        const part = post.slice(from, from + channel.maxEventsPerPost);
+        const { ok, ...answer } = await this.post(channel, part);
         this.posts.note({ ...about, events: part, visits: [], ...answer });
         if (!ok) {
           return false;
@@ -252,8 +292,8 @@ export class Webhooks {
     return true;
   }
 
-  private async post(events: VendorEvent[]) {
-    const answer = await this.parts.post(events, this.stopping.signal).then(
+  private async post(channel: EventChannel, events: VendorEvent[]) {
+    const answer = await channel.post(events, this.stopping.signal).then(
       (status) => ({ ok: status >= 200 && status < 300, status, error: null }),
       (error: unknown) => ({ ok: false, status: null, error: reasonOf(error) }),
     );
@@ -288,20 +328,6 @@ function newUnit(request: JournaledRequest, stage: StageSummary, next: StageSumm
 
 function describeUnit({ request, stage }: Unit): EventPost['units'][number] {
   return { messageId: request.messageId, stage: stage.name };
-}
-
-function batchesOf(units: Unit[]): Unit[][] {
-  const batches: Unit[][] = [];
-  let events = Infinity;
-  for (const unit of units) {
-    if (events + unit.stage.size > MAX_EVENTS_PER_POST) {
-      batches.push([]);
-      events = 0;
-    }
-    batches.at(-1)?.push(unit);
-    events += unit.stage.size;
-  }
-  return batches;
 }
 
 // fetch says "fetch failed" and keeps the reason as the cause.

@@ -87,7 +87,7 @@ export function pageRoutes(intake: Intake): Router {
       messages: intake.mailbox.size,
       calls: intake.calls.figures().calls,
       duplicates: figures.duplicateCount,
-      pendingEvents: intake.webhooks?.pending ?? null,
+      pendingEvents: intake.webhooks.pending,
       faults: intake.faults.plan,
       sink: intake.mode === 'sink',
       open: found && openMessage(found, query, ctx.query.view),

@@ -7,11 +7,17 @@ import {
 } from 'node:crypto';
 import type { WebhookTarget } from '../options';
 import type { PostEvents, VendorEvent } from '../vendor';
+import type { EventChannel } from '../webhooks';
 
 const ANSWER_TIMEOUT_MS = 10_000;
+const MAX_EVENTS_PER_POST = 1_000;
 
-/** Posts batches of events as the vendor does, signed; resolves with the status of the answer. */
-export function createEventPost({ url, privateKeyPem }: WebhookTarget): PostEvents {
+/** The event webhook: batches of up to a thousand, signed. */
+export function createEventChannel(target: WebhookTarget): EventChannel {
+  return { post: createEventPost(target), maxEventsPerPost: MAX_EVENTS_PER_POST };
+}
+
+function createEventPost({ url, privateKeyPem }: WebhookTarget): PostEvents {
   const key = readSigningKey(privateKeyPem);
   return async (events, signal) => {
     const body = encodeEvents(events);

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { Call } from '../calls';
-import { answer, pause, readBody } from '../exchange';
 import type { CallFault } from '../faults';
 import type { Intake } from '../intake';
+import { createSendingEndpoint, type Reply, type SendingEndpoint } from '../sendingEndpoint';
 import { openMail, type Audience } from './acceptedMail';
 import { checkMail } from './checkMail';
 import { countRecipients } from './countRecipients';
@@ -14,67 +14,25 @@ const VENDOR = 'sendgrid';
 const MAX_BODY_BYTES = 30 * 1024 * 1024;
 const CALLS_PER_SECOND = 10_000;
 
-interface Reply {
-  status: number;
-  body: unknown;
-  headers?: Record<string, string>;
-}
-
 interface MailSendParts {
   intake: Intake;
   audience: Audience;
   apiKeys: readonly string[] | null;
 }
 
-export type MailSend = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
-
 /** POST /v3/mail/send, answered as the vendor answers it unless a fault is switched on. */
-export function createMailSend({ intake, audience, apiKeys }: MailSendParts): MailSend {
-  const { calls, faults, closing } = intake;
-
-  return async (request, response) => {
-    const call = calls.begin(VENDOR, intake.mode === 'inbox');
-    const body = await readBody(request, MAX_BODY_BYTES);
-    if (body.kind === 'aborted') {
-      calls.cut(call, 'aborted');
-      return;
-    }
-    if (body.kind === 'tooLarge') {
-      send(call, response, refusal(413, errors.TOO_LARGE), { connection: 'close' });
-      return;
-    }
-    const fault = faults.decide(body.bytes);
-    if (fault.name !== null) {
-      call.fault = fault.name;
-    }
-    if (fault.name === 'hang') {
-      calls.cut(call, 'hung');
-      closing.addEventListener('abort', () => request.socket.destroy(), { once: true });
-      return;
-    }
-    if (fault.name === 'dropBeforeAccept') {
-      cut(call, request);
-      return;
-    }
-    const reply =
+export function createMailSend({ intake, audience, apiKeys }: MailSendParts): SendingEndpoint {
+  return createSendingEndpoint({
+    vendor: VENDOR,
+    intake,
+    maxBodyBytes: MAX_BODY_BYTES,
+    tooLarge: refusal(413, errors.TOO_LARGE),
+    reply: async (request, body, call, fault) =>
       refuseByFault(fault) ??
       refuseByKey(request.headers.authorization, apiKeys) ??
-      (await process(request, body.bytes, call, fault));
-    if (fault.name === 'dropAfterAccept' && call.messageId !== null) {
-      cut(call, request);
-      return;
-    }
-    if (fault.latencyMs > 0) {
-      const gone = new AbortController();
-      response.once('close', () => gone.abort());
-      await pause(fault.latencyMs, AbortSignal.any([closing, gone.signal]));
-    }
-    if (response.destroyed) {
-      calls.cut(call, 'aborted');
-      return;
-    }
-    send(call, response, reply);
-  };
+      (await process(request, body, call, fault)),
+    headers: (reply) => rateLimitHeaders(reply.status === 429),
+  });
 
   async function process(
     request: IncomingMessage,
@@ -89,7 +47,7 @@ export function createMailSend({ intake, audience, apiKeys }: MailSendParts): Ma
     }
     if (intake.mode === 'sink') {
       const recipients = countRecipients(body);
-      calls.accept(call, { recipients, messageId, customArgs: {} });
+      intake.calls.accept(call, { recipients, messageId, customArgs: {} });
       intake.accounting.addUnseen(recipients);
       return { ...accepted, headers: { 'x-message-id': messageId } };
     }
@@ -106,30 +64,11 @@ export function createMailSend({ intake, audience, apiKeys }: MailSendParts): Ma
       vendor: VENDOR,
       messageId,
       receivedAt: Date.parse(call.receivedAt),
-      events: intake.webhooks !== null,
+      events: intake.webhooks.reports(VENDOR),
     };
     const open = openMail(header, mail, payload, audience);
     await intake.accept(call, { header, body, open });
     return { ...accepted, headers: { 'x-message-id': messageId } };
-  }
-
-  function cut(call: Call, request: IncomingMessage): void {
-    calls.cut(call, 'dropped');
-    request.socket.destroy();
-  }
-
-  function send(
-    call: Call,
-    response: ServerResponse,
-    reply: Reply,
-    headers: Record<string, string> = {},
-  ): void {
-    calls.answered(call, reply.status);
-    answer(response, reply.status, reply.body, {
-      ...rateLimitHeaders(reply.status === 429),
-      ...reply.headers,
-      ...headers,
-    });
   }
 }
 
