@@ -26,3 +26,10 @@ export type MessageOutcome =
   /** Surely not taken, the vendor or the way to it is down. */
   | { kind: 'notSent'; status: number | null; reason: string; retryAfterMs: number }
   | { kind: 'inDoubt'; status: number | null; reason: string };
+
+/** What a vendor knows of a call whose answer was lost. Each vendor says what `notFound` proves. */
+export type LookUp =
+  | { kind: 'found'; providerMessageId: string }
+  | { kind: 'notFound' }
+  /** The vendor did not say, or what it said fits more than one call. */
+  | { kind: 'unknown'; reason: string };

@@ -1,0 +1,176 @@
+import http from 'node:http';
+import https from 'node:https';
+import twilio from 'twilio';
+import type RequestClient from 'twilio/lib/base/RequestClient';
+import type { LookUp, MessageOutcome, MessageReference } from '../types';
+import type { TwilioAccount } from './account';
+import { callbackUrlOf } from './callbackKey';
+import { outcomeOfError, VendorReply } from './outcome';
+
+/** One message as Twilio takes it, whatever its channel; addresses carry their channel's prefix. */
+export interface TwilioMessage {
+  to: string;
+  sender: { from: string } | { messagingServiceSid: string };
+  content: { body: string } | { contentSid: string; contentVariables: string } | TwilioMedia;
+  reference: MessageReference;
+  statusCallbackUrl: string | null;
+  /** 1 to 36,000. */
+  validityPeriodS?: number;
+}
+
+interface TwilioMedia {
+  mediaUrl: string[];
+  body?: string;
+}
+
+/** What is known of a call whose answer was lost. */
+export interface TwilioSearch {
+  to: string;
+  sender: { from: string } | { messagingServiceSid: string };
+  /** Null when only the vendor knows the text, as with templates. */
+  body: string | null;
+  calledAt: Date;
+  knownIds: readonly string[];
+}
+
+export interface TwilioMessages {
+  send(message: TwilioMessage): Promise<MessageOutcome>;
+  /**
+   * Looks for the message of a call by recipient, sender, text and time: Twilio keeps no key of
+   * ours with a message. It lists by the time of sending, so what still waits in its queues is
+   * missed: `notFound` proves nothing until the queue is known to be empty (10 hours at most,
+   * `validityPeriodS` if it was given). Two messages that fit are `unknown`.
+   */
+  lookUp(search: TwilioSearch): Promise<LookUp>;
+  close(): void;
+}
+
+/** Twilio's Messages API through its own client, which never retries: a call is made once. */
+export function createTwilioMessages(account: TwilioAccount): TwilioMessages {
+  const { accountSid, credentials, timeoutMs } = account;
+  const httpClient = new StrictClient(timeoutMs);
+  const [username, password] =
+    'authToken' in credentials
+      ? [accountSid, credentials.authToken]
+      : [credentials.apiKeySid, credentials.apiKeySecret];
+  // Given empty, edge, region and log level are not looked up in the environment.
+  const client = twilio(username, password, {
+    accountSid,
+    httpClient,
+    edge: '',
+    region: '',
+    logLevel: '',
+  });
+  if (account.baseUrl !== undefined) {
+    client.api.baseUrl = account.baseUrl;
+  }
+
+  return { send, lookUp, close: () => httpClient.close() };
+
+  async function send(message: TwilioMessage): Promise<MessageOutcome> {
+    const { to, sender, content, reference, statusCallbackUrl, validityPeriodS } = message;
+    try {
+      const { statusCode, body } = await client.messages.createWithHttpInfo({
+        to,
+        ...sender,
+        ...content,
+        ...(statusCallbackUrl === null
+          ? {}
+          : { statusCallback: callbackUrlOf(statusCallbackUrl, reference) }),
+        ...(validityPeriodS === undefined ? {} : { validityPeriod: validityPeriodS }),
+      });
+      // A success without an id is the answer of something else on the way.
+      return isSid(body.sid)
+        ? { kind: 'accepted', status: statusCode, providerMessageId: body.sid }
+        : { kind: 'inDoubt', status: statusCode, reason: 'an answer without a message' };
+    } catch (error) {
+      return outcomeOfError(error, Date.now());
+    }
+  }
+
+  async function lookUp(search: TwilioSearch): Promise<LookUp> {
+    const { from, until } = windowOf(search.calledAt);
+    try {
+      const listed = await client.messages.list({
+        to: search.to,
+        ...('from' in search.sender ? { from: search.sender.from } : {}),
+        dateSentAfter: from,
+        pageSize: maxListed,
+        limit: maxListed,
+      });
+      const known = new Set(search.knownIds);
+      const found = listed.filter(
+        (message) =>
+          !known.has(message.sid) &&
+          message.dateCreated >= from &&
+          message.dateCreated <= until &&
+          (search.body === null || message.body === search.body) &&
+          ('from' in search.sender ||
+            message.messagingServiceSid === search.sender.messagingServiceSid),
+      );
+      return judge(
+        found.map(({ sid }) => sid),
+        listed.length === maxListed,
+      );
+    } catch (error) {
+      const outcome = outcomeOfError(error, Date.now());
+      return { kind: 'unknown', reason: 'reason' in outcome ? outcome.reason : outcome.kind };
+    }
+  }
+}
+
+const maxListed = 1_000;
+// Whole seconds there, and clocks that differ.
+const clockSkewMs = 60_000;
+const longestCallMs = 5 * 60_000;
+
+function windowOf(calledAt: Date): { from: Date; until: Date } {
+  const at = calledAt.getTime();
+  return { from: new Date(at - clockSkewMs), until: new Date(at + longestCallMs) };
+}
+
+function judge(sids: string[], isCut: boolean): LookUp {
+  const [first, second] = sids;
+  if (second !== undefined) {
+    return { kind: 'unknown', reason: 'more than one message fits' };
+  }
+  if (first !== undefined) {
+    return { kind: 'found', providerMessageId: first };
+  }
+  return isCut ? { kind: 'unknown', reason: 'too many messages to look at' } : { kind: 'notFound' };
+}
+
+function isSid(sid: unknown): sid is string {
+  return typeof sid === 'string' && /^(SM|MM)[\da-f]{32}$/i.test(sid);
+}
+
+/**
+ * The vendor's HTTP client with connections of our own: its agents follow HTTP_PROXY, and plain
+ * addresses get none. Whatever is no success is thrown with its headers, which it would drop.
+ */
+class StrictClient extends twilio.RequestClient {
+  private readonly agents = [
+    new http.Agent({ keepAlive: true }),
+    new https.Agent({ keepAlive: true }),
+  ] as const;
+
+  constructor(timeoutMs: number) {
+    super({ timeout: timeoutMs, autoRetry: false });
+    [this.axios.defaults.httpAgent, this.axios.defaults.httpsAgent] = this.agents;
+  }
+
+  override async request<TData>(options: RequestClient.RequestOptions<TData>) {
+    const response = await super.request(options);
+    const { statusCode, headers, body } = response;
+    if (statusCode < 200 || statusCode >= 300) {
+      throw new VendorReply(statusCode, headers, body);
+    }
+    return response;
+  }
+
+  close(): void {
+    for (const agent of this.agents) {
+      agent.destroy();
+    }
+  }
+}

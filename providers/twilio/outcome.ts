@@ -1,0 +1,122 @@
+import type { MessageOutcome } from '../types';
+import { errorClassOf, type ErrorClass } from './errorCodes';
+
+/** An answer of the vendor that is no success. Its headers live here alone: the client drops them. */
+export class VendorReply extends Error {
+  constructor(
+    readonly status: number,
+    readonly headers: unknown,
+    readonly body: unknown,
+  ) {
+    super(`Twilio answered ${status}`);
+  }
+}
+
+type Refusal = Extract<MessageOutcome, { kind: 'recipientRefused' | 'messageRefused' }>;
+
+/** What a refused call means, by what its error is about. The two that may be called again wait. */
+const meanings = {
+  optedOut: { kind: 'recipientRefused', consequence: 'suppress' },
+  invalidNumber: { kind: 'recipientRefused', consequence: 'addressInvalid' },
+  thisMessage: { kind: 'recipientRefused', consequence: 'none' },
+  filtered: { kind: 'recipientRefused', consequence: 'none' },
+  unreachable: { kind: 'recipientRefused', consequence: 'none' },
+  configuration: { kind: 'messageRefused' },
+  template: { kind: 'messageRefused' },
+  throttled: { kind: 'throttled', retryAfterMs: 1_000 },
+  // A number of the phone network sends one message a second: a full queue takes a while.
+  queueFull: { kind: 'throttled', retryAfterMs: 60_000 },
+} as const satisfies Record<
+  ErrorClass,
+  | { kind: 'recipientRefused'; consequence: 'suppress' | 'addressInvalid' | 'none' }
+  | { kind: 'messageRefused' }
+  | { kind: 'throttled'; retryAfterMs: number }
+>;
+
+const retryUnreachableMs = 5_000;
+
+/** What became of a call that did not end with a message. */
+export function outcomeOfError(error: unknown, now: number): MessageOutcome {
+  if (error instanceof VendorReply) {
+    return outcomeOfReply(error, now);
+  }
+  const reason = codeOf(error);
+  return neverLeft(error)
+    ? { kind: 'notSent', status: null, reason, retryAfterMs: retryUnreachableMs }
+    : { kind: 'inDoubt', status: null, reason };
+}
+
+function outcomeOfReply({ status, headers, body }: VendorReply, now: number): MessageOutcome {
+  const { code, message } = readError(body);
+  const reason = code === null ? `${status} ${message}`.trim() : `${code} ${message}`.trim();
+  // 408 is said by whoever stands between us and the vendor, as a 5xx may be.
+  if (status >= 500 || status === 408) {
+    return { kind: 'inDoubt', status, reason };
+  }
+  const errorClass = status === 429 ? 'throttled' : errorClassOf(code);
+  if (errorClass === null) {
+    // Unknown: holding the run loses nothing, and its reason is there to be read.
+    return { kind: 'messageRefused', status, reason };
+  }
+  const meaning = meanings[errorClass];
+  if (meaning.kind === 'throttled') {
+    const asked = retryAfterMs(headers, now);
+    return { kind: 'throttled', status, reason, retryAfterMs: asked ?? meaning.retryAfterMs };
+  }
+  const refusal: Refusal = { ...meaning, status, reason };
+  return refusal;
+}
+
+/** The vendor's error body: `{ code, message, more_info, status }`. */
+function readError(body: unknown): { code: number | null; message: string } {
+  const { code, message } = isObject(body) ? body : {};
+  return {
+    code: typeof code === 'number' ? code : null,
+    message: typeof message === 'string' ? message.slice(0, 300) : '',
+  };
+}
+
+/** RFC 9110 10.2.3: seconds, or the date of the instant. Null when nothing was asked for. */
+function retryAfterMs(headers: unknown, now: number): number | null {
+  const value = isObject(headers) ? headers['retry-after'] : undefined;
+  if (typeof value !== 'string' || value.trim() === '') {
+    return null;
+  }
+  const seconds = Number(value);
+  const ms = Number.isFinite(seconds) ? seconds * 1_000 : Date.parse(value) - now;
+  return Number.isFinite(ms) ? Math.max(ms, 0) : null;
+}
+
+// Errors of the way to the vendor, before a byte of the request can have left.
+const earlyErrors = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ERR_INVALID_URL',
+  'CERT_HAS_EXPIRED',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'ERR_TLS_CERT_ALTNAME_INVALID',
+]);
+
+function neverLeft(error: unknown): boolean {
+  // A name with several addresses fails with one error made of each address's own.
+  if (error instanceof AggregateError && error.errors.length > 0) {
+    return error.errors.every(neverLeft);
+  }
+  return earlyErrors.has(codeOf(error));
+}
+
+function codeOf(error: unknown): string {
+  if (isObject(error) && typeof error.code === 'string') {
+    return error.code;
+  }
+  return error instanceof Error ? error.name : 'unknown';
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
+}

@@ -1,0 +1,23 @@
+import type { TwilioAccount } from '../twilio/account';
+import { createTwilioWhatsApp } from './twilio';
+import type { WhatsAppProvider } from './types';
+
+/** What each vendor needs to be called; the vendor is its name here. */
+export interface WhatsAppAccounts {
+  twilio: TwilioAccount;
+}
+
+export type WhatsAppVendor = keyof WhatsAppAccounts;
+
+export type WhatsAppAccount = {
+  [V in WhatsAppVendor]: { vendor: V } & WhatsAppAccounts[V];
+}[WhatsAppVendor];
+
+const vendors = {
+  twilio: createTwilioWhatsApp,
+} satisfies { [V in WhatsAppVendor]: (account: WhatsAppAccounts[V]) => WhatsAppProvider };
+
+/** The provider behind an account. */
+export function createWhatsAppProvider(account: WhatsAppAccount): WhatsAppProvider {
+  return vendors[account.vendor](account);
+}

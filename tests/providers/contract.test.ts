@@ -1,0 +1,138 @@
+import { createSmsProvider } from '../../providers/sms';
+import type { TwilioAccount } from '../../providers/twilio/account';
+import { createWhatsAppProvider } from '../../providers/whatsapp';
+import { DEMO_TWILIO_ACCOUNT } from '../../sandbox';
+import { describeContract, type Target, type VendorEntry } from './contract';
+
+const statusCallbackUrl = 'http://127.0.0.1:9/webhooks/twilio';
+
+function twilioAccount({ sandbox, port, timeoutMs, wrongCredentials }: Target): TwilioAccount {
+  const { accountSid, authToken } = DEMO_TWILIO_ACCOUNT;
+  return {
+    accountId: 'account-of-the-test',
+    accountSid,
+    credentials: { authToken: wrongCredentials ? 'another token' : authToken },
+    baseUrl: port === undefined ? sandbox.url : `http://127.0.0.1:${port}`,
+    timeoutMs,
+  };
+}
+
+const twilio: Omit<VendorEntry, 'name' | 'connect'> = {
+  recipient: (n) => `+49301234${String(n).padStart(4, '0')}`,
+  acceptedStatus: 201,
+  refusals: [
+    {
+      name: 'a recipient who opted out',
+      to: '+15005550004',
+      expected: { kind: 'recipientRefused', consequence: 'suppress', status: 400 },
+    },
+    {
+      name: 'a number that is none',
+      to: '+15005550001',
+      expected: { kind: 'recipientRefused', consequence: 'addressInvalid', status: 400 },
+    },
+    {
+      name: 'a number that gets no such messages',
+      to: '+15005550009',
+      expected: { kind: 'recipientRefused', consequence: 'addressInvalid' },
+    },
+    {
+      name: 'a text of this recipient that is too long',
+      to: '+15002161700',
+      expected: { kind: 'recipientRefused', consequence: 'none' },
+    },
+    {
+      name: 'a region that is not enabled',
+      to: '+15005550003',
+      expected: { kind: 'messageRefused', status: 400 },
+    },
+    {
+      name: 'credentials that are not known',
+      wrongCredentials: true,
+      expected: { kind: 'messageRefused', status: 401 },
+    },
+    {
+      name: 'a template that is wrong',
+      faults: { refuse: { status: 400, errors: [{ message: 'invalid content', code: 63021 }] } },
+      expected: { kind: 'messageRefused', status: 400, reason: '63021 invalid content' },
+    },
+    {
+      name: 'an error nobody has heard of',
+      faults: { refuse: { status: 422, errors: [{ message: 'new', code: 29_999 }] } },
+      expected: { kind: 'messageRefused', status: 422 },
+    },
+  ],
+  throttling: [
+    { faults: { rate429: 1, retryAfterSeconds: 7 }, status: 429, retryAfterMs: 7_000 },
+    { faults: { rate429: 1 }, status: 429, retryAfterMs: null },
+    {
+      faults: { refuse: { status: 400, errors: [{ message: 'channel rate', code: 63_018 }] } },
+      status: 400,
+      retryAfterMs: null,
+    },
+    {
+      faults: { refuse: { status: 400, errors: [{ message: 'queue full', code: 21_611 }] } },
+      status: 400,
+      retryAfterMs: 60_000,
+    },
+  ],
+  doubts: [
+    { name: 'accepted, the answer lost', faults: { dropAfterAccept: 1 }, delivered: 1 },
+    { name: 'the connection lost before', faults: { dropBeforeAccept: 1 }, delivered: 0 },
+    { name: 'a server error', faults: { rate5xx: 1 }, delivered: 0 },
+    { name: 'a gateway’s error', faults: { rate5xx: 1, status5xx: 503 }, delivered: 0 },
+    {
+      name: 'a server error, accepted all the same',
+      faults: { rate5xx: 1, acceptOn5xx: true },
+      delivered: 1,
+    },
+  ],
+};
+
+const vendors: VendorEntry[] = [
+  {
+    ...twilio,
+    name: 'SMS by Twilio',
+    connect(target) {
+      const provider = createSmsProvider({ vendor: 'twilio', ...twilioAccount(target) });
+      return {
+        send: (to, reference) =>
+          provider.send({
+            to,
+            sender: { from: '+15005550006' },
+            body: 'Your parcel is here',
+            reference,
+            statusCallbackUrl,
+          }),
+        close: () => provider.close(),
+      };
+    },
+  },
+  {
+    ...twilio,
+    name: 'WhatsApp by Twilio',
+    connect(target) {
+      const provider = createWhatsAppProvider({ vendor: 'twilio', ...twilioAccount(target) });
+      return {
+        send: (to, reference) =>
+          provider.send({
+            to,
+            sender: { from: '+15005550006' },
+            content: {
+              kind: 'template',
+              id: `HX${'1f'.repeat(16)}`,
+              language: 'de',
+              variables: { 1: 'Ana' },
+            },
+            reference,
+            statusCallbackUrl,
+          }),
+        close: () => provider.close(),
+      };
+    },
+  },
+];
+
+for (const vendor of vendors) {
+  describeContract(vendor);
+}
