@@ -1,10 +1,12 @@
 import type { CampaignWorkflows } from '../clients/campaigns';
+import type { ConnectionTests } from '../clients/connectionTests';
 import type { TestSends } from '../clients/testSends';
 import type { AccessTokens } from '../lib/accessTokens';
 import type { Config } from '../lib/config';
 import type { Knex } from '../lib/db';
 import type { Logger } from '../lib/logger';
 import type { Registry } from '../lib/metrics';
+import type { Sealing } from '../lib/sealing';
 import type { Temporal } from '../lib/temporal';
 import type { TrackingTokens } from '../lib/trackingTokens';
 
@@ -21,6 +23,10 @@ export interface ApiDeps {
   readonly campaigns: CampaignWorkflows;
   /** Sends tests of campaigns by their workflows. */
   readonly testSends: TestSends;
+  /** Seals and opens the credentials of provider accounts. */
+  readonly sealing: Sealing;
+  /** Asks vendors whether credentials may send. */
+  readonly connectionTests: ConnectionTests;
   /** The same secrets the workers sign with. */
   readonly trackingTokens: Pick<TrackingTokens, 'verify'>;
 }

@@ -85,7 +85,7 @@ export async function listPage<M extends BaseModel, T>(
     sorts: Readonly<Record<string, SortKey>>;
     present: (row: M) => T;
     idColumn?: string;
-    idType?: 'uuid' | 'bigint';
+    idType?: 'uuid' | 'bigint' | 'text';
   },
 ): Promise<{ data: T[]; meta: Meta }> {
   const { list, sorts, present } = options;

@@ -2,12 +2,17 @@ import type { ErrorKind } from '../domain/errors';
 
 /** Every code that a route declares as its own, and its kind, which decides the status. */
 export const problemKinds = {
+  accountChanged: 'conflict',
+  accountInactive: 'conflict',
+  accountInUse: 'conflict',
+  accountIsDefault: 'conflict',
   bodyTooLarge: 'tooLarge',
   campaignHasRun: 'conflict',
   campaignIsBeingCancelled: 'conflict',
   campaignIsRunning: 'conflict',
   campaignIsScheduled: 'conflict',
   campaignNotScheduled: 'conflict',
+  credentialsUnreadable: 'conflict',
   emailTaken: 'conflict',
   externalIdTaken: 'conflict',
   idempotencyKeyReused: 'conflict',
@@ -16,6 +21,7 @@ export const problemKinds = {
   malformedForm: 'malformed',
   malformedJson: 'malformed',
   notAnArray: 'malformed',
+  notSupportedYet: 'invalid',
   providerFailed: 'providerFailed',
   providerOutcomeUnknown: 'providerFailed',
   runNotFound: 'notFound',

@@ -21,6 +21,9 @@ import { authenticate } from './middleware/authenticate';
 import { authorize } from './middleware/authorize';
 import { operationRoutes } from './operations/operations';
 import type { Route } from './route';
+import { providerAccountRoutes } from './providerAccounts/accounts';
+import { connectionTestRoutes } from './providerAccounts/connectionTest';
+import { providerAccountDefaultRoutes } from './providerAccounts/defaults';
 import { clickRoutes } from './tracking/clicks';
 import { openRoutes } from './tracking/opens';
 import { preferenceRoutes } from './tracking/preferences';
@@ -44,6 +47,9 @@ export const routes: readonly Route[] = [
   ...logRoutes,
   ...previewRoutes,
   ...testSendRoutes,
+  ...providerAccountRoutes,
+  ...providerAccountDefaultRoutes,
+  ...connectionTestRoutes,
   ...sendGridWebhookRoutes,
   ...clickRoutes,
   ...openRoutes,

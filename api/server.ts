@@ -1,5 +1,6 @@
 import type { Server } from 'node:http';
 import { createCampaignWorkflows } from '../clients/campaigns';
+import { createConnectionTests } from '../clients/connectionTests';
 import { createTestSends } from '../clients/testSends';
 import { createAccessTokens } from '../lib/accessTokens';
 import { loadConfig } from '../lib/config';
@@ -7,6 +8,7 @@ import { createDatabase } from '../lib/db';
 import { createLogger, type Logger } from '../lib/logger';
 import { collectProcessMetrics, createMetrics } from '../lib/metrics';
 import { exitWithParent } from '../lib/parentWatch';
+import { createSealing, parseSealingKeys } from '../lib/sealing';
 import { connectTemporal } from '../lib/temporal';
 import { createTrackingTokens } from '../lib/trackingTokens';
 import { createApp, type App } from './app';
@@ -15,7 +17,13 @@ import { createApp, type App } from './app';
 const stopWithinMs = 7_500;
 
 async function main(): Promise<void> {
-  const config = loadConfig(['DATABASE_URL', 'TEMPORAL_ADDRESS', 'JWT_SECRET', 'TRACKING_SECRET']);
+  const config = loadConfig([
+    'DATABASE_URL',
+    'TEMPORAL_ADDRESS',
+    'JWT_SECRET',
+    'TRACKING_SECRET',
+    'SEALING_KEYS',
+  ]);
   const logger = createLogger({
     name: 'api',
     level: config.LOG_LEVEL,
@@ -38,6 +46,8 @@ async function main(): Promise<void> {
     accessTokens: createAccessTokens(config.JWT_SECRET),
     campaigns: createCampaignWorkflows(temporal),
     testSends: createTestSends(temporal),
+    sealing: createSealing(parseSealingKeys(config.SEALING_KEYS)),
+    connectionTests: createConnectionTests({ timeoutMs: config.PROVIDER_TIMEOUT_MS }),
     trackingTokens: createTrackingTokens([{ id: 1, secret: config.TRACKING_SECRET }]),
   });
 

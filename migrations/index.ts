@@ -8,9 +8,10 @@ import * as testSends from './0006_test_sends';
 import * as ledgerStatistics from './0007_ledger_statistics';
 import * as customerReach from './0008_customer_reach';
 import * as customersByZone from './0009_customers_by_zone';
-import * as rateLimits from './0012_rate_limits';
 import * as eventIntake from './0010_event_intake';
 import * as trackingClasses from './0011_tracking_classes';
+import * as rateLimits from './0012_rate_limits';
+import * as providerAccounts from './0013_provider_accounts';
 
 interface Migration {
   up(knex: Knex): Promise<void>;
@@ -28,9 +29,10 @@ const migrations = new Map<string, Migration>([
   ['0007_ledger_statistics', ledgerStatistics],
   ['0008_customer_reach', customerReach],
   ['0009_customers_by_zone', customersByZone],
-  ['0012_rate_limits', rateLimits],
   ['0010_event_intake', eventIntake],
   ['0011_tracking_classes', trackingClasses],
+  ['0012_rate_limits', rateLimits],
+  ['0013_provider_accounts', providerAccounts],
 ]);
 
 /** Where Knex finds the migrations: a list in order, never a folder scan. */

@@ -73,7 +73,13 @@ function ofTenant(trx: Pick<Knex, 'raw'>, tenantId: string, arePlansKept: boolea
 }
 
 /** The only statements that may look across tenants; each has its reason where it is used. */
-export type CrossTenantPurpose = 'login' | 'eventIntake' | 'eventApply' | 'reconcile' | 'tracking';
+export type CrossTenantPurpose =
+  | 'login'
+  | 'eventIntake'
+  | 'eventApply'
+  | 'reconcile'
+  | 'tracking'
+  | 'platformAccounts';
 
 /** Runs one of the few cross-tenant statements, named so that it can be found and given its own role. */
 export function acrossTenants<T>(

@@ -18,7 +18,7 @@ export interface PageRequest {
   readonly from: { skip: number } | { key: string; id: string };
   /** The id's column; `id` unless the table calls it otherwise. */
   readonly idColumn?: string;
-  readonly idType?: 'uuid' | 'bigint';
+  readonly idType?: 'uuid' | 'bigint' | 'text';
 }
 
 export interface Page<M> {

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -93,6 +94,7 @@ export async function startProcessGround(options: GroundOptions): Promise<Proces
     PUBLIC_URL: apiUrl,
     JWT_SECRET: secret,
     TRACKING_SECRET: secret,
+    SEALING_KEYS: `chaos:${randomBytes(32).toString('base64')}`,
     SENDGRID_API_KEY: 'SG.processes',
     SENDGRID_BASE_URL: sandboxUrl,
     SENDGRID_WEBHOOK_PUBLIC_KEY: keys.publicKeyBase64,

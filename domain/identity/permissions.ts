@@ -18,9 +18,10 @@ const member = [
   'campaign:write',
   'campaign:test',
   'campaign:steer',
+  'providerAccount:read',
 ] as const;
 
-const owner = [...member, 'tenant:write'] as const;
+const owner = [...member, 'tenant:write', 'providerAccount:write'] as const;
 
 export type Permission = (typeof owner)[number];
 

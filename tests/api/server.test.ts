@@ -41,6 +41,7 @@ test('says everything that is wrong with its configuration at once, and ends', a
     'DATABASE_URL',
     'TEMPORAL_ADDRESS',
     'TRACKING_SECRET',
+    'SEALING_KEYS',
   ]) {
     expect(output()).toContain(name);
   }
@@ -56,6 +57,7 @@ test('finishes the request it is in when it is asked to stop, and takes no other
     API_PORT: String(port),
     JWT_SECRET: secret,
     TRACKING_SECRET: 'another secret of the tests, long enough',
+    SEALING_KEYS: `k1:${Buffer.alloc(32, 7).toString('base64')}`,
   });
   try {
     await until('the API answers', () => isUp(port));

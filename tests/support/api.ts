@@ -2,11 +2,13 @@ import type { AddressInfo } from 'node:net';
 import { createApp } from '../../api/app';
 import type { ApiDeps } from '../../api/deps';
 import { createCampaignWorkflows } from '../../clients/campaigns';
+import { createConnectionTests } from '../../clients/connectionTests';
 import { createTestSends } from '../../clients/testSends';
 import { createAccessTokens } from '../../lib/accessTokens';
 import { loadConfig } from '../../lib/config';
 import { createLogger } from '../../lib/logger';
 import { createMetrics } from '../../lib/metrics';
+import { createSealing } from '../../lib/sealing';
 import { connectTemporal } from '../../lib/temporal';
 import { createTrackingTokens } from '../../lib/trackingTokens';
 import { createTestDatabase } from './postgres';
@@ -61,6 +63,8 @@ export async function startTestApi(overrides: Partial<ApiDeps> = {}): Promise<Te
     // Where no worker runs, an update is waited for in vain.
     campaigns: createCampaignWorkflows(temporal, { startMs: 5_000, steerMs: 500 }),
     testSends: createTestSends(temporal, { startMs: 20_000, waitMs: 500 }),
+    sealing: createSealing([{ id: 'test', key: Buffer.alloc(32, 7) }]),
+    connectionTests: createConnectionTests({ timeoutMs: 5_000 }),
     trackingTokens: createTrackingTokens([
       { id: 1, secret: 'another secret of the tests, long enough' },
     ]),

@@ -15,6 +15,7 @@ const tables = [
   'dispatches',
   'messages',
   'message_events',
+  'provider_accounts',
 ];
 
 /** One text for all that the product keeps: equal before and after means that nothing changed. */
