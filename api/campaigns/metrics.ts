@@ -10,6 +10,7 @@ import {
   type DispatchRow,
   type WaveCounts,
 } from '../../models/messages/counts';
+import { countRunEngagements, type Engagements } from '../../models/tracking/engagementCounts';
 import { etagOf } from '../etags';
 import { reply, route } from '../route';
 import { whichRun } from './whichRun';
@@ -24,7 +25,7 @@ const getMetrics = route({
   name: 'getCampaignMetrics',
   summary: 'What became of a campaign’s messages, in all and by wave',
   description:
-    'Every number counts messages. `planned` is the sum of accepted, refused, inDoubt, unconfirmed, cancelled, expired, open and what `leftOut.call` holds; what happened after the call (delivered, opened …) is counted once a message. 404 `runNotFound` when the campaign was never scheduled.',
+    'Every number counts messages, but for `opens` and `clicks`, which count times by who it was (a repetition within a minute is none) and say in `unique` how many messages. `planned` is the sum of accepted, refused, inDoubt, unconfirmed, cancelled, expired, open and what `leftOut.call` holds; what happened after the call (delivered, opened …) is counted once a message. 404 `runNotFound` when the campaign was never scheduled.',
   tags,
   permission: 'campaign:read',
   params: { id: 'campaign' },
@@ -41,12 +42,14 @@ const getMetrics = route({
         const run = await getReportedRun(trx, { tenantId, campaignId: id }, query.run);
         const { leftOut: _, ...counts } = await countRun(trx, tenantId, run.id);
         const waves = await countWaves(trx, tenantId, run.id);
+        const engagements = await countRunEngagements(trx, tenantId, run.id);
         const leftOutAtCall = await countLeftOut(trx, tenantId, run.id);
         return {
           run: { id: run.id, n: run.n },
           ...counts,
+          ...engagements.run,
           leftOut: { planning: run.leftOut, call: leftOutAtCall },
-          waves: waves.map(presentWave),
+          waves: waves.map((wave) => presentWave(wave, engagements.ofWave(wave))),
         };
       },
       { isolationLevel: 'repeatable read' },
@@ -79,10 +82,11 @@ const listCampaignDoubts = route({
 
 export const metricsRoutes = [getMetrics, listCampaignDoubts];
 
-function presentWave(wave: WaveCounts): Metrics['waves'][number] {
+function presentWave(wave: WaveCounts, engagements: Engagements): Metrics['waves'][number] {
   const { timeZones, dispatches: _, waitsUntil: __, waitReason: ___, ...counts } = wave;
   return {
     ...counts,
+    ...engagements,
     startsAt: wave.startsAt.toISOString(),
     closesAt: wave.closesAt.toISOString(),
     zones: timeZones,

@@ -1,5 +1,6 @@
 import type { Knex } from 'knex';
 import type { EventKind } from '../../domain/messages/events';
+import { classBursts, countEngagements } from '../tracking/engagements';
 import { setApart, setAsideStored } from './setAside';
 
 export interface AppliedEvents {
@@ -41,7 +42,9 @@ export async function applyEvents(trx: Knex.Transaction, limit: number): Promise
   const settled = new Map<string, SettledRun>();
   await setApart(trx, known, {
     work: async (within, ids) => {
+      await classBursts(within, ids);
       await applyFacts(within, ids);
+      await countEngagements(within, ids);
       const runs = await proveCalls(within, ids);
       await writeSuppressions(within, ids);
       for (const run of runs) {

@@ -17,14 +17,26 @@ const outcomes = {
   open: count.meta({ description: 'Not sent yet' }),
 };
 
+const engagements = z.object({
+  all: count.meta({ description: 'Times, by whomever: human, machine and bot' }),
+  human: count.meta({ description: 'Times, by a person' }),
+  machine: count.meta({
+    description: 'Times, by the person’s own mail ahead of them (Apple Mail Privacy Protection)',
+  }),
+  bot: count.meta({ description: 'Times, by a scanner, a link checker, a script' }),
+  unique: count.meta({ description: 'Messages, by a person at least once' }),
+});
+
 /** What happened after the call; a message can be in several. */
 const facts = {
   delivered: count,
   bounced: count,
   complained: count,
-  opened: count,
-  clicked: count,
+  opened: count.meta({ description: 'Messages a person opened: opens.unique' }),
+  clicked: count.meta({ description: 'Messages a person clicked in: clicks.unique' }),
   unsubscribed: count,
+  opens: engagements,
+  clicks: engagements,
 };
 
 const wave = {
