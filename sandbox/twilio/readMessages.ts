@@ -120,7 +120,7 @@ function candidates(intake: Intake, to: string | null): JournaledRequest[] {
     to === null
       ? intake.mailbox.allRequests().toReversed()
       : intake.mailbox
-          .find({ to }, { page: 1, perPage: Infinity })
+          .find({ to }, { page: 1, perPage: Number.MAX_SAFE_INTEGER })
           .items.map(({ id }) => intake.mailbox.requestOfId(id.slice(0, id.lastIndexOf('.'))));
   return found
     .filter((request) => request?.vendor === VENDOR)
