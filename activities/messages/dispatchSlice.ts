@@ -20,6 +20,8 @@ export interface SliceResult extends SentCounts {
   outcome: 'more' | 'notDueUntil' | 'busy' | 'paused' | 'closed' | 'none' | 'stopped';
   until: string | null;
   reason: string | null;
+  /** What calls of this lane had to wait for last, if they had to. */
+  heldUpBy: string | null;
 }
 
 // Shorter waits are spent here; longer ones give the lane back to the workflow and its timer.
@@ -47,13 +49,20 @@ export function createDispatchSlice(deps: ActivityDeps) {
     const totals: SentCounts = { dispatches: 0, accepted: 0, refused: 0, leftOut: 0, inDoubt: 0 };
     let doing = 'starting';
     let hasClaimed = false;
+    let heldUpBy: string | null = null;
     const beat = () => context.heartbeat({ doing, ...totals });
     const beating = setInterval(beat, heartbeatEveryMs);
     const end = (
       outcome: SliceResult['outcome'],
       until: Date | null = null,
       reason: string | null = null,
-    ): SliceResult => ({ ...totals, outcome, until: until?.toISOString() ?? null, reason });
+    ): SliceResult => ({
+      ...totals,
+      outcome,
+      until: until?.toISOString() ?? null,
+      reason,
+      heldUpBy,
+    });
     try {
       if (slice.attempt > 1) {
         await withTenantByKey(db, wave.tenantId, (trx) => releaseEarlierAttempts(trx, wave, slice));
@@ -69,6 +78,7 @@ export function createDispatchSlice(deps: ActivityDeps) {
         const claim = await claimDispatch(db, wave, slice, deps.leaseMs);
         if (claim.kind === 'notDueUntil') {
           const ms = claim.until.getTime() - Date.now();
+          heldUpBy = claim.reason === 'beforeStart' ? heldUpBy : claim.reason;
           if (ms > longestWaitMs) {
             return end('notDueUntil', claim.until, claim.reason);
           }

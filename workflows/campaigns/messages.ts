@@ -42,6 +42,12 @@ export interface RunStatus {
   waves: number;
 }
 
+/** What holds calls up that are due: a limit of the account, or the provider. */
+export interface HeldUp {
+  reason: string;
+  until: string | null;
+}
+
 /** The update's argument may be left out: then an operator did it. */
 export interface Steering {
   actor?: Actor;
@@ -68,5 +74,7 @@ export const replanSignal = defineSignal('replan');
 export const ledgerSignal = defineSignal('ledgerChanged');
 /** A child tells its campaign how it stands. */
 export const progressSignal = defineSignal<[RunStatus]>('progress');
+/** A wave tells its run, by its workflow id, what its calls wait for and, if that is known, until when. */
+export const heldUpSignal = defineSignal<[string, HeldUp]>('heldUp');
 /** The wave is to let its slices finish and return what is left. */
 export const stopSignal = defineSignal('stop');

@@ -19,6 +19,7 @@ import { planning, records } from '../proxies';
 import { searchAttributes } from '../searchAttributes';
 import {
   gateSignal,
+  heldUpSignal,
   ledgerSignal,
   progressSignal,
   replanSignal,
@@ -26,6 +27,7 @@ import {
   stopSignal,
   waveWorkflowId,
   type CampaignInput,
+  type HeldUp,
   type RunStatus,
 } from './messages';
 import { summary } from '../summary';
@@ -46,6 +48,9 @@ export async function campaignRun(input: CampaignInput): Promise<RunStatus> {
   setHandler(statusQuery, () => run.status(), { description: 'How the run stands.' });
   setHandler(gateSignal, (gate, steering, reason) => run.changeGate(gate, steering, reason), {
     description: 'The gate in the records has changed.',
+  });
+  setHandler(heldUpSignal, (wave, heldUp) => run.noteHeldUp(wave, heldUp), {
+    description: 'What calls of a wave that are due wait for.',
   });
   setHandler(replanSignal, () => run.askReplan(), {
     description: 'A newer plan version is in the records.',
@@ -95,6 +100,9 @@ class CampaignRunState {
   /** Waves that are waiting or sending, by workflow id. */
   private readonly living = new Map<string, PlannedWaveRef>();
   private queue: PlannedWaveRef[] = [];
+  /** What the living waves said last of what holds them up. */
+  private readonly heldUp = new Map<string, HeldUp & { at: number }>();
+  private heldUpMessages = 0;
 
   constructor(private readonly input: CampaignInput) {
     this.ref = { tenantId: input.tenantId, runId: input.runId };
@@ -146,6 +154,13 @@ class CampaignRunState {
       actor: { kind: 'operator', id: null },
     });
     this.changeGate(steering.gate, steering.steering, steering.reason ?? undefined);
+  }
+
+  noteHeldUp(wave: string, heldUp: HeldUp): void {
+    if (this.living.has(wave)) {
+      this.heldUp.set(wave, { ...heldUp, at: Date.now() });
+      this.heldUpMessages += 1;
+    }
   }
 
   askReplan(): void {
@@ -201,10 +216,12 @@ class CampaignRunState {
         break;
       }
       const livingBefore = this.living.size;
+      const heldUpBefore = this.heldUpMessages;
       const wakes = () =>
         this.living.size !== livingBefore ||
         this.queue.length > 0 ||
         this.gateMessages !== toldMessages ||
+        this.heldUpMessages !== heldUpBefore ||
         this.isReplanAsked ||
         this.isClosed();
       const next = nextToOpen([...this.living.values()]);
@@ -417,11 +434,25 @@ class CampaignRunState {
     const sending = [...this.living.values()].filter((wave) => !isAhead(wave)).length;
     const parts = [
       sending > 0 ? `${count(sending, 'wave')} sending` : null,
+      this.describeHeldUp(),
       next === null
         ? null
         : `${count(this.living.size - sending, 'wave')} waiting, the next until ${next}`,
     ].filter((part) => part !== null);
     return parts.length === 0 ? 'All waves have returned.' : `${parts.join('; ')}.`;
+  }
+
+  private describeHeldUp(): string | null {
+    const said = [...this.heldUp]
+      .filter(([wave, { until, at }]) => this.living.has(wave) && Date.now() < overAt(until, at))
+      .map(([, heldUp]) => heldUp)
+      .sort((a, b) => b.at - a.at)[0];
+    if (said === undefined) {
+      return null;
+    }
+    return said.until === null
+      ? `held up by ${said.reason}`
+      : `held up until ${said.until} by ${said.reason}`;
   }
 
   /** Shows how the run stands: here, in the search attributes, and to the campaign. */
@@ -450,6 +481,13 @@ class CampaignRunState {
       }
     }
   }
+}
+
+// What holds calls up without an end that is known is said again every minute.
+const saidForMs = 150_000;
+
+function overAt(until: string | null, saidAtMs: number): number {
+  return until === null ? saidAtMs + saidForMs : Date.parse(until);
 }
 
 function isAhead(wave: PlannedWaveRef): boolean {

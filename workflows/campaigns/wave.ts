@@ -3,7 +3,9 @@ import {
   CancelledFailure,
   condition,
   continueAsNew,
+  getExternalWorkflowHandle,
   isCancellation,
+  patched,
   setCurrentDetails,
   setHandler,
   workflowInfo,
@@ -14,7 +16,7 @@ import type { SliceResult } from '../../activities/messages/dispatchSlice';
 import type { PlannedWaveRef } from '../../activities/campaigns/runs';
 import { records, slices } from '../proxies';
 import { summary } from '../summary';
-import { gateSignal, stopSignal } from './messages';
+import { gateSignal, heldUpSignal, stopSignal, type HeldUp } from './messages';
 import { count, describeWave } from './words';
 
 export interface WaveInput {
@@ -46,6 +48,8 @@ const readyBeforeMs = 1_500;
 const shortestPausedLookMs = 10_000;
 const longestPausedLookMs = 5 * 60_000;
 const shortestPauseMs = 250;
+// What holds a wave up is news for its run when it changes, and after a while.
+const tellAgainAfterMs = 60_000;
 
 /**
  * One wave of a run: waits on a timer for its instant, then keeps lanes of slices at work until
@@ -103,6 +107,28 @@ export async function campaignWave(input: WaveInput): Promise<WaveResult> {
     const ms = Math.max(atMs - Date.now(), shortestPauseMs);
     await condition(() => isStopped || wakes(), ms, { summary: summary(text) });
   };
+  let toldReason: string | null = null;
+  let toldAtMs = 0;
+  const tellRun = (heldUp: HeldUp): void => {
+    const parent = workflowInfo().parent;
+    const isNews = heldUp.reason !== toldReason || Date.now() - toldAtMs >= tellAgainAfterMs;
+    if (!isNews || parent === undefined || !patched('tellsWhatHoldsItUp')) {
+      return;
+    }
+    toldReason = heldUp.reason;
+    toldAtMs = Date.now();
+    getExternalWorkflowHandle(parent.workflowId)
+      .signal(heldUpSignal, workflowInfo().workflowId, heldUp)
+      .catch(() => {
+        // What the run shows is behind then; what is sent is not changed by it.
+      });
+  };
+  const showHeldUp = (slice: SliceResult): void => {
+    if (slice.outcome === 'more' && typeof slice.heldUpBy === 'string') {
+      show(`Sending, held up by ${slice.heldUpBy}.`);
+      tellRun({ reason: slice.heldUpBy, until: null });
+    }
+  };
   const finish = (ended: WaveResult['ended']): WaveResult => {
     result.ended = ended;
     show(`Ended: ${ended}.`);
@@ -134,7 +160,7 @@ export async function campaignWave(input: WaveInput): Promise<WaveResult> {
       show('Sending.');
       const changesBefore = gateChanges;
       running = new CancellationScope();
-      const lanes = await running.run(() => runLanes(key, wave, title, result));
+      const lanes = await running.run(() => runLanes(key, wave, title, result, showHeldUp));
       running = null;
       if (lanes === null) {
         // Stopped before a lane could answer. Cancelled itself, this workflow ends as that.
@@ -158,6 +184,9 @@ export async function campaignWave(input: WaveInput): Promise<WaveResult> {
       const wait = earliest(lanes);
       if (wait !== null && !isStopped) {
         show(`Waits until ${wait.until}: ${wait.reason}.`);
+        if (wait.isHeldUp) {
+          tellRun(wait);
+        }
         const changesNow = gateChanges;
         const untilMs = Math.min(Date.parse(wait.until), closesAtMs);
         await waitUntil(
@@ -186,6 +215,7 @@ async function runLanes(
   wave: PlannedWaveRef,
   title: string,
   result: WaveResult,
+  onSlice: (slice: SliceResult) => void,
 ): Promise<SliceResult[] | null> {
   const lanes = laneCount(wave.dispatches);
   const ends = await Promise.allSettled(
@@ -199,6 +229,7 @@ async function runLanes(
         result.refused += slice.refused;
         result.leftOut += slice.leftOut;
         result.inDoubt += slice.inDoubt;
+        onSlice(slice);
         if (slice.outcome !== 'more' || workflowInfo().continueAsNewSuggested) {
           return slice;
         }
@@ -218,12 +249,15 @@ async function runLanes(
   return last;
 }
 
-function earliest(lanes: SliceResult[]): { until: string; reason: string } | null {
+function earliest(
+  lanes: SliceResult[],
+): { until: string; reason: string; isHeldUp: boolean } | null {
   const waits = lanes
     .filter((lane) => lane.outcome === 'notDueUntil' || lane.outcome === 'busy')
     .map((lane) => ({
       until: lane.until ?? new Date(0).toISOString(),
       reason: lane.reason ?? 'calls of another worker',
+      isHeldUp: lane.reason !== null && lane.reason !== 'beforeStart',
     }))
     .sort((a, b) => Date.parse(a.until) - Date.parse(b.until));
   return waits[0] ?? null;

@@ -1,0 +1,85 @@
+import { setLimits } from '../../models/messages/rates';
+import {
+  campaignWorkflowId,
+  cancelUpdate,
+  runWorkflowId,
+  statusQuery,
+  waveWorkflowId,
+  type RunStatus,
+  type Steering,
+} from '../../workflows/campaigns/messages';
+import { startCampaignGround, startRun, type CampaignGround } from '../support/campaignGround';
+import { until } from '../support/conditions';
+import { insertCampaign, insertCustomers, insertTenant } from '../support/records';
+import { sandboxStats } from '../support/sandboxControl';
+
+jest.setTimeout(60_000);
+
+let ground: CampaignGround;
+
+beforeAll(async () => {
+  ground = await startCampaignGround();
+  await ground.startWorker();
+}, 60_000);
+
+afterAll(() => ground.stop());
+
+test('an operator reads of a throttled campaign which limit holds it up, and until when', async () => {
+  const { db } = ground;
+  await db.transaction((trx) =>
+    setLimits(trx, 'sendgrid', [{ per: 'day', unit: 'messages', most: 10 }]),
+  );
+  const tenantId = await insertTenant(db);
+  await insertCustomers(
+    db,
+    tenantId,
+    Array.from({ length: 25 }, (_, i) => ({
+      email: `c${i}@example.com`,
+      timeZone: 'Europe/Paris',
+    })),
+  );
+  const campaignId = await insertCampaign(db, tenantId);
+  await startRun(ground, tenantId, campaignId, { schedule: { kind: 'now' } });
+  const { workflow } = ground.temporal.client;
+  const runId = runWorkflowId(tenantId, campaignId, 1);
+  const midnight = new Date(Math.ceil(Date.now() / 86_400_000) * 86_400_000).toISOString();
+  const why = `held up until ${midnight} by rateLimit: 10 messages a day`;
+
+  await until('the campaign to say so', async () => {
+    const status = await workflow
+      .getHandle(campaignWorkflowId(tenantId, campaignId))
+      .query(statusQuery);
+    return status.explanation.includes(why);
+  });
+
+  expect((await sandboxStats(ground.sandbox)).delivered).toBe(10);
+  const waveId = waveWorkflowId(runId, 1, 1);
+  expect(await detailsOf(waveId)).toContain(
+    `Waits until ${midnight}: rateLimit: 10 messages a day.`,
+  );
+  expect(await detailsOf(runId)).toContain(why);
+  expect(await timersOf(waveId)).toContainEqual(
+    expect.stringMatching(/^Waits: rateLimit: 10 messages a day\. Wave 1 of 1/),
+  );
+  await workflow
+    .getHandle(campaignWorkflowId(tenantId, campaignId))
+    .executeUpdate<RunStatus, [Steering]>(cancelUpdate.name, { args: [{}] });
+});
+
+/** The markdown that the Temporal UI shows of a workflow. */
+async function detailsOf(workflowId: string): Promise<string> {
+  const metadata: { currentDetails?: string } = await ground.temporal.client.workflow
+    .getHandle(workflowId)
+    .query('__temporal_workflow_metadata');
+  return metadata.currentDetails ?? '';
+}
+
+/** The summaries of all timers a workflow has started. */
+async function timersOf(workflowId: string): Promise<string[]> {
+  const history = await ground.temporal.client.workflow.getHandle(workflowId).fetchHistory();
+  return (history.events ?? []).flatMap((event) => {
+    const summary = event.userMetadata?.summary?.data;
+    const isTimer = event.timerStartedEventAttributes !== undefined;
+    return isTimer && summary ? [JSON.parse(Buffer.from(summary).toString('utf8'))] : [];
+  });
+}
