@@ -55,23 +55,25 @@ export function writeMessage(
     '',
   ].join('\r\n');
   const source = Buffer.concat([
-    Buffer.from(`${head}${partHead(boundary, 'text/plain')}`),
-    encodeQuotedPrintable(mail.text),
-    Buffer.from(`\r\n${partHead(boundary, 'text/html')}`),
-    encodeQuotedPrintable(mail.html),
-    Buffer.from(`\r\n--${boundary}--\r\n`),
+    Buffer.from(head),
+    // An empty part would be shown as an empty line.
+    ...(mail.text === '' ? [] : part(boundary, 'text/plain', mail.text)),
+    ...part(boundary, 'text/html', mail.html),
+    Buffer.from(`--${boundary}--\r\n`),
   ]);
   return { sender, recipient, messageId, source };
 }
 
-function partHead(boundary: string, type: string): string {
-  return [
+function part(boundary: string, type: string, content: string): Buffer[] {
+  const head = [
     `--${boundary}`,
     `Content-Type: ${type}; charset=utf-8`,
     'Content-Transfer-Encoding: quoted-printable',
     '',
     '',
   ].join('\r\n');
+  // The line break before a boundary belongs to the boundary.
+  return [Buffer.from(head), encodeQuotedPrintable(content), Buffer.from('\r\n')];
 }
 
 // RFC 5322 2.1.1: a line has at most 998 characters, and an address cannot be folded.

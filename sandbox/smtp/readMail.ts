@@ -40,7 +40,7 @@ export async function readMail(
     replyTo: addressesIn(parsed.replyTo)[0] ?? null,
     subject: parsed.subject ?? '',
     html: parsed.html === false ? null : parsed.html,
-    text: parsed.text ?? null,
+    text: parsed.text === undefined || parsed.text === '' ? null : parsed.text,
     headers: headersOf(parsed),
     attachments: parsed.attachments.map(({ filename, contentType, size }) => ({
       filename: filename ?? 'unnamed',
