@@ -30,8 +30,7 @@ export async function applyEvents(trx: Knex.Transaction, limit: number): Promise
   if (taken.ids.length === 0) {
     return { applied: 0, setAside: {}, isMoreLikely: taken.isMoreLikely, doubtsSettled: [] };
   }
-  await lockDispatches(trx, taken.ids);
-  const unknown = await setAsideUnknown(trx, taken.ids);
+  const unknown = await lockDispatches(trx, taken.ids);
   const setAside: Record<string, number> = {};
   const note = (reason: string) => {
     setAside[reason] = (setAside[reason] ?? 0) + 1;
@@ -97,44 +96,35 @@ async function takeWaiting(
 /**
  * Locks, in one order, every dispatch that these events may change: their calls, and where their
  * messages are now. All that writes messages or attempts holds the lock of their dispatch first, so
- * no two writers of the ledger wait for each other.
+ * no two writers of the ledger wait for each other. Sets aside what names a run, a message or a call
+ * that is not there, and answers why.
  */
-async function lockDispatches(trx: Knex.Transaction, ids: number[]): Promise<void> {
-  await trx.raw(
-    `with told as materialized (
-       select run_id, dispatch_n, message_n from message_events
-        where id = any(cast(:ids as bigint[])) and run_id is not null
-     ), wanted as (
-       select run_id, dispatch_n from told where dispatch_n is not null
-       union
-       select m.run_id, m.dispatch_n
-         from told join messages m on m.run_id = told.run_id and m.n = told.message_n
-     )
-     select from dispatches d
-      where (d.run_id, d.n) in (select run_id, dispatch_n from wanted)
-      order by d.run_id, d.n for no key update of d`,
-    { ids },
-  );
-}
-
-/** Sets aside what names a run, a message or a call that is not there. */
-async function setAsideUnknown(trx: Knex.Transaction, ids: number[]): Promise<Map<number, string>> {
+async function lockDispatches(trx: Knex.Transaction, ids: number[]): Promise<Map<number, string>> {
   const unknown = await trx.raw(
-    `with judged as (
-       select e.id, case
-                when e.tenant_id is null then 'unknownRun'
-                when exists (select 1 from test_sends t where t.id = e.run_id) then null
-                when m.n is null and e.message_n is not null then 'unknownMessage'
-                when d.n is null and e.dispatch_n is not null then 'unknownDispatch' end as reason
+    `with told as materialized (
+       select e.id, e.run_id, e.tenant_id, e.dispatch_n, e.message_n, m.dispatch_n as now_n
          from message_events e
          left join messages m on m.run_id = e.run_id and m.n = e.message_n
-         left join dispatches d on d.run_id = e.run_id and d.n = e.dispatch_n
         where e.id = any(cast(:ids as bigint[])) and e.run_id is not null
-          and (e.tenant_id is null or (m.n is null and e.message_n is not null)
-               or (d.n is null and e.dispatch_n is not null))
+     ), locked as materialized (
+       select d.run_id, d.n from dispatches d
+        where (d.run_id, d.n) in (select run_id, dispatch_n from told
+                                  union select run_id, now_n from told)
+        order by d.run_id, d.n for no key update of d
+     ), judged as (
+       select told.id, case when told.tenant_id is null then 'unknownRun'
+                            when told.message_n is not null and told.now_n is null
+                              then 'unknownMessage'
+                            when told.dispatch_n is not null and locked.n is null
+                              then 'unknownDispatch' end as reason
+         from told
+         left join locked on locked.run_id = told.run_id and locked.n = told.dispatch_n
      )
      update message_events e set set_aside = j.reason
-       from judged j where e.id = j.id and j.reason is not null
+       from judged j
+      where e.id = j.id and j.reason is not null
+        -- Tests have an id like a run's, and neither messages nor calls.
+        and not exists (select 1 from test_sends t where t.id = e.run_id)
      returning e.id, e.set_aside as reason`,
     { ids },
   );
