@@ -28,7 +28,8 @@ export async function up(knex: Knex): Promise<void> {
                  .join(', ')}
           from message_events e
           join messages m on m.run_id = e.run_id and m.n = e.message_n
-         where e.applied_at is not null and e.kind in ('opened', 'clicked')
+          left join (select unnest(event_ids) as id from waiting_events) w on w.id = e.id
+         where w.id is null and e.set_aside is null and e.kind in ('opened', 'clicked')
          group by m.run_id, m.dispatch_n
       ) c
      where d.run_id = c.run_id and d.n = c.dispatch_n;

@@ -9,7 +9,7 @@ import {
   tag,
   timeZone,
 } from '../../domain/customers/schema';
-import { suppressionReasons } from '../../domain/customers/types';
+import { suppressionChannels, suppressionReasons } from '../../domain/customers/types';
 import { customerSorts } from '../../models/customers/customers';
 import { rejectionSorts } from '../../models/customers/imports';
 import { suppressionSorts } from '../../models/customers/suppressions';
@@ -36,7 +36,7 @@ export const ListSuppressions = listQuery({
   sorts: suppressionSorts,
   defaultSort: '-createdAt',
   filters: {
-    channel: z.enum(['email']).optional(),
+    channel: z.enum(suppressionChannels).optional(),
     reason: z.enum(suppressionReasons).optional(),
     address: z.string().trim().min(1).max(320).optional(),
   },

@@ -14,8 +14,8 @@ a { color: LinkText; display: inline-block; padding: 0.625rem 0; }
 :focus-visible { outline: 3px solid #f59e0b; outline-offset: 3px; }
 fieldset { border: 1px solid GrayText; border-radius: 0.5rem; margin: 1.5rem 0; padding: 0.5rem 1rem; text-align: start; }
 legend { padding: 0 0.375rem; font-weight: 600; }
-label { display: flex; gap: 0.75rem; align-items: center; min-height: 2.75rem; padding: 0.375rem 0; }
-input { width: 1.5rem; height: 1.5rem; margin: 0; flex: none; }
+label { display: flex; gap: 0.75rem; align-items: flex-start; min-height: 2.75rem; padding: 0.375rem 0; }
+input { width: 1.5rem; height: 1.5rem; margin: 0.125rem 0 0; flex: none; }
 small { display: block; font-size: 0.875rem; }
 [role=status] { border: 2px solid #15803d; border-radius: 0.5rem; padding: 0.75rem 1rem; margin-bottom: 1.5rem; }
 [role=status] p { margin: 0 0 0.5rem; font-weight: 600; }

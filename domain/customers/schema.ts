@@ -10,7 +10,7 @@ import { normalizeEmail } from './email';
 import { canonicalLanguage } from './language';
 import { normalizePhone } from './phone';
 import { maxTagLength, maxTags, normalizeTags } from './tags';
-import { consentStatuses, importStates, suppressionReasons } from './types';
+import { consentStatuses, importStates, suppressionChannels, suppressionReasons } from './types';
 
 /** A text that a pure function brings into its one form, or refuses under a code of its own. */
 function normalized(
@@ -177,7 +177,7 @@ export const AddSuppression = z
 export const Suppression = z
   .object({
     id: z.uuid(),
-    channel: z.enum(['email']),
+    channel: z.enum(suppressionChannels),
     address: z.string(),
     reason: z.enum(suppressionReasons),
     createdAt: z.iso.datetime(),

@@ -11,6 +11,9 @@ export const suppressionReasons = [
   'manual',
 ] as const;
 
+/** Channels with addresses that can be suppressed. */
+export const suppressionChannels = ['email', 'sms', 'whatsapp'] as const;
+
 export const importStates = ['running', 'completed', 'failed'] as const;
 
 /** A customer as one row of a file says it; null where the file says nothing. */

@@ -1,5 +1,7 @@
+import { suppressionChannels } from '../customers/types';
+
 /** The channels a customer can turn on and off, in the order they are shown. */
-export const preferenceChannels = ['email', 'sms', 'whatsapp'] as const;
+export const preferenceChannels = suppressionChannels;
 export type PreferenceChannel = (typeof preferenceChannels)[number];
 
 /**

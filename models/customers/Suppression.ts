@@ -1,4 +1,4 @@
-import type { suppressionReasons } from '../../domain/customers/types';
+import type { suppressionChannels, suppressionReasons } from '../../domain/customers/types';
 import { BaseModel } from '../base';
 
 /** An address nothing may be sent to on this channel; kept in lower case. */
@@ -8,7 +8,7 @@ export class Suppression extends BaseModel {
 
   declare id: string;
   declare tenantId: string;
-  declare channel: 'email';
+  declare channel: (typeof suppressionChannels)[number];
   declare address: string;
   declare reason: (typeof suppressionReasons)[number];
   declare runId: string | null;

@@ -88,3 +88,16 @@ test('a viewer reads and changes nothing', async () => {
   const added = await api.send('post', path, { token, json: { address: 'a@example.com' } });
   expect(added.status).toBe(403);
 });
+
+test('lists what people stopped on other channels', async () => {
+  const { token, tenantId } = await buildTenant(api.deps);
+  for (const channel of ['sms', 'whatsapp']) {
+    await api.deps
+      .db('suppressions')
+      .insert({ tenant_id: tenantId, channel, address: '+491701234589', reason: 'unsubscribed' });
+  }
+  const all = await api.send('get', path, { token });
+  expect(all.body.meta.total).toBe(2);
+  const sms = await api.send('get', `${path}?channel=sms`, { token });
+  expect(sms.body.data).toMatchObject([{ channel: 'sms', address: '+491701234589' }]);
+});

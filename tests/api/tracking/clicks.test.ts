@@ -176,6 +176,21 @@ test('never leads to what is no web address', async () => {
   }
 });
 
+test('looks once and writes once, for a click and for a pixel', async () => {
+  await t.get(`/t/c/${t.tokenOf(1)}/0`);
+  const paths = [`/t/c/${t.tokenOf(2)}/0`, `/t/o/${t.tokenOf(2)}`];
+  for (const path of paths) {
+    const statements: string[] = [];
+    const note = ({ sql }: { sql: string }) => statements.push(sql.trim());
+    api.deps.db.on('query', note);
+    await t.get(path);
+    api.deps.db.removeListener('query', note);
+    const work = statements.filter((sql) => /\b(from|into)\b/i.test(sql));
+    expect([path, work.length]).toEqual([path, 2]);
+    expect(work.map((sql) => /\binsert\b/.test(sql))).toEqual([false, true]);
+  }
+});
+
 test('leads on when the click cannot be kept', async () => {
   await withBrokenEvents(api, async () => {
     const answer = await t.get(`/t/c/${t.tokenOf(1)}/0`);

@@ -35,6 +35,20 @@ test('shows the channels the customer has, masked, and changes nothing', async (
   expect(await t.stored()).toEqual([]);
 });
 
+test('the page can be used without sight, in its language', async () => {
+  for (const language of ['en', 'de', 'fr', 'es']) {
+    const { text } = await t.get(`/t/p/${t.tokenOf(1)}`, undefined, {
+      'Accept-Language': language,
+    });
+    expect(text).toContain(`<html lang="${language}">`);
+    expect(text.match(/<h1>/g)).toHaveLength(1);
+    expect(text).toMatch(/<fieldset>\s*<legend>[^<]+<\/legend>/);
+    // Every switch stands in a label with words.
+    expect(text.match(/<label><input type="checkbox"[^>]*><span>\p{L}/gu)).toHaveLength(3);
+    expect(text).not.toMatch(/undefined|\[object|<script|https?:\/\//);
+  }
+});
+
 test('offers no channel that the customer has no address on', async () => {
   await changeCustomer({ phone: null });
   const page = await t.get(`/t/p/${t.tokenOf(1)}`);
