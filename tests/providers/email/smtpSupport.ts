@@ -12,12 +12,9 @@ export async function closeSmtp(): Promise<void> {
   await closeAll();
 }
 
-/** A provider that talks to this port; closed by `closeSmtp`. */
-export function openProvider(
-  port: number,
-  changes: Partial<SmtpOptions> = {},
-): OneByOneEmailProvider {
-  const provider = createSmtp({
+/** Settings that no test waits for. */
+export function smtpOptions(port: number): SmtpOptions {
+  return {
     accountId: 'smtp-test',
     host: '127.0.0.1',
     port,
@@ -29,8 +26,15 @@ export function openProvider(
     greetingTimeoutMs: 30_000,
     socketTimeoutMs: 30_000,
     timeoutMs: 60_000,
-    ...changes,
-  });
+  };
+}
+
+/** A provider that talks to this port; closed by `closeSmtp`. */
+export function openProvider(
+  port: number,
+  changes: Partial<SmtpOptions> = {},
+): OneByOneEmailProvider {
+  const provider = createSmtp({ ...smtpOptions(port), ...changes });
   running.push(provider);
   return provider;
 }
