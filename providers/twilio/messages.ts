@@ -1,11 +1,9 @@
-import http from 'node:http';
-import https from 'node:https';
 import twilio from 'twilio';
-import type RequestClient from 'twilio/lib/base/RequestClient';
 import type { LookUp, MessageOutcome, MessageReference } from '../types';
 import type { TwilioAccount } from './account';
 import { callbackUrlOf } from './callbackKey';
-import { outcomeOfError, VendorReply } from './outcome';
+import { StrictHttpClient } from './httpClient';
+import { outcomeOfError } from './outcome';
 
 /** One message as Twilio takes it, whatever its channel; addresses carry their channel's prefix. */
 export interface TwilioMessage {
@@ -48,7 +46,7 @@ export interface TwilioMessages {
 /** Twilio's Messages API through its own client, which never retries: a call is made once. */
 export function createTwilioMessages(account: TwilioAccount): TwilioMessages {
   const { accountSid, credentials, timeoutMs } = account;
-  const httpClient = new StrictClient(timeoutMs);
+  const httpClient = new StrictHttpClient(timeoutMs);
   const [username, password] =
     'authToken' in credentials
       ? [accountSid, credentials.authToken]
@@ -142,35 +140,4 @@ function judge(sids: string[], isCut: boolean): LookUp {
 
 function isSid(sid: unknown): sid is string {
   return typeof sid === 'string' && /^(SM|MM)[\da-f]{32}$/i.test(sid);
-}
-
-/**
- * The vendor's HTTP client with connections of our own: its agents follow HTTP_PROXY, and plain
- * addresses get none. Whatever is no success is thrown with its headers, which it would drop.
- */
-class StrictClient extends twilio.RequestClient {
-  private readonly agents = [
-    new http.Agent({ keepAlive: true }),
-    new https.Agent({ keepAlive: true }),
-  ] as const;
-
-  constructor(timeoutMs: number) {
-    super({ timeout: timeoutMs, autoRetry: false });
-    [this.axios.defaults.httpAgent, this.axios.defaults.httpsAgent] = this.agents;
-  }
-
-  override async request<TData>(options: RequestClient.RequestOptions<TData>) {
-    const response = await super.request(options);
-    const { statusCode, headers, body } = response;
-    if (statusCode < 200 || statusCode >= 300) {
-      throw new VendorReply(statusCode, headers, body);
-    }
-    return response;
-  }
-
-  close(): void {
-    for (const agent of this.agents) {
-      agent.destroy();
-    }
-  }
 }

@@ -1,16 +1,6 @@
 import type { MessageOutcome } from '../types';
 import { errorClassOf, type ErrorClass } from './errorCodes';
-
-/** An answer of the vendor that is no success. Its headers live here alone: the client drops them. */
-export class VendorReply extends Error {
-  constructor(
-    readonly status: number,
-    readonly headers: unknown,
-    readonly body: unknown,
-  ) {
-    super(`Twilio answered ${status}`);
-  }
-}
+import { NeverLeft, VendorReply } from './httpClient';
 
 type Refusal = Extract<MessageOutcome, { kind: 'recipientRefused' | 'messageRefused' }>;
 
@@ -40,10 +30,11 @@ export function outcomeOfError(error: unknown, now: number): MessageOutcome {
   if (error instanceof VendorReply) {
     return outcomeOfReply(error, now);
   }
-  const reason = codeOf(error);
-  return neverLeft(error)
-    ? { kind: 'notSent', status: null, reason, retryAfterMs: retryUnreachableMs }
-    : { kind: 'inDoubt', status: null, reason };
+  if (error instanceof NeverLeft) {
+    const reason = codeOf(error.cause);
+    return { kind: 'notSent', status: null, reason, retryAfterMs: retryUnreachableMs };
+  }
+  return { kind: 'inDoubt', status: null, reason: codeOf(error) };
 }
 
 function outcomeOfReply({ status, headers, body }: VendorReply, now: number): MessageOutcome {
@@ -85,29 +76,6 @@ function retryAfterMs(headers: unknown, now: number): number | null {
   const seconds = Number(value);
   const ms = Number.isFinite(seconds) ? seconds * 1_000 : Date.parse(value) - now;
   return Number.isFinite(ms) ? Math.max(ms, 0) : null;
-}
-
-// Errors of the way to the vendor, before a byte of the request can have left.
-const earlyErrors = new Set([
-  'ECONNREFUSED',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'ERR_INVALID_URL',
-  'CERT_HAS_EXPIRED',
-  'DEPTH_ZERO_SELF_SIGNED_CERT',
-  'SELF_SIGNED_CERT_IN_CHAIN',
-  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
-  'ERR_TLS_CERT_ALTNAME_INVALID',
-]);
-
-function neverLeft(error: unknown): boolean {
-  // A name with several addresses fails with one error made of each address's own.
-  if (error instanceof AggregateError && error.errors.length > 0) {
-    return error.errors.every(neverLeft);
-  }
-  return earlyErrors.has(codeOf(error));
 }
 
 function codeOf(error: unknown): string {

@@ -63,14 +63,26 @@ const twilio: Omit<VendorEntry, 'name' | 'connect'> = {
     },
   ],
   throttling: [
-    { faults: { rate429: 1, retryAfterSeconds: 7 }, status: 429, retryAfterMs: 7_000 },
-    { faults: { rate429: 1 }, status: 429, retryAfterMs: null },
     {
+      name: 'it says for how long',
+      faults: { rate429: 1, retryAfterSeconds: 7 },
+      status: 429,
+      retryAfterMs: 7_000,
+    },
+    {
+      name: 'it does not say for how long',
+      faults: { rate429: 1 },
+      status: 429,
+      retryAfterMs: null,
+    },
+    {
+      name: 'the channel is full',
       faults: { refuse: { status: 400, errors: [{ message: 'channel rate', code: 63_018 }] } },
       status: 400,
       retryAfterMs: null,
     },
     {
+      name: 'the queue of the sender is full',
       faults: { refuse: { status: 400, errors: [{ message: 'queue full', code: 21_611 }] } },
       status: 400,
       retryAfterMs: 60_000,

@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage } from 'node:http';
+import { createServer as createTcpServer, type Socket } from 'node:net';
 import { createSmsProvider } from '../../../providers/sms';
 import type { Sms } from '../../../providers/sms/types';
 
@@ -120,6 +121,77 @@ test('an answer elsewhere is not followed', async () => {
   expect(vendor.requests).toHaveLength(1);
 });
 
+describe('an answer that does not come whole', () => {
+  const head =
+    'HTTP/1.1 201 Created\r\ncontent-type: application/json\r\ncontent-length: 900\r\n\r\n';
+
+  async function sendOver(
+    onConnection: (socket: Socket) => void,
+    timeoutMs: number,
+    scheme = 'http',
+  ) {
+    const server = createTcpServer((socket) => {
+      sockets.push(socket);
+      socket.on('error', () => undefined);
+      socket.once('data', () => onConnection(socket));
+    });
+    const sockets: Socket[] = [];
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const address = server.address();
+    const port = typeof address === 'object' && address ? address.port : 0;
+    const provider = createSmsProvider({
+      vendor: 'twilio',
+      accountId: 'account-of-the-test',
+      accountSid,
+      credentials: { authToken: 'token' },
+      baseUrl: `${scheme}://127.0.0.1:${port}`,
+      timeoutMs,
+    });
+    const outcome = await provider.send(sms);
+    provider.close();
+    for (const socket of sockets) {
+      socket.destroy();
+    }
+    await new Promise<void>((resolve) => server.close(() => resolve()));
+    return outcome;
+  }
+
+  test('is in doubt when its connection ends', async () => {
+    const cut = (socket: Socket) => socket.end(`${head}{"sid":"SM`);
+    expect(await sendOver(cut, 20_000)).toEqual({
+      kind: 'inDoubt',
+      status: null,
+      reason: 'ECONNRESET',
+    });
+  });
+
+  test('is in doubt when it drips past the deadline', async () => {
+    const drip = (socket: Socket) => {
+      socket.write(head);
+      const drops = setInterval(() => socket.write(' '), 20);
+      socket.once('close', () => clearInterval(drops));
+    };
+    expect(await sendOver(drip, 3_000)).toEqual({
+      kind: 'inDoubt',
+      status: null,
+      reason: 'ETIMEDOUT',
+    });
+  });
+
+  test('sent nothing when no secure connection came about', async () => {
+    const insecure = (socket: Socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n');
+    expect(await sendOver(insecure, 20_000, 'https')).toMatchObject({ kind: 'notSent' });
+  });
+
+  test('sent nothing when the deadline comes before a connection', async () => {
+    const silent = () => undefined;
+    expect(await sendOver(silent, 400, 'https')).toMatchObject({
+      kind: 'notSent',
+      reason: 'ETIMEDOUT',
+    });
+  });
+});
+
 describe('what the environment says', () => {
   const hostile = {
     HTTP_PROXY: 'http://127.0.0.1:9',
@@ -128,6 +200,7 @@ describe('what the environment says', () => {
     TWILIO_AUTH_TOKEN: 'of somebody else',
     TWILIO_REGION: 'au1',
     TWILIO_EDGE: 'sydney',
+    TWILIO_CA_BUNDLE: '/nowhere/bundle.pem',
   };
   const before = { ...process.env };
 
@@ -138,7 +211,11 @@ describe('what the environment says', () => {
 
   test('changes nothing', async () => {
     const vendor = await openVendor(201, created);
-    expect(await sendTo(vendor, [sms])).toMatchObject([{ kind: 'accepted' }]);
-    expect(vendor.requests[0]?.request.url).toContain(accountSid);
+    // By a name, because an edge or a region would be written into it.
+    const baseUrl = vendor.baseUrl.replace('127.0.0.1', 'localhost');
+    expect(await sendTo({ ...vendor, baseUrl }, [sms])).toMatchObject([{ kind: 'accepted' }]);
+    const [{ request } = { request: null }] = vendor.requests;
+    expect(request?.url).toContain(accountSid);
+    expect(`http://${request?.headers.host}`).toBe(baseUrl);
   });
 });
