@@ -47,7 +47,10 @@ async function main(): Promise<void> {
     campaigns: createCampaignWorkflows(temporal),
     testSends: createTestSends(temporal),
     sealing: createSealing(parseSealingKeys(config.SEALING_KEYS)),
-    connectionTests: createConnectionTests({ timeoutMs: config.PROVIDER_TIMEOUT_MS }),
+    connectionTests: createConnectionTests({
+      timeoutMs: config.PROVIDER_TIMEOUT_MS,
+      onlyPublic: config.NODE_ENV === 'production',
+    }),
     trackingTokens: createTrackingTokens([{ id: 1, secret: config.TRACKING_SECRET }]),
   });
 

@@ -7,6 +7,7 @@ import { freePort } from '../workers/launch/ports';
 import { testNamespace } from '../tests/support/temporal';
 import {
   publicUrl,
+  sealingKeys,
   startGround,
   startProcess,
   trackingSecret,
@@ -98,6 +99,7 @@ async function startApis(ground: BenchGround, options: WebhookBenchOptions, publ
           PUBLIC_URL: publicUrl,
           JWT_SECRET: trackingSecret,
           TRACKING_SECRET: trackingSecret,
+          SEALING_KEYS: sealingKeys,
           SENDGRID_WEBHOOK_PUBLIC_KEY: publicKey,
           API_PORT: String(port),
           SUPERVISOR_PID: String(process.pid),

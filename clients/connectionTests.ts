@@ -1,5 +1,13 @@
-import type { ConnectionOutcome, OpenedAccount } from '../domain/messages/accounts/types';
+import { isIP } from 'node:net';
+import type {
+  ConnectionOutcome,
+  OpenedAccount,
+  VendorCredentials,
+  VendorSettings,
+} from '../domain/messages/accounts/types';
+import { publicAddresses } from '../lib/publicHosts';
 import { testSendGrid } from '../providers/email/sendgridConnection';
+import { testSmtp } from '../providers/email/smtpConnection';
 
 /** Asks vendors whether an account's credentials may send; nothing is sent by it. */
 export interface ConnectionTests {
@@ -7,17 +15,24 @@ export interface ConnectionTests {
   test(account: OpenedAccount): Promise<ConnectionOutcome> | null;
 }
 
+export interface ConnectionTestOptions {
+  timeoutMs: number;
+  /** Connect to no address of our own network, whatever name leads there. */
+  onlyPublic: boolean;
+}
+
 /**
  * Calls vendors from this very process: a test carries no message, changes nothing, may be repeated
  * and has somebody waiting for it, so a workflow would keep nothing that the account's row does not.
  */
-export function createConnectionTests(options: { timeoutMs: number }): ConnectionTests {
+export function createConnectionTests(options: ConnectionTestOptions): ConnectionTests {
   return {
-    test(account) {
-      switch (account.vendor) {
+    test({ vendor, settings, credentials }) {
+      switch (vendor) {
         case 'sendgrid':
-          return testSendGrid({ ...account.settings, ...account.credentials, ...options });
+          return testSendGrid({ ...settings, ...credentials, timeoutMs: options.timeoutMs });
         case 'smtp':
+          return testMailServer(settings, credentials, options);
         case 'twilio':
         case 'meta':
           return null;
@@ -25,3 +40,30 @@ export function createConnectionTests(options: { timeoutMs: number }): Connectio
     },
   };
 }
+
+async function testMailServer(
+  { host, port, security }: VendorSettings['smtp'],
+  { username, password }: VendorCredentials['smtp'],
+  { timeoutMs, onlyPublic }: ConnectionTestOptions,
+): Promise<ConnectionOutcome> {
+  const found = onlyPublic ? await publicAddresses(host) : { addresses: [host] as const };
+  if ('problem' in found) {
+    return { kind: 'unreachable', reason: reasons[found.problem] };
+  }
+  return testSmtp({
+    host: found.addresses[0],
+    port,
+    security,
+    // The certificate is the name's, whichever of its addresses is called.
+    ...(isIP(host) === 0 ? { tls: { servername: host } } : {}),
+    auth: { user: username, password },
+    connectionTimeoutMs: timeoutMs,
+    greetingTimeoutMs: timeoutMs,
+    socketTimeoutMs: timeoutMs,
+  });
+}
+
+const reasons = {
+  notPublic: 'the host is not one of the public internet',
+  unknown: 'the host has no address',
+} as const;

@@ -7,25 +7,24 @@ export type HostProblem = 'notPublic' | 'unknown';
 export type Resolve = (host: string) => Promise<string[]>;
 
 /**
- * Whether a host is one of the public internet: neither its name nor any address it has leads into
- * our own network. Null when it may be called. A name may lead elsewhere a moment later, so whoever
- * connects has to check the address it connects to with `isPublicAddress` again.
+ * The addresses of a host of the public internet, or why it must not be called: its name, or one of
+ * its addresses, leads into our own network. A name may lead elsewhere a moment later, so connect to
+ * one of these addresses and not to the name again.
  */
-export async function publicHostProblem(
+export async function publicAddresses(
   host: string,
   resolve: Resolve = addressesOf,
-): Promise<HostProblem | null> {
-  if (isIP(host) !== 0) {
-    return isPublicAddress(host) ? null : 'notPublic';
+): Promise<{ addresses: [string, ...string[]] } | { problem: HostProblem }> {
+  if (isIP(host) === 0 && isInternalName(host)) {
+    return { problem: 'notPublic' };
   }
-  if (isInternalName(host)) {
-    return 'notPublic';
+  const [first, ...others] = isIP(host) === 0 ? await resolve(host) : [host];
+  if (first === undefined) {
+    return { problem: 'unknown' };
   }
-  const addresses = await resolve(host);
-  if (addresses.length === 0) {
-    return 'unknown';
-  }
-  return addresses.every(isPublicAddress) ? null : 'notPublic';
+  return [first, ...others].every(isPublicAddress)
+    ? { addresses: [first, ...others] }
+    : { problem: 'notPublic' };
 }
 
 /** Whether the IP address belongs to the public internet, also when an IPv4 one hides in it. */

@@ -7,11 +7,13 @@ import { createDatabase } from '../lib/db';
 import { createLogger } from '../lib/logger';
 import { collectProcessMetrics, createMetrics } from '../lib/metrics';
 import { exitWithParent } from '../lib/parentWatch';
+import { createSealing, parseSealingKeys } from '../lib/sealing';
 import { connectTemporal } from '../lib/temporal';
 import { publicUrl } from '../lib/publicUrl';
 import { createTrackingTokens } from '../lib/trackingTokens';
-import { ensureAccount } from '../models/messages/rates';
+import { ensurePlatformAccount } from '../models/messages/platformAccounts';
 import { createEmailProvider } from '../providers/email';
+import { collectEventMetrics } from './eventMetrics';
 import { ensureStandingWork } from './schedules';
 import { serveHealth, startWorker } from './worker';
 
@@ -24,6 +26,7 @@ export async function runWorker(replace: Pick<ActivityDeps, 'planner'> = {}): Pr
     'DATABASE_URL',
     'TEMPORAL_ADDRESS',
     'TRACKING_SECRET',
+    'SEALING_KEYS',
     'SENDGRID_API_KEY',
   ]);
   const logger = createLogger({ name: 'worker', level: config.LOG_LEVEL });
@@ -53,7 +56,20 @@ export async function runWorker(replace: Pick<ActivityDeps, 'planner'> = {}): Pr
     timeoutMs: config.PROVIDER_TIMEOUT_MS,
     ...(config.SENDGRID_BASE_URL === undefined ? {} : { baseUrl: config.SENDGRID_BASE_URL }),
   });
-  await ensureAccount(db, email.accountId, config.BULK_EMAIL_RATE_LIMIT_PER_MIN);
+  await ensurePlatformAccount(db, createSealing(parseSealingKeys(config.SEALING_KEYS)), {
+    id: email.accountId,
+    channel: 'email',
+    vendor: 'sendgrid',
+    name: 'SendGrid',
+    settings: {
+      region: 'global',
+      ...(config.SENDGRID_BASE_URL === undefined ? {} : { baseUrl: config.SENDGRID_BASE_URL }),
+    },
+    credentials: { apiKey: config.SENDGRID_API_KEY },
+    senders: [],
+    active: true,
+    limitPerMinute: config.BULK_EMAIL_RATE_LIMIT_PER_MIN,
+  });
   const temporal = connectTemporal(config);
   const connection = await NativeConnection.connect({
     address: config.TEMPORAL_ADDRESS,
@@ -83,6 +99,7 @@ export async function runWorker(replace: Pick<ActivityDeps, 'planner'> = {}): Pr
 
   const metrics = createMetrics('worker');
   collectProcessMetrics(metrics);
+  collectEventMetrics(metrics, db);
   const health = serveHealth({
     host: config.WORKER_HOST,
     port: config.WORKER_PORT,

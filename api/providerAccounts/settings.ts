@@ -1,7 +1,7 @@
 import { invalidField } from '../../domain/errors';
 import { forbiddenSetting, type OpenedAccount } from '../../domain/messages/accounts/types';
 import type { Config } from '../../lib/config';
-import { publicHostProblem } from '../../lib/publicHosts';
+import { publicAddresses } from '../../lib/publicHosts';
 
 /**
  * Refuses settings that would make us call into our own network. A host is looked up here so that
@@ -17,9 +17,9 @@ export async function requireCallable(
     throw invalidField(forbidden.path, forbidden.code, forbidden.message);
   }
   if ('host' in settings && config.NODE_ENV === 'production') {
-    const problem = await publicHostProblem(settings.host);
-    if (problem !== null) {
-      const { code, message } = hostProblems[problem];
+    const found = await publicAddresses(settings.host);
+    if ('problem' in found) {
+      const { code, message } = hostProblems[found.problem];
       throw invalidField('settings.host', code, message);
     }
   }

@@ -44,6 +44,7 @@ export interface BenchProcess {
 
 const database = 'carillon';
 export const trackingSecret = 'a secret of the benchmark that is long enough';
+export const sealingKeys = `bench:${Buffer.alloc(32, 'bench').toString('base64')}`;
 export const apiKey = 'SG.benchmark';
 export const publicUrl = 'https://mail.shop.example';
 
@@ -107,6 +108,7 @@ export async function startGround(
         TEMPORAL_NAMESPACE: testNamespace,
         PUBLIC_URL: publicUrl,
         TRACKING_SECRET: trackingSecret,
+        SEALING_KEYS: sealingKeys,
         SENDGRID_API_KEY: apiKey,
         SENDGRID_BASE_URL: sandboxUrl,
         BULK_EMAIL_RATE_LIMIT_PER_MIN: '0',

@@ -43,7 +43,7 @@ export async function ensurePlatformAccount(
         // Whoever runs the installation may have renamed it or switched it off.
         ...(isFirst ? {} : { name: stored.name, active: stored.active, senders: stored.senders }),
         credentials: sealCredentials(sealing, { id, tenantId: null }, values.credentials),
-        version: stored.version + 1,
+        version: isFirst ? stored.version : stored.version + 1,
         ...untested,
         updatedAt: trx.fn.now(),
       });

@@ -1,4 +1,4 @@
-import { isPublicAddress, publicHostProblem } from '../../lib/publicHosts';
+import { isPublicAddress, publicAddresses } from '../../lib/publicHosts';
 
 test.each(['8.8.8.8', '1.1.1.1', '172.32.0.1', '100.128.0.1', '2001:4860:4860::8888', '2a00::1'])(
   '%s is public',
@@ -51,18 +51,20 @@ test.each([
   '10.0.0.1',
   '::1',
 ])('%s may not be called, and its name is not even looked up', async (host) => {
-  expect(await publicHostProblem(host, nobody)).toBe('notPublic');
+  expect(await publicAddresses(host, nobody)).toEqual({ problem: 'notPublic' });
 });
 
-test.each<[string, string[], string | null]>([
-  ['only public addresses', ['93.184.216.34', '2606:2800:220:1::'], null],
-  ['a private address', ['10.0.0.5'], 'notPublic'],
-  ['a public and a private address', ['93.184.216.34', '::1'], 'notPublic'],
-  ['no address', [], 'unknown'],
+const [publicIpv4, publicIpv6] = ['93.184.216.34', '2606:2800:220:1::'];
+
+test.each<[string, string[], object]>([
+  ['only public addresses', [publicIpv4, publicIpv6], { addresses: [publicIpv4, publicIpv6] }],
+  ['a private address', ['10.0.0.5'], { problem: 'notPublic' }],
+  ['a public and a private address', [publicIpv4, '::1'], { problem: 'notPublic' }],
+  ['no address', [], { problem: 'unknown' }],
 ])('a name with %s', async (_, addresses, expected) => {
-  expect(await publicHostProblem('smtp.example.com', async () => addresses)).toBe(expected);
+  expect(await publicAddresses('smtp.example.com', async () => addresses)).toEqual(expected);
 });
 
 test('an address is taken as it is', async () => {
-  expect(await publicHostProblem('93.184.216.34', nobody)).toBeNull();
+  expect(await publicAddresses(publicIpv4, nobody)).toEqual({ addresses: [publicIpv4] });
 });

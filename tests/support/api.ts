@@ -64,7 +64,7 @@ export async function startTestApi(overrides: Partial<ApiDeps> = {}): Promise<Te
     campaigns: createCampaignWorkflows(temporal, { startMs: 5_000, steerMs: 500 }),
     testSends: createTestSends(temporal, { startMs: 20_000, waitMs: 500 }),
     sealing: createSealing([{ id: 'test', key: Buffer.alloc(32, 7) }]),
-    connectionTests: createConnectionTests({ timeoutMs: 5_000 }),
+    connectionTests: createConnectionTests({ timeoutMs: 5_000, onlyPublic: false }),
     trackingTokens: createTrackingTokens([
       { id: 1, secret: 'another secret of the tests, long enough' },
     ]),

@@ -10,9 +10,9 @@ import { buildTenant, type TestTenant } from '../../support/factories';
 import {
   accountsPath,
   apiKey,
+  metaBody,
   postAccount,
   sendGridBody,
-  smtpBody,
   startVendor,
   twilioBody,
   type VendorAnswer,
@@ -318,8 +318,8 @@ describe('a test of the connection', () => {
   });
 
   test.each([
-    ['SMTP', smtpBody()],
     ['Twilio', twilioBody()],
+    ['Meta', metaBody()],
   ])('is not there yet for %s, and says so', async (_, json) => {
     const tenant = await buildTenant(api.deps);
     const { id } = await postAccount(api, tenant, json);
