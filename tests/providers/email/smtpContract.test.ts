@@ -49,7 +49,9 @@ describeContract({
       expected: { kind: 'notSent', status: 451, retryAfterMs: 60_000 },
     },
   ],
-  throttling: [{ faults: { rate429: 1 }, status: 421, retryAfterMs: 60_000 }],
+  throttling: [
+    { name: 'too many messages', faults: { rate429: 1 }, status: 421, retryAfterMs: 60_000 },
+  ],
   doubts: [
     { name: 'accepted, the answer lost', faults: { dropAfterAccept: 1 }, delivered: 1 },
     { name: 'lost after the end of the message', faults: { dropBeforeAccept: 1 }, delivered: 0 },
