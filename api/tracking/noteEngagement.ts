@@ -59,6 +59,7 @@ function engagementOf(
     method: context.method,
     purposes: purposeHeaders.map((name) => context.get(name)),
     network: networkOf(context.ip),
+    isMachineByProvider: false,
   };
 }
 

@@ -26,6 +26,8 @@ export interface Engagement {
   network: NetworkUse | null;
   /** Since the call that carried the message, or its delivery if that is later; null when unknown. */
   sinceHandoverMs: number | null;
+  /** A provider that tracks by itself told that it was a machine (`sg_machine_open`). */
+  isMachineByProvider: boolean;
 }
 
 /** The class with the rule that decided it, for whoever asks why. */
@@ -65,6 +67,7 @@ const verdicts = {
 // The first rule that holds decides; the surest come first.
 const rules: readonly [keyof typeof verdicts, (engagement: Engagement) => boolean][] = [
   ['otherMethod', ({ method }) => method !== 'GET'],
+  ['providerSays', ({ isMachineByProvider }) => isMachineByProvider],
   ['prefetch', ({ purposes }) => purposes.some((purpose) => aheadOfPerson.test(purpose))],
   ['applePrivacy', ({ kind, userAgent }) => kind === 'opened' && userAgent === appleMailPrivacy],
   ['gmailPrefetch', ({ userAgent }) => userAgent === gmailPrefetch],

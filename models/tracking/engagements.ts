@@ -3,9 +3,8 @@ import { burstMs, engagementClasses, verdictOf } from '../../domain/tracking/cla
 
 const kinds = { opened: 'opens', clicked: 'clicks' } as const;
 
-// Providers' events say no more than whether a machine it was.
-const classOf = `case when e.source = 'carillon' then e.payload->'detail'->>'class' end`;
-const engagementClass = `coalesce(${classOf},
+// Events of the time before there were classes say no more than whether it was a machine.
+const engagementClass = `coalesce(e.payload->'detail'->>'class',
   case when coalesce((e.payload->>'machine')::boolean, false) then 'machine' else 'human' end)`;
 
 const counts = Object.entries(kinds).flatMap(([kind, plural]) =>

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
 import { validate } from 'uuid';
+import { classify, verdictOf, type Verdict } from '../../domain/tracking/classify';
+import { networkOf } from '../../domain/tracking/networks';
 import type { EventKind, MessageEvent, SuppressionReason } from '../../domain/messages/events';
 
 /** Why an event was passed over: it is no event of ours, or tells nothing the ledger keeps. */
@@ -53,6 +55,7 @@ function readEvent(item: unknown, receivedAt: Date): MessageEvent | SkipReason {
   if (ours === null && suppress === null) {
     return 'notOurs';
   }
+  const verdict = verdictOn(kind, item);
   return {
     providerEventId: eventIdOf(item),
     source: 'sendgrid',
@@ -60,9 +63,31 @@ function readEvent(item: unknown, receivedAt: Date): MessageEvent | SkipReason {
     kind,
     occurredAt: instantOf(item.timestamp, receivedAt),
     suppress,
-    machine: item.sg_machine_open === true,
-    detail: detailOf(item),
+    machine: verdict !== null && verdict.class !== 'human',
+    detail: { ...detailOf(item), ...verdict },
   };
+}
+
+/** Who opened or clicked, where the vendor's own tracking was not switched off for the call. */
+function verdictOn(kind: EventKind, item: Record<string, unknown>): Verdict | null {
+  if (kind !== 'opened' && kind !== 'clicked') {
+    return null;
+  }
+  const isMachineByProvider = item.sg_machine_open === true;
+  const userAgent = textOf(item.useragent);
+  if (userAgent === '' && !isMachineByProvider) {
+    // The vendor does not always tell; that it told nothing is no sign of a program.
+    return verdictOf('person');
+  }
+  return classify({
+    kind,
+    method: 'GET',
+    userAgent,
+    purposes: [],
+    network: networkOf(textOf(item.ip)),
+    sinceHandoverMs: null,
+    isMachineByProvider,
+  });
 }
 
 type Reference = Pick<MessageEvent, 'runId' | 'dispatchN' | 'attempt' | 'messageN'>;

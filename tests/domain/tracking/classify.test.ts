@@ -14,6 +14,7 @@ function engagement(given: Partial<Engagement> = {}): Engagement {
     purposes: [],
     network: null,
     sinceHandoverMs: hour,
+    isMachineByProvider: false,
     ...given,
   };
 }
@@ -113,6 +114,7 @@ test.each(bots)('%s is a bot', (userAgent) => {
 
 const others: [string, Partial<Engagement>, string][] = [
   ['a HEAD', { method: 'HEAD' }, 'bot/otherMethod'],
+  ['what SendGrid says is a machine', { isMachineByProvider: true }, 'machine/providerSays'],
   ['no user agent', { userAgent: ' ' }, 'bot/noAgent'],
   ['Sec-Purpose: prefetch;prerender', { purposes: ['prefetch;prerender'] }, 'machine/prefetch'],
   ['X-Moz: prefetch', { purposes: ['', 'prefetch'] }, 'machine/prefetch'],

@@ -123,6 +123,23 @@ test.each([
   expect(read({ timestamp }).events).toMatchObject([{ occurredAt }]);
 });
 
+test.each([
+  ['open', { useragent: 'Mozilla/5.0' }, 'machine', 'applePrivacy'],
+  ['open', { useragent: 'curl/8.5.0' }, 'bot', 'knownBot'],
+  ['open', { useragent: 'Mozilla/5.0 (via ggpht.com GoogleImageProxy)' }, 'human', 'imageProxy'],
+  [
+    'click',
+    { useragent: 'Mozilla/5.0 (X11) Firefox/140.0', ip: '40.94.1.2' },
+    'bot',
+    'scannerNetwork',
+  ],
+  ['click', {}, 'human', 'person'],
+])('an %s with %j is by a %s', (event, fields, name, because) => {
+  expect(read({ event, ...fields }).events).toMatchObject([
+    { machine: name !== 'human', detail: { class: name, because } },
+  ]);
+});
+
 test('only what says that a machine opened it is a machine', () => {
   const machines = [true, false, undefined, 'true', 1].map(
     (flag) => read({ event: 'open', sg_machine_open: flag }).events[0]?.machine,
