@@ -71,6 +71,67 @@ export async function setAsideStored(
   ]);
 }
 
+export interface SetAsideReason {
+  reason: string;
+  events: number;
+  firstReceivedAt: Date;
+  lastReceivedAt: Date;
+}
+
+/** What is set aside, by reason, in no order of tenants: it is for whoever runs the installation. */
+export async function listSetAside(trx: Knex.Transaction): Promise<SetAsideReason[]> {
+  const found = await trx.raw(
+    `select set_aside as reason, count(*) as events, min(received_at) as "firstReceivedAt",
+            max(received_at) as "lastReceivedAt"
+       from message_events where set_aside is not null group by set_aside order by set_aside`,
+  );
+  return found.rows;
+}
+
+/**
+ * Lines events that were set aside up again, all or those of one reason, and answers how many. Those
+ * that could not even be stored stay: there is nothing of them that could be applied.
+ */
+export async function retrySetAside(trx: Knex.Transaction, reason: string | null): Promise<number> {
+  const again = await trx.raw(
+    `with again as (
+       update message_events e
+          set set_aside = null,
+              tenant_id = coalesce(e.tenant_id, (select r.tenant_id from campaign_runs r
+                                                  where r.id = e.run_id))
+        where e.set_aside is not null and e.kind <> 'refused'
+          and (cast(:reason as text) is null or e.set_aside = :reason)
+       returning e.id
+     )
+     insert into waiting_events (event_ids, event_count)
+     select array_agg(id order by id), count(*)
+       from (select id, (row_number() over (order by id) - 1) / 1000 as part from again) parts
+      group by part order by part
+     returning event_count as events`,
+    { reason },
+  );
+  const lists: { events: number }[] = again.rows;
+  return lists.reduce((sum, { events }) => sum + events, 0);
+}
+
+export interface WaitingEvents {
+  events: number;
+  /** How long the one that waits longest has waited; 0 when none does. */
+  oldestSeconds: number;
+}
+
+/** How far facts are behind events. */
+export async function countWaitingEvents(trx: Knex.Transaction): Promise<WaitingEvents> {
+  const found = await trx.raw(
+    `select (select coalesce(sum(event_count), 0) from waiting_events) as events,
+            coalesce((select extract(epoch from clock_timestamp() - e.received_at)
+                        from message_events e
+                       where e.id = (select event_ids[1] from waiting_events order by id limit 1)),
+                     0)::float8 as "oldestSeconds"`,
+  );
+  return found.rows[0];
+}
+
 // The code and the constraint, never the message: it quotes values, which are personal.
 function reasonOf(error: unknown): string {
   const code = textOf(error, 'code') ?? 'unknown';

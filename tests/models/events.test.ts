@@ -4,6 +4,9 @@ import { newId, newRandomId } from '../../lib/ids';
 import { acrossTenants } from '../../models/base';
 import { applyEvents, type AppliedEvents } from '../../models/messages/applyEvents';
 import { storeDelivery, storeEvents } from '../../models/messages/events';
+import { retrySetAside } from '../../models/messages/setAside';
+import { createMetrics } from '../../lib/metrics';
+import { collectEventMetrics } from '../../workers/eventMetrics';
 import { buildLedger, type TestLedger } from '../support/ledger';
 import { createTestDatabase, type TestDatabase } from '../support/postgres';
 import { insertCampaign } from '../support/records';
@@ -194,6 +197,46 @@ describe('an event that cannot be applied', () => {
     expect(await setAside()).toEqual([]);
     expect(await apply()).toMatchObject({ applied: 5, setAside: {} });
     expect(await deliveredNs(ledger)).toHaveLength(5);
+  });
+});
+
+describe('what was set aside', () => {
+  test('is counted by reason in the metrics of a worker, beside what waits', async () => {
+    const ledger = await buildLedger(db, { customers: 4 });
+    const registry = createMetrics('worker');
+    collectEventMetrics(registry, db);
+    expect(await registry.metrics()).toMatch(/carillon_events_waiting\{.*\} 0\n/);
+    const strange = [4_711, 4_712].map((messageN) => event(ledger, { messageN }));
+    await store([...strange, event(ledger, { runId: newId() }), event(ledger, { runId: 'no id' })]);
+    await apply();
+    await store(delivered(ledger, 4));
+    const shown = await registry.metrics();
+    expect(shown).toMatch(/carillon_events_waiting\{.*\} 4\n/);
+    expect(shown).toMatch(/carillon_events_oldest_waiting_seconds\{.*\} \d/);
+    expect(shown).toMatch(/carillon_events_set_aside\{reason="unknownMessage",.*\} 2\n/);
+    expect(shown).toMatch(/carillon_events_set_aside\{reason="unknownRun",.*\} 1\n/);
+    expect(shown).toMatch(/carillon_events_set_aside\{reason="refused:22P02",.*\} 1\n/);
+  });
+
+  test('is applied when it is asked for and its cause is gone', async () => {
+    const ledger = await buildLedger(db);
+    const early = event(ledger, { messageN: 4 });
+    await store([early, event(ledger, { runId: 'no id' }), event(ledger, { runId: newId() })]);
+    expect(await apply()).toMatchObject({ applied: 0 });
+    const retry = (reason: string | null) =>
+      acrossTenants(db, 'eventApply', (trx) => retrySetAside(trx, reason));
+    await db.raw(
+      `insert into messages (run_id, n, tenant_id, dispatch_n, customer_id, channel)
+       select run_id, 4, tenant_id, dispatch_n, ?, channel from messages where run_id = ? and n = 1`,
+      [newId(), ledger.run.id],
+    );
+    expect(await retry('unknownMessage')).toBe(1);
+    expect(await apply()).toMatchObject({ applied: 1, setAside: {} });
+    expect(await deliveredNs(ledger)).toEqual([4]);
+    // What could not be stored stays; what is still unknown comes back.
+    expect(await retry(null)).toBe(1);
+    expect(await apply()).toMatchObject({ applied: 0, setAside: { unknownRun: 1 } });
+    expect(await setAside()).toHaveLength(2);
   });
 });
 
