@@ -50,7 +50,13 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     logger,
   });
   const mailSend = createMailSend({ intake, audience, apiKeys: apiKeys ?? null });
-  const server = createSandboxServer({ intake, mailSend, twilioAccounts, logger });
+  const server = createSandboxServer({
+    intake,
+    mailSend,
+    sendGridKeys: apiKeys ?? null,
+    twilioAccounts,
+    logger,
+  });
   try {
     const port = await listen(server, options.port, host);
     const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;

@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type Router from '@koa/router';
 import Koa from 'koa';
 import type { Logger } from '../lib/logger';
 import { controlRoutes } from './control';
@@ -7,6 +8,7 @@ import { messageRoutes } from './inbox/messages';
 import { pageRoutes } from './inbox/pages';
 import type { Intake } from './intake';
 import * as errors from './sendgrid/errors';
+import { scopesRoutes } from './sendgrid/scopes';
 import type { SendingEndpoint } from './sendingEndpoint';
 import type { Accounts } from './twilio/accounts';
 import { API_PATH as TWILIO_PATH, createTwilioApi } from './twilio/api';
@@ -24,11 +26,13 @@ const KEEP_ALIVE_MS = 120_000;
 export function createSandboxServer(parts: {
   intake: Intake;
   mailSend: SendingEndpoint;
+  sendGridKeys: readonly string[] | null;
   twilioAccounts: Accounts;
   logger: Logger;
 }): Server {
-  const { intake, mailSend, twilioAccounts, logger } = parts;
-  const rest = createApp(intake, twilioAccounts, logger).callback();
+  const { intake, mailSend, sendGridKeys, twilioAccounts, logger } = parts;
+  const vendors = [scopesRoutes(sendGridKeys), inboundRoutes(intake, twilioAccounts)];
+  const rest = createApp(intake, vendors, logger).callback();
   const twilioApi = createTwilioApi(intake, twilioAccounts);
   const server = createServer((request, response) => {
     const path = pathOf(request);
@@ -68,7 +72,7 @@ export function createSandboxServer(parts: {
   }
 }
 
-function createApp(intake: Intake, twilioAccounts: Accounts, logger: Logger): Koa {
+function createApp(intake: Intake, vendors: readonly Router[], logger: Logger): Koa {
   const app = new Koa();
   app.on('error', (error: unknown) => logger.error({ err: error }, 'a request failed'));
   app.use(async (ctx, next) => {
@@ -90,7 +94,7 @@ function createApp(intake: Intake, twilioAccounts: Accounts, logger: Logger): Ko
   for (const router of [
     messageRoutes(intake),
     controlRoutes(intake),
-    inboundRoutes(intake, twilioAccounts),
+    ...vendors,
     pageRoutes(intake),
   ]) {
     app.use(router.routes());

@@ -118,7 +118,8 @@ function throttleHeaders(retryAfterSeconds: number | undefined): Record<string, 
   return { 'retry-after': String(retryAfterSeconds), 'x-ratelimit-reset': String(reset) };
 }
 
-function refuseByKey(
+/** The refusal of a key that is missing or none of the account's; null when it may call. */
+export function refuseByKey(
   authorization: string | undefined,
   apiKeys: readonly string[] | null,
 ): Reply | null {
