@@ -27,6 +27,7 @@ const words: Readonly<Record<string, OptOutWish>> = {
  * The wish of an answer that consists of one of the known words and nothing else; case, accents,
  * spaces and punctuation do not matter ("Stop.", "opt out"). `vendorSays` is what a vendor that
  * looks itself made of it (Twilio's `OptOutType`); a stop that either of the two sees is a stop.
+ * A start takes a stop back and is no consent by itself: "yes" may answer something else.
  */
 export function optOutWish(text: string, vendorSays: string | null = null): OptOutWish | null {
   const read = wishOf(text);

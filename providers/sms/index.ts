@@ -11,11 +11,13 @@ export type SmsVendor = keyof SmsAccounts;
 
 export type SmsAccount = { [V in SmsVendor]: { vendor: V } & SmsAccounts[V] }[SmsVendor];
 
-const vendors = {
+const vendors: { [V in SmsVendor]: (account: SmsAccounts[V]) => SmsProvider } = {
   twilio: createTwilioSms,
-} satisfies { [V in SmsVendor]: (account: SmsAccounts[V]) => SmsProvider };
+};
 
 /** The provider behind an account. */
-export function createSmsProvider(account: SmsAccount): SmsProvider {
+export function createSmsProvider<V extends SmsVendor>(
+  account: { vendor: V } & SmsAccounts[V],
+): SmsProvider {
   return vendors[account.vendor](account);
 }

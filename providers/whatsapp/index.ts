@@ -13,11 +13,13 @@ export type WhatsAppAccount = {
   [V in WhatsAppVendor]: { vendor: V } & WhatsAppAccounts[V];
 }[WhatsAppVendor];
 
-const vendors = {
+const vendors: { [V in WhatsAppVendor]: (account: WhatsAppAccounts[V]) => WhatsAppProvider } = {
   twilio: createTwilioWhatsApp,
-} satisfies { [V in WhatsAppVendor]: (account: WhatsAppAccounts[V]) => WhatsAppProvider };
+};
 
 /** The provider behind an account. */
-export function createWhatsAppProvider(account: WhatsAppAccount): WhatsAppProvider {
+export function createWhatsAppProvider<V extends WhatsAppVendor>(
+  account: { vendor: V } & WhatsAppAccounts[V],
+): WhatsAppProvider {
   return vendors[account.vendor](account);
 }
