@@ -31,7 +31,7 @@ const messageRefused: Verdict = { kind: 'messageRefused' };
  * the message. What is refused for now stops the account when the server is the one that has
  * enough, and this message alone when its mailbox is.
  */
-export const replyRules: readonly Rule[] = [
+const replyRules: readonly Rule[] = [
   // 421 ends the connection whatever it answers: too many connections, too much mail, going down.
   { code: '421', verdict: { kind: 'throttled', retryAfterMs: minute } },
 

@@ -69,6 +69,10 @@ export class SmtpSession {
         connection.close();
       };
       const onAbort = () => fail(signal.reason);
+      if (signal.aborted) {
+        onAbort();
+        return;
+      }
       const succeed = () => {
         signal.removeEventListener('abort', onAbort);
         resolve(new SmtpSession(connection, onEnd));
@@ -97,6 +101,9 @@ export class SmtpSession {
 
   /** Sends one message, once; an aborted signal ends the connection and with it the attempt. */
   send(message: SmtpMessage, signal: AbortSignal): Promise<SmtpAttempt> {
+    if (signal.aborted) {
+      return Promise.resolve(failureOf(signal.reason, { mayBeTaken: false }));
+    }
     const { sender: from, recipient: to, source } = message;
     const body = new MessageBody(source);
     this.messages += 1;
@@ -200,8 +207,8 @@ function connectionOptions(server: SmtpServer): SMTPConnection.Options {
 function failureOf(error: unknown, { mayBeTaken }: { mayBeTaken: boolean }): SmtpFailure {
   const { command, code, originalCode, response, message } = fieldsOf(error);
   const reply = response ?? null;
-  // Only a refusal of the message itself says that it was not taken. A reply that came while the
-  // connection broke, or that nobody had asked for, says nothing of the message.
+  // A refusal of the message itself is final: a server must not deliver what it refused (RFC 5321
+  // 4.2.5). A reply that came while the connection broke says nothing of the message.
   const isRefusal = command === 'DATA' && reply !== null && /^[45]/.test(reply);
   return {
     kind: 'failed',

@@ -120,3 +120,45 @@ test('a message larger than the server takes is refused whole', async () => {
     status: 552,
   });
 }, 60_000);
+
+test('in a storm of faults each message is one call, and each outcome is true', async () => {
+  const { sandbox, provider } = await openMailSandbox({ maxConnections: 8 });
+  await setFaults(sandbox, {
+    rate429: 0.1,
+    rate5xx: 0.1,
+    dropAfterAccept: 0.1,
+    dropBeforeAccept: 0.1,
+    latencyJitterMs: 5,
+    seed: 'storm',
+  });
+  const { runId } = oneEmail().reference;
+  const counts: Record<string, number> = {};
+  await Promise.all(
+    Array.from({ length: 400 }, async (_, n) => {
+      const { kind } = await provider.send(
+        oneEmail({
+          to: { email: `p${n}@example.com`, name: null },
+          reference: { runId, messageN: n + 1, dispatchN: 1, attempt: 1 },
+        }),
+      );
+      counts[kind] = (counts[kind] ?? 0) + 1;
+    }),
+  );
+  const stats = await api<{
+    calls: number;
+    delivered: number;
+    duplicateCount: number;
+    refused: Record<string, number>;
+    dropped: { before: number; after: number };
+  }>(sandbox, '/stats');
+  expect(stats).toMatchObject({ calls: 400, duplicateCount: 0 });
+  const { before, after } = stats.dropped;
+  expect(counts).toEqual({
+    accepted: stats.delivered - after,
+    inDoubt: before + after,
+    throttled: stats.refused[421],
+    notSent: stats.refused[451],
+  });
+  expect(after).toBeGreaterThan(0);
+  expect(before).toBeGreaterThan(0);
+});

@@ -1,3 +1,4 @@
+import { SMTPServer } from 'smtp-server';
 import { startSandbox } from '../../../sandbox';
 import { api, eventually, quiet } from '../../sandbox/support';
 import {
@@ -66,6 +67,24 @@ test('TLS and login work where they are wanted', async () => {
   expect(await nobody.send(oneEmail())).toMatchObject({ kind: 'messageRefused', status: 530 });
   await Promise.all([right.close(), wrong.close(), nobody.close()]);
   await sandbox.close();
+});
+
+test('TLS from the first byte works, and is not spoken to who has none', async () => {
+  const server = new SMTPServer({ secure: true, authOptional: true, logger: false });
+  const port = await new Promise<number>((resolve) => {
+    const listening = server.listen(0, '127.0.0.1', () => {
+      const address = listening.address();
+      resolve(typeof address === 'object' && address ? address.port : 0);
+    });
+  });
+  const options = { security: 'tls', tls: { rejectUnauthorized: false } } as const;
+  const provider = openProvider(port, options);
+  expect(await provider.send(oneEmail())).toMatchObject({ kind: 'accepted' });
+  await provider.close();
+  await new Promise<void>((resolve) => server.close(() => resolve()));
+
+  const { server: clear } = await openMailSandbox();
+  expect(await openProvider(clear.port, options).send(oneEmail())).toMatchObject(notSent);
 });
 
 test.each([
