@@ -22,6 +22,11 @@ export class NeverLeft extends Error {
   }
 }
 
+/** A success that is no JSON: something else than the vendor answered. */
+export class UnreadableAnswer extends Error {
+  readonly code = 'EBADMSG';
+}
+
 /**
  * What the vendor's client makes its requests with, as it lets a caller choose: connections that
  * are kept, one deadline for the whole call, no redirects, no proxy from the environment. It tells
@@ -57,6 +62,9 @@ export class StrictHttpClient extends twilio.RequestClient {
     if (status < 200 || status >= 300) {
       throw new VendorReply(status, answered, answer);
     }
+    if (typeof answer === 'string') {
+      throw new UnreadableAnswer();
+    }
     // The client checks no types: an answer is what the vendor says it is.
     return new Response<TData>(status, answer as TData, answered);
   }
@@ -91,7 +99,14 @@ export class StrictHttpClient extends twilio.RequestClient {
       request.on('error', fail);
       request.on('response', (response) => {
         const chunks: Buffer[] = [];
-        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        let size = 0;
+        response.on('data', (chunk: Buffer) => {
+          chunks.push(chunk);
+          size += chunk.length;
+          if (size > maxAnswerBytes) {
+            request.destroy(new AnswerTooLarge());
+          }
+        });
         response.on('error', fail);
         response.on('end', () => {
           clearTimeout(deadline);
@@ -108,6 +123,13 @@ interface Exchanged {
   status: number;
   headers: http.IncomingHttpHeaders;
   text: string;
+}
+
+// A full page of a list takes a megabyte.
+const maxAnswerBytes = 16 * 1024 * 1024;
+
+class AnswerTooLarge extends Error {
+  readonly code = 'EMSGSIZE';
 }
 
 class CallTimedOut extends Error {

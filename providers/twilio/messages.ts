@@ -1,8 +1,7 @@
-import twilio from 'twilio';
 import type { LookUp, MessageOutcome, MessageReference } from '../types';
 import type { TwilioAccount } from './account';
 import { callbackUrlOf } from './callbackKey';
-import { StrictHttpClient } from './httpClient';
+import { openClient } from './client';
 import { outcomeOfError } from './outcome';
 
 /** One message as Twilio takes it, whatever its channel; addresses carry their channel's prefix. */
@@ -45,25 +44,9 @@ export interface TwilioMessages {
 
 /** Twilio's Messages API through its own client, which never retries: a call is made once. */
 export function createTwilioMessages(account: TwilioAccount): TwilioMessages {
-  const { accountSid, credentials, timeoutMs } = account;
-  const httpClient = new StrictHttpClient(timeoutMs);
-  const [username, password] =
-    'authToken' in credentials
-      ? [accountSid, credentials.authToken]
-      : [credentials.apiKeySid, credentials.apiKeySecret];
-  // Given empty, edge, region and log level are not looked up in the environment.
-  const client = twilio(username, password, {
-    accountSid,
-    httpClient,
-    edge: '',
-    region: '',
-    logLevel: '',
-  });
-  if (account.baseUrl !== undefined) {
-    client.api.baseUrl = account.baseUrl;
-  }
+  const { client, close } = openClient(account);
 
-  return { send, lookUp, close: () => httpClient.close() };
+  return { send, lookUp, close };
 
   async function send(message: TwilioMessage): Promise<MessageOutcome> {
     const { to, sender, content, reference, statusCallbackUrl, validityPeriodS } = message;

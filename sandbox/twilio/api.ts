@@ -5,6 +5,7 @@ import type { Reply } from '../sendingEndpoint';
 import type { Accounts } from './accounts';
 import { createMessageEndpoint, refuseByAccount } from './createMessage';
 import { refusal } from './errors';
+import { readAccount } from './readAccount';
 import { listMessages, readMessage } from './readMessages';
 
 export const API_PATH = '/2010-04-01/';
@@ -15,28 +16,36 @@ export function createTwilioApi(intake: Intake, accounts: Accounts) {
 
   return async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const url = new URL(request.url ?? '', 'http://sandbox');
-    const [, accountSid = '', , sid] =
-      /^\/2010-04-01\/Accounts\/([^/]+)\/Messages(\/([^/]+))?\.json$/.exec(url.pathname) ?? [];
-    if (request.method === 'POST' && accountSid !== '' && sid === undefined) {
+    const [, accountSid = '', , messages, , sid] =
+      /^\/2010-04-01\/Accounts\/(\w+)((\/Messages)(\/(\w+))?)?\.json$/.exec(url.pathname) ?? [];
+    if (request.method === 'POST' && messages !== undefined && sid === undefined) {
       await createMessage(request, response);
       return;
     }
     const { status, body, headers } =
-      refuseByAccount(request, accounts) ?? (await read(request.method, accountSid, sid, url));
+      refuseByAccount(request, accounts) ??
+      (await read(url, { method: request.method, accountSid, messages, sid }));
     answer(response, status, body, headers);
   };
 
   async function read(
-    method: string | undefined,
-    accountSid: string,
-    sid: string | undefined,
     url: URL,
+    asked: {
+      method: string | undefined;
+      accountSid: string;
+      messages: string | undefined;
+      sid: string | undefined;
+    },
   ): Promise<Reply> {
+    const { method, accountSid, messages, sid } = asked;
     if (accountSid === '') {
       return refusal(20404);
     }
     if (method !== 'GET') {
       return refusal(20004);
+    }
+    if (messages === undefined) {
+      return readAccount(accountSid);
     }
     return sid === undefined
       ? listMessages(intake, accountSid, url.searchParams)

@@ -71,7 +71,7 @@ export function createMessageEndpoint(intake: Intake, accounts: Accounts): Sendi
 
 /** The account in the path of a request. */
 export function accountSidOf({ url = '' }: IncomingMessage): string {
-  return /\/Accounts\/([^/]+)\//.exec(url)?.[1] ?? '';
+  return /\/Accounts\/(AC\w+)[/.]/.exec(url)?.[1] ?? '';
 }
 
 /** 401 for everything that is not the account's own: the vendor does not tell which accounts exist. */
