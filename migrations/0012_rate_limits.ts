@@ -19,6 +19,14 @@ export async function up(knex: Knex): Promise<void> {
       check (num_nulls(grows_from, grows_by, grows_since) in (0, 3))
     ) with (fillfactor = 50);
 
+    create table provider_shares (
+      account_id text not null references provider_accounts (id) on delete cascade,
+      tenant_id uuid not null,
+      served bigint not null default 0,
+      asked_at timestamptz not null,
+      primary key (account_id, tenant_id)
+    ) with (fillfactor = 50);
+
     insert into provider_limits (account_id, per, unit, most)
     select id, 'minute', 'messages', limit_per_minute from provider_accounts
      where limit_per_minute is not null;
@@ -43,6 +51,6 @@ export async function down(knex: Knex): Promise<void> {
       from provider_limits l
      where l.account_id = a.id and l.per = 'minute' and l.unit = 'messages';
 
-    drop table provider_limits;
+    drop table provider_limits, provider_shares;
   `);
 }

@@ -2,7 +2,13 @@ import { withTenantByKey } from '../../models/base';
 import { setGate } from '../../models/campaigns/runs';
 import { unclaimDispatch, type ClaimedDispatch, type WaveKey } from '../../models/messages/claims';
 import { loadRecipients, passGate } from '../../models/messages/gate';
-import { blockAccount, lookAtRate, reserveRate, slowDown } from '../../models/messages/rates';
+import {
+  blockAccount,
+  lookAtRate,
+  reserveRate,
+  slowDown,
+  type RateCall,
+} from '../../models/messages/rates';
 import {
   setAsideRecipients,
   settleAccepted,
@@ -54,7 +60,7 @@ export function createSendDispatch(
   return async function sendDispatch(work) {
     const { wave, dispatch } = work;
     const { tenantId, runId } = wave;
-    const rate = await lookAtRate(deps.db, deps.email.accountId, dispatch.messageCount);
+    const rate = await lookAtRate(deps.db, rateCall(deps, work));
     if (rate.kind === 'tooLarge') {
       await withTenantByKey(deps.db, tenantId, (trx) =>
         splitToFit(trx, { tenantId, runId, dispatch, most: rate.most }),
@@ -135,7 +141,7 @@ async function whenItsTurn(
   work: DispatchWork,
   written: RenderedMail,
 ): Promise<LeavingCall | null> {
-  const rate = await reserveRate(deps.db, deps.email.accountId, work.dispatch.messageCount);
+  const rate = await reserveRate(deps.db, rateCall(deps, work));
   if (rate.kind === 'wait') {
     await giveBack(deps, work, { notBefore: rate.until, reason: rate.reason });
     return null;
@@ -148,6 +154,11 @@ async function whenItsTurn(
     return null;
   }
   return letLeave(deps, work, written, rate.kind === 'reserved' ? rate.leaveBefore : null);
+}
+
+function rateCall(deps: ActivityDeps, { wave, dispatch }: DispatchWork): RateCall {
+  const { accountId } = deps.email;
+  return { accountId, tenantId: wave.tenantId, messages: dispatch.messageCount };
 }
 
 /** Passes the gate and starts the call; resolves without waiting for its reply. */

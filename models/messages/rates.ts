@@ -76,32 +76,35 @@ export async function listLimits(trx: Knex.Transaction, accountId: string): Prom
  * takes the first instant at which every limit has room. Within seconds and minutes they are spread
  * evenly and end a little before the window does, because a call needs a moment to arrive.
  *
+ * Tenants that ask for the same account at the same time are served alike: whoever was served more
+ * than another one may only take a turn that is about to come, so that the other's is never far.
+ *
  * Run it alone: a process that is stopped in a transaction of several statements would keep the
  * account from all others.
  */
-export function reserveRate(
-  trx: Knex | Knex.Transaction,
-  accountId: string,
-  messages: number,
-): Promise<RateAnswer> {
-  return answerRate(trx, { accountId, messages, isReserved: true });
+export function reserveRate(trx: Knex | Knex.Transaction, call: RateCall): Promise<RateAnswer> {
+  return answerRate(trx, call, true);
 }
 
 /**
  * What `reserveRate` would answer now; nothing is reserved. Asked before a call is written, so that
  * nothing is written in vain.
  */
-export function lookAtRate(
-  trx: Knex | Knex.Transaction,
-  accountId: string,
-  messages: number,
-): Promise<RateAnswer> {
-  return answerRate(trx, { accountId, messages, isReserved: false });
+export function lookAtRate(trx: Knex | Knex.Transaction, call: RateCall): Promise<RateAnswer> {
+  return answerRate(trx, call, false);
+}
+
+/** One call of a tenant, with so many messages. */
+export interface RateCall {
+  accountId: string;
+  tenantId: string;
+  messages: number;
 }
 
 async function answerRate(
   trx: Knex | Knex.Transaction,
-  call: { accountId: string; messages: number; isReserved: boolean },
+  call: RateCall,
+  isReserved: boolean,
 ): Promise<RateAnswer> {
   const reserved = await trx
     .raw(
@@ -114,7 +117,7 @@ async function answerRate(
            from provider_limits l
           where l.account_id = :accountId
             and exists (select 1 from account where "blockedUntil" is null)
-          order by l.per, l.unit ${call.isReserved ? 'for update' : ''}
+          order by l.per, l.unit ${isReserved ? 'for update' : ''}
        ), now as materialized (
          -- Once the rows are ours: whoever had them before has counted.
          select clock_timestamp() as at from (select count(*) from limits) as locked
@@ -156,13 +159,36 @@ async function answerRate(
                   and l.at >= date_trunc('second', l.at) + interval '960 milliseconds'
                   then date_trunc('second', l.at) + interval '1 second' else l.at end as "freeAt"
            from latest l
+       ), shares as (
+         -- Who is new or comes back begins where the least served of the others is.
+         select coalesce(min(s.served) filter (where s.tenant_id = :tenantId),
+                  min(s.served) filter (where s.tenant_id <> :tenantId), 0) as mine,
+                min(s.served) filter (where s.tenant_id <> :tenantId) as others
+           from provider_shares s
+          where s.account_id = :accountId
+            and s.asked_at > clock_timestamp() - interval '3 seconds'
+       ), reach as (
+         select case when others + :messages < mine then interval '200 milliseconds'
+                  else interval '1 second' end as ahead, mine
+           from shares
        ), due as (
          select r.account_id, r.per, r.unit, r.time_zone, r.length, r.margin, r.cost,
                 date_trunc(r.per, turn."freeAt", r.time_zone) as due_start, r.start, r.counted
-           from rooms r, turn
-          where turn."freeAt" <= r.at + interval '1 second' and not turn."isTooLarge"
+           from rooms r, turn, reach
+          where turn."freeAt" <= r.at + reach.ahead and not turn."isTooLarge"
+       ), served as (
+         insert into provider_shares as s (account_id, tenant_id, served, asked_at)
+         select :accountId, :tenantId, reach.mine, clock_timestamp()
+           from reach, turn where turn."freeAt" is not null
+         on conflict (account_id, tenant_id) do update
+            set asked_at = excluded.asked_at,
+                -- What was served before a break counts for nothing.
+                served = case when s.asked_at > excluded.asked_at - interval '3 seconds'
+                    then greatest(s.served, excluded.served) else excluded.served end
+                  + ${isReserved ? 'case when exists (select 1 from due) then :messages else 0 end' : '0'}
+          where ${isReserved ? 'true' : `s.asked_at < excluded.asked_at - interval '1 second'`}
        )${
-         call.isReserved
+         isReserved
            ? `, counted as (
          update provider_limits l
             set window_start = r.due_start,
@@ -172,15 +198,17 @@ async function answerRate(
        )`
            : ''
        }
-       select a."blockedUntil", a."blockedReason", turn."freeAt", turn."limitedBy", turn."isTooLarge",
+       select a."blockedUntil", a."blockedReason", turn."freeAt",
+              case when turn."freeAt" <= clock_timestamp() + interval '1 second'
+                then clock_timestamp() + interval '50 milliseconds' else turn."freeAt" end as "askAgainAt", turn."limitedBy", turn."isTooLarge",
               turn."mostMessages", (
                 select min(date_trunc(per, due_start + 1.5 * length, time_zone) - margin / 2) from due
               ) as "leaveBefore",
               greatest(extract(epoch from turn."freeAt" - clock_timestamp()) * 1000, 0)::float8 as "waitMs"
          from account a, turn`,
-      { accountId: call.accountId, messages: call.messages },
+      { ...call },
     )
-    .options({ name: call.isReserved ? 'reserveRate' : 'lookAtRate' });
+    .options({ name: isReserved ? 'reserveRate' : 'lookAtRate' });
   const answer: AccountRow | undefined = reserved.rows[0];
   if (answer === undefined) {
     throw new Error(`There is no provider account ${call.accountId}`);
@@ -199,7 +227,11 @@ async function answerRate(
     return { kind: 'tooLarge', most: Number(answer.mostMessages) };
   }
   return answer.leaveBefore === null
-    ? { kind: 'wait', until: answer.freeAt, reason: describeLimit(answer.limitedBy) }
+    ? {
+        kind: 'wait',
+        until: answer.askAgainAt ?? answer.freeAt,
+        reason: describeLimit(answer.limitedBy),
+      }
     : { kind: 'reserved', waitMs: answer.waitMs ?? 0, leaveBefore: answer.leaveBefore };
 }
 
@@ -247,6 +279,7 @@ interface AccountRow {
   blockedReason: string | null;
   /** The turn of this call, null when the account has no limits. */
   freeAt: Date | null;
+  askAgainAt: Date | null;
   limitedBy: (RateLimit & { isSlowed: boolean }) | null;
   isTooLarge: boolean | null;
   mostMessages: number | null;
