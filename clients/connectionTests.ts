@@ -8,6 +8,7 @@ import type {
 import { publicAddresses } from '../lib/publicHosts';
 import { testSendGrid } from '../providers/email/sendgridConnection';
 import { testSmtp } from '../providers/email/smtpConnection';
+import { testTwilio } from '../providers/twilio/connection';
 
 /** Asks vendors whether an account's credentials may send; nothing is sent by it. */
 export interface ConnectionTests {
@@ -34,11 +35,28 @@ export function createConnectionTests(options: ConnectionTestOptions): Connectio
         case 'smtp':
           return testMailServer(settings, credentials, options);
         case 'twilio':
+          return testTwilioAccount(settings, credentials, options);
         case 'meta':
           return null;
       }
     },
   };
+}
+
+async function testTwilioAccount(
+  { accountSid, baseUrl }: VendorSettings['twilio'],
+  credentials: VendorCredentials['twilio'],
+  { timeoutMs }: ConnectionTestOptions,
+): Promise<ConnectionOutcome> {
+  const outcome = await testTwilio({
+    accountSid,
+    credentials,
+    timeoutMs,
+    ...(baseUrl === undefined ? {} : { baseUrl }),
+  });
+  return outcome.kind === 'accepted'
+    ? outcome
+    : { ...outcome, reason: outcome.reason.replaceAll(credentials.authToken, '[token]') };
 }
 
 async function testMailServer(

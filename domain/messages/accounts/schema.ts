@@ -100,7 +100,10 @@ const credentials = {
     password: z.string().min(1).max(500).meta(writeOnly),
   }),
   twilio: z.strictObject({
-    authToken: token(/^[0-9a-f]{32}$/, 'Is 32 characters of 0-9 and a-f.').meta(writeOnly),
+    authToken: token(
+      /^[\w-]{16,64}$/,
+      'Is the token that Twilio shows beside the account SID.',
+    ).meta(writeOnly),
   }),
   meta: z.strictObject({
     accessToken: token(/^[\w.|-]+$/, 'Is a token without white space.').meta(writeOnly),

@@ -317,10 +317,36 @@ describe('a test of the connection', () => {
     await changing.stop();
   });
 
-  test.each([
-    ['Twilio', twilioBody()],
-    ['Meta', metaBody()],
-  ])('is not there yet for %s, and says so', async (_, json) => {
+  test.each<[string, VendorAnswer, string, string | null]>([
+    ['an active account', { status: 200, body: '{"status":"active"}' }, 'accepted', null],
+    ['a suspended one', { status: 200, body: '{"status":"suspended"}' }, 'refused', 'suspended'],
+    [
+      'a wrong token, repeated',
+      { status: 401, body: JSON.stringify({ code: 20003, message: `no: ${'f'.repeat(32)}` }) },
+      'refused',
+      '[token]',
+    ],
+    ['a cut connection', null, 'unreachable', 'ECONNRESET'],
+  ])('at Twilio: %s', async (_, answer, outcome, reason) => {
+    const tenant = await buildTenant(api.deps);
+    const { settings } = twilioBody();
+    const json = twilioBody({ settings: { ...settings, baseUrl: vendor.url } });
+    const { id } = await postAccount(api, tenant, json);
+    vendor.answer = answer;
+    vendor.asked.length = 0;
+    const tested = await act(tenant, 'post', `${id}/test`, {});
+
+    const { lastTest } = dataOf(tested, 200);
+    expect(lastTest).toMatchObject({ outcome });
+    expect(String(lastTest.reason)).toContain(String(reason));
+    expect(tested.text).not.toContain('f'.repeat(32));
+    expect(vendor.asked.map(({ path }) => path)).toEqual([
+      `GET /2010-04-01/Accounts/${settings.accountSid}.json`,
+    ]);
+  });
+
+  test('is not there yet for Meta, and says so', async () => {
+    const json = metaBody();
     const tenant = await buildTenant(api.deps);
     const { id } = await postAccount(api, tenant, json);
     const tested = await act(tenant, 'post', `${id}/test`, {});
