@@ -79,7 +79,7 @@ export async function startSmtpServer(
       take(stream, session).then(
         (answer) => {
           if (answer === null) {
-            cutConnection(session);
+            connectionOf(session)?._socket.destroy();
           } else if ('refusal' in answer) {
             done(refusalError(answer.refusal));
           } else {
@@ -117,12 +117,17 @@ export async function startSmtpServer(
       call.fault = fault.name;
     }
     const answer = await answerTo(call, session, { source, fault });
-    if (answer !== null && fault.latencyMs > 0) {
+    if (answer === null) {
+      return null;
+    }
+    if (fault.latencyMs > 0) {
       await pause(fault.latencyMs, closing);
     }
-    if (answer !== null) {
-      calls.answered(call, 'refusal' in answer ? answer.refusal.code : 250);
+    if (connectionOf(session) === undefined) {
+      calls.cut(call, 'aborted');
+      return null;
     }
+    calls.answered(call, 'refusal' in answer ? answer.refusal.code : 250);
     return answer;
   }
 
@@ -209,12 +214,13 @@ export async function startSmtpServer(
     );
   }
 
-  function cutConnection({ id }: SMTPServerSession): void {
+  function connectionOf({ id }: SMTPServerSession) {
     for (const connection of server.connections) {
       if (connection.id === id) {
-        connection._socket.destroy();
+        return connection;
       }
     }
+    return undefined;
   }
 
   /** The bytes of a message; none of them are kept in a sink unless a fault looks for a text in them. */

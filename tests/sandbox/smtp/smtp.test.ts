@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import SMTPConnection from 'nodemailer/lib/smtp-connection';
 import type { Sandbox } from '../../../sandbox';
-import { api, closeAll, openSandbox, setFaults } from '../support';
+import { api, closeAll, eventually, openSandbox, setFaults } from '../support';
 
 afterEach(closeAll);
 
@@ -25,10 +25,18 @@ const SOURCE = [
 /** Hands a mail over as any client would; resolves with the server's answer. */
 async function hand(
   sandbox: Sandbox,
-  { to = ['ana@example.com'], source = SOURCE }: { to?: string[]; source?: string } = {},
+  {
+    to = ['ana@example.com'],
+    source = SOURCE,
+    patienceMs = 20_000,
+  }: { to?: string[]; source?: string; patienceMs?: number } = {},
 ): Promise<string> {
-  const port = sandbox.smtp?.port;
-  const connection = new SMTPConnection({ host: '127.0.0.1', port, ignoreTLS: true });
+  const connection = new SMTPConnection({
+    host: '127.0.0.1',
+    port: sandbox.smtp?.port,
+    ignoreTLS: true,
+    socketTimeout: patienceMs,
+  });
   try {
     await new Promise<void>((resolve, reject) => {
       connection.on('error', reject);
@@ -133,17 +141,25 @@ test('latency delays the answer, not the acceptance', async () => {
   expect(performance.now() - started).toBeGreaterThanOrEqual(290);
 });
 
+test('who leaves before the answer has left, though the mail is there', async () => {
+  const sandbox = await openWithMail();
+  await setFaults(sandbox, { latencyMs: 5_000 });
+  expect(await hand(sandbox, { patienceMs: 2_000 })).toBe('none: ETIMEDOUT');
+  await eventually(async () => {
+    const { dropped } = await api<{ dropped: { aborted: number } }>(sandbox, '/stats');
+    return dropped.aborted === 1;
+  }, 20_000);
+  expect(await api(sandbox, '/stats')).toMatchObject({ accepted: 1, delivered: 1 });
+});
+
 test('who closes it is not kept by a client that hangs', async () => {
   const sandbox = await openWithMail();
   await setFaults(sandbox, { hang: true });
   const answer = hand(sandbox);
-  const isHanging = async () => {
+  await eventually(async () => {
     const { dropped } = await api<{ dropped: { hung: number } }>(sandbox, '/stats');
     return dropped.hung === 1;
-  };
-  while (!(await isHanging())) {
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
+  });
   await sandbox.close();
   expect(await answer).toBe('none: ECONNECTION');
 });
