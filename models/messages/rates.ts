@@ -156,7 +156,7 @@ async function answerRate(
        ), turn as (
          -- Another limit's turn may lie where a second is too close to its end.
          select l.*, case when l.has_seconds
-                  and l.at >= date_trunc('second', l.at) + interval '960 milliseconds'
+                  and l.at >= date_trunc('second', l.at) + interval '875 milliseconds'
                   then date_trunc('second', l.at) + interval '1 second' else l.at end as "freeAt"
            from latest l
        ), shares as (
@@ -243,7 +243,7 @@ const lengthOf = `case l.per when 'second' then interval '1 second' when 'minute
   when 'hour' then interval '1 hour' else interval '1 day' end`;
 
 // What a call may take from its turn to its arrival, at the end of a window.
-const marginOf = `case l.per when 'second' then interval '80 milliseconds' else interval '1 second' end`;
+const marginOf = `case l.per when 'second' then interval '250 milliseconds' else interval '1 second' end`;
 
 /**
  * Stops the whole account for a while, as the vendor asked or because it can't be reached. Alone for
