@@ -3,13 +3,12 @@ import Table from 'cli-table3';
 import { createCampaignWorkflows } from '../clients/campaigns';
 import type { RateLimit } from '../domain/messages/rateLimits';
 import { newId } from '../lib/ids';
-import { withTenant } from '../models/base';
-import { createRun, markWorkflowStarted } from '../models/campaigns/runs';
 import { setLimits } from '../models/messages/rates';
 import { campaignWorkflowId } from '../workflows/campaigns/messages';
-import { everyone, insertCampaign, insertCustomers, insertTenant } from '../tests/support/records';
+import { insertCampaign, insertCustomers, insertTenant } from '../tests/support/records';
 import { startGround, type BenchGround } from './campaign/ground';
 import { clearSink } from './campaign/sink';
+import { startRun } from './startRun';
 
 interface Scenario {
   limits: RateLimit[];
@@ -72,14 +71,14 @@ async function main(): Promise<void> {
 async function measure(
   ground: BenchGround,
   { limits, customersEach }: Scenario,
-  campaigns: number,
+  campaignCount: number,
 ): Promise<Found[]> {
   const { db } = ground;
   await db.transaction((trx) => setLimits(trx, 'sendgrid', limits));
   await clearSink(ground.sandboxUrl);
-  const workflows = createCampaignWorkflows(ground.temporal);
+  const campaigns = createCampaignWorkflows(ground.temporal);
   const started = await Promise.all(
-    Array.from({ length: campaigns }, async () => {
+    Array.from({ length: campaignCount }, async () => {
       const tenantId = await insertTenant(db);
       await insertCustomers(
         db,
@@ -92,28 +91,19 @@ async function measure(
         })),
       );
       const campaignId = await insertCampaign(db, tenantId);
-      const run = await withTenant(db, tenantId, (trx) =>
-        createRun(trx, {
-          id: newId(),
-          tenantId,
-          campaignId,
-          channel: 'email',
-          contentVersion: 1,
-          audience: everyone,
-          schedule: { kind: 'now' },
-          actor: { kind: 'system', id: null },
-        }),
+      await startRun(
+        { db, campaigns },
+        { tenantId, campaignId, name: 'Rates' },
+        { schedule: { kind: 'now' } },
       );
-      await workflows.startCampaign({ ...run, name: 'Rates' });
-      await withTenant(db, tenantId, (trx) => markWorkflowStarted(trx, tenantId, run.id));
       return campaignWorkflowId(tenantId, campaignId);
     }),
   );
   await Promise.all(started.map((id) => ground.temporal.client.workflow.getHandle(id).result()));
   const arrivals = await readArrivals(ground);
   const messages = arrivals.reduce((sum, call) => sum + call.recipients, 0);
-  if (messages !== campaigns * customersEach) {
-    throw new Error(`${messages} messages arrived of ${campaigns * customersEach}`);
+  if (messages !== campaignCount * customersEach) {
+    throw new Error(`${messages} messages arrived of ${campaignCount * customersEach}`);
   }
   return limits.map((limit) => fill(limit, arrivals));
 }

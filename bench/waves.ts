@@ -2,12 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
 import { createCampaignWorkflows } from '../clients/campaigns';
-import { newId } from '../lib/ids';
-import { withTenant } from '../models/base';
-import { createRun, markWorkflowStarted, type CampaignRun } from '../models/campaigns/runs';
+import type { CampaignRun } from '../models/campaigns/runs';
 import { campaignWorkflowId } from '../workflows/campaigns/messages';
-import { everyone, insertCampaign, insertCustomers, insertTenant } from '../tests/support/records';
+import { insertCampaign, insertCustomers, insertTenant } from '../tests/support/records';
 import { startGround, type BenchGround } from './campaign/ground';
+import { startRun } from './startRun';
 
 interface Round {
   waves: number;
@@ -57,7 +56,7 @@ async function main(): Promise<void> {
 
 async function sendAtOneInstant(ground: BenchGround, waves: number): Promise<Round> {
   const { db } = ground;
-  const workflows = createCampaignWorkflows(ground.temporal);
+  const campaigns = createCampaignWorkflows(ground.temporal);
   const tenantId = await insertTenant(db);
   await insertCustomers(
     db,
@@ -71,20 +70,11 @@ async function sendAtOneInstant(ground: BenchGround, waves: number): Promise<Rou
   const runs: CampaignRun[] = [];
   for (let wave = 0; wave < waves; wave += 1) {
     const campaignId = await insertCampaign(db, tenantId);
-    const run = await withTenant(db, tenantId, (trx) =>
-      createRun(trx, {
-        id: newId(),
-        tenantId,
-        campaignId,
-        channel: 'email',
-        contentVersion: 1,
-        audience: everyone,
-        schedule: { kind: 'instant', at: startsAt.toISOString() },
-        actor: { kind: 'system', id: null },
-      }),
+    const run = await startRun(
+      { db, campaigns },
+      { tenantId, campaignId, name: 'Waves' },
+      { schedule: { kind: 'instant', at: startsAt.toISOString() } },
     );
-    await workflows.startCampaign({ ...run, name: 'Waves' });
-    await withTenant(db, tenantId, (trx) => markWorkflowStarted(trx, tenantId, run.id));
     runs.push(run);
   }
   await sleep(Math.max(startsAt.getTime() - Date.now(), 0));

@@ -1,8 +1,7 @@
 import type { DoubtPolicy } from '../../domain/campaigns/types';
-import { newId } from '../../lib/ids';
-import { withTenant } from '../../models/base';
-import { createRun, markWorkflowStarted, type CampaignRun } from '../../models/campaigns/runs';
-import { everyone, insertCampaign, insertTenant } from '../../tests/support/records';
+import type { CampaignRun } from '../../models/campaigns/runs';
+import { insertCampaign, insertTenant } from '../../tests/support/records';
+import { startRun } from '../startRun';
 import type { ProcessGround } from './ground';
 
 /** A campaign under fire: whose it is, and how many people it is for. */
@@ -52,21 +51,11 @@ export async function fireCampaign(
   },
 ): Promise<FiredCampaign> {
   const { tenantId, campaignId, customers } = options;
-  const run = await withTenant(ground.db, tenantId, (trx) =>
-    createRun(trx, {
-      id: newId(),
-      tenantId,
-      campaignId,
-      channel: 'email',
-      contentVersion: 1,
-      audience: everyone,
-      schedule: { kind: 'now' },
-      doubtPolicy: options.doubtPolicy,
-      doubtDeadlineMs: options.doubtDeadlineMs,
-      actor: { kind: 'user', id: null },
-    }),
+  const { doubtPolicy, doubtDeadlineMs } = options;
+  const run = await startRun(
+    ground,
+    { tenantId, campaignId, name: 'Chaos' },
+    { schedule: { kind: 'now' }, doubtPolicy, doubtDeadlineMs },
   );
-  await ground.campaigns.startCampaign({ ...run, name: 'Chaos' });
-  await withTenant(ground.db, tenantId, (trx) => markWorkflowStarted(trx, tenantId, run.id));
   return { tenantId, campaignId, customers, run };
 }

@@ -6,7 +6,7 @@ import type { LookUp, MessageOutcome, MessageReference } from '../types';
  */
 export type WhatsAppContent =
   | { kind: 'text'; body: string }
-  /** `variables`: placeholder → value. A vendor whose ids name one language ignores `language`. */
+  /** `variables`: name in the template → value. A vendor whose ids name one language ignores `language`. */
   | { kind: 'template'; id: string; language: string; variables: Readonly<Record<string, string>> }
   /** A public address that the vendor loads the file from. */
   | { kind: 'media'; url: string; caption: string | null };
