@@ -36,7 +36,7 @@ const create = route({
   name: 'createProviderAccount',
   summary: 'Add an account at a vendor, with what opens it',
   description:
-    'Credentials are stored sealed and never shown again. Messages leave by the account once it is the default of its channel.',
+    'Credentials are stored sealed and never shown again. Campaigns still leave by the platform’s account: a tenant’s own can be kept and tested.',
   tags,
   permission: 'providerAccount:write',
   body: json(WriteProviderAccount),
