@@ -1,13 +1,14 @@
 import type { Logger } from '../lib/logger';
 import type { Knex } from '../lib/db';
 import type { WavePlanner } from '../models/campaigns/planning';
-import type { EmailProvider } from '../providers/email/types';
+import type { Channel } from '../domain/campaigns/types';
+import type { AccountSenders } from './messages/accountSenders';
 
 /** What activities work with; one of each a process. */
 export interface ActivityDeps {
   db: Knex;
   logger: Logger;
-  email: EmailProvider;
+  senders: AccountSenders;
   /** Signs what recipients click and open. */
   trackingTokens: { token(message: { runId: string; messageN: number }): string };
   /** Where recipients reach us, without a trailing slash. */
@@ -33,6 +34,6 @@ export interface StartableRun {
   tenantId: string;
   campaignId: string;
   n: number;
-  channel: 'email';
+  channel: Channel;
   name: string;
 }

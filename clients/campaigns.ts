@@ -3,6 +3,7 @@ import {
   WorkflowNotFoundError,
   type WorkflowHandle,
 } from '@temporalio/client';
+import type { Channel } from '../domain/campaigns/types';
 import type { Temporal } from '../lib/temporal';
 import type { campaign } from '../workflows/campaigns/campaign';
 import {
@@ -30,7 +31,7 @@ export interface CampaignRef {
 export interface StartableRun extends CampaignRef {
   id: string;
   n: number;
-  channel: 'email';
+  channel: Channel;
   name: string;
 }
 

@@ -12,6 +12,7 @@ import * as eventIntake from './0010_event_intake';
 import * as trackingClasses from './0011_tracking_classes';
 import * as rateLimits from './0012_rate_limits';
 import * as providerAccounts from './0013_provider_accounts';
+import * as accountsInRuns from './0014_accounts_in_runs';
 
 interface Migration {
   up(knex: Knex): Promise<void>;
@@ -33,6 +34,7 @@ const migrations = new Map<string, Migration>([
   ['0011_tracking_classes', trackingClasses],
   ['0012_rate_limits', rateLimits],
   ['0013_provider_accounts', providerAccounts],
+  ['0014_accounts_in_runs', accountsInRuns],
 ]);
 
 /** Where Knex finds the migrations: a list in order, never a folder scan. */

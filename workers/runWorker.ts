@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import { NativeConnection, Runtime, makeTelemetryFilterString } from '@temporalio/worker';
 import type { ActivityDeps } from '../activities';
+import { createAccountSenders } from '../activities/messages/accountSenders';
 import { createCampaignWorkflows } from '../clients/campaigns';
 import { loadConfig } from '../lib/config';
 import { createDatabase } from '../lib/db';
@@ -12,7 +13,6 @@ import { connectTemporal } from '../lib/temporal';
 import { publicUrl } from '../lib/publicUrl';
 import { createTrackingTokens } from '../lib/trackingTokens';
 import { ensurePlatformAccount } from '../models/messages/platformAccounts';
-import { createEmailProvider } from '../providers/email';
 import { collectEventMetrics } from './eventMetrics';
 import { ensureStandingWork } from './schedules';
 import { serveHealth, startWorker } from './worker';
@@ -50,14 +50,9 @@ export async function runWorker(replace: Pick<ActivityDeps, 'planner'> = {}): Pr
     applicationName: 'carillon-worker',
     poolMax: config.DATABASE_POOL_MAX,
   });
-  const email = createEmailProvider({
-    vendor: 'sendgrid',
-    apiKey: config.SENDGRID_API_KEY,
-    timeoutMs: config.PROVIDER_TIMEOUT_MS,
-    ...(config.SENDGRID_BASE_URL === undefined ? {} : { baseUrl: config.SENDGRID_BASE_URL }),
-  });
-  await ensurePlatformAccount(db, createSealing(parseSealingKeys(config.SEALING_KEYS)), {
-    id: email.accountId,
+  const sealing = createSealing(parseSealingKeys(config.SEALING_KEYS));
+  await ensurePlatformAccount(db, sealing, {
+    id: 'sendgrid',
     channel: 'email',
     vendor: 'sendgrid',
     name: 'SendGrid',
@@ -69,6 +64,13 @@ export async function runWorker(replace: Pick<ActivityDeps, 'planner'> = {}): Pr
     senders: [],
     active: true,
     limitPerMinute: config.BULK_EMAIL_RATE_LIMIT_PER_MIN,
+  });
+  const senders = createAccountSenders({
+    db,
+    sealing,
+    timeoutMs: config.PROVIDER_TIMEOUT_MS,
+    publicUrl: publicUrl(config),
+    onlyPublic: config.NODE_ENV === 'production',
   });
   const temporal = connectTemporal(config);
   const connection = await NativeConnection.connect({
@@ -86,7 +88,7 @@ export async function runWorker(replace: Pick<ActivityDeps, 'planner'> = {}): Pr
     deps: {
       db,
       logger,
-      email,
+      senders,
       trackingTokens: createTrackingTokens([{ id: 1, secret: config.TRACKING_SECRET }]),
       publicUrl: publicUrl(config),
       leaseMs: config.DISPATCH_LEASE_MS,
@@ -121,6 +123,7 @@ export async function runWorker(replace: Pick<ActivityDeps, 'planner'> = {}): Pr
   exitWithParent(config.SUPERVISOR_PID, stop);
   logger.info({ port: config.WORKER_PORT }, 'worker ready');
   await worker.finished;
+  await senders.close();
   await temporal.connection.close();
   await connection.close();
   await db.destroy();

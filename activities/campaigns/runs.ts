@@ -15,8 +15,6 @@ import {
 import { loadTenantZone } from '../../models/campaigns/tenantZone';
 import { countRun, type RunCounts } from '../../models/messages/counts';
 import { cancelRemaining, countOpen, settleOverdueDoubts } from '../../models/messages/doubt';
-import { messagesPerCall } from '../../domain/messages/rateLimits';
-import { listLimits } from '../../models/messages/rates';
 import type { ActivityDeps } from '../deps';
 
 export interface RunRef {
@@ -148,10 +146,6 @@ export function createRunActivities(deps: ActivityDeps) {
                 runId,
                 now: new Date(),
                 planner,
-                perCall: messagesPerCall(
-                  await listLimits(trx, deps.email.accountId),
-                  deps.email.maxRecipients,
-                ),
                 onProgress: (planned) => {
                   written = planned;
                 },

@@ -18,7 +18,9 @@ import {
   type TestSendState,
 } from '../../models/campaigns/testSends';
 import { findCustomer } from '../../models/customers/customers';
+import { resolveAccount, type ResolvedAccount } from '../../models/messages/accounts';
 import type { EmailOutcome } from '../../providers/email/types';
+import type { MessageOutcome } from '../../providers/types';
 import type { ActivityDeps } from '../deps';
 import { outlastOutage } from '../messages/outlastOutage';
 
@@ -45,6 +47,7 @@ export function createSendTest(deps: ActivityDeps) {
       const { customerId } = test;
       return {
         test,
+        account: await resolveAccount(trx, tenantId, 'email'),
         content: await loadCampaignContent(trx, tenantId, test.campaignId),
         customer:
           customerId === null
@@ -54,7 +57,7 @@ export function createSendTest(deps: ActivityDeps) {
       };
     });
     if (work !== null) {
-      const end = work.suppressed.size > 0 ? suppressedEnd : await call(deps, work);
+      const end = work.suppressed.size > 0 ? suppressedEnd : await call(deps, tenantId, work);
       await outlastOutage(Context.current().cancellationSignal, () =>
         withTenant(deps.db, tenantId, (trx) => settleTestSend(trx, key, end)),
       );
@@ -71,9 +74,18 @@ const suppressedEnd: End = { state: 'refused', reason: 'suppressed' };
 
 async function call(
   deps: ActivityDeps,
-  work: { test: TestSend; content: CampaignContent; customer: ShownCustomer | null },
+  tenantId: string,
+  work: {
+    test: TestSend;
+    account: ResolvedAccount | null;
+    content: CampaignContent;
+    customer: ShownCustomer | null;
+  },
 ): Promise<End> {
-  const { test, content } = work;
+  const { test, account, content } = work;
+  if (account === null) {
+    return { state: 'refused', reason: 'noProviderAccount' };
+  }
   if (work.customer === null) {
     return { state: 'refused', reason: 'unknownCustomer' };
   }
@@ -82,23 +94,45 @@ async function call(
     return { state: 'refused', reason: 'renderFailed' };
   }
   const recipient = previewRecipient(work.customer, deps.publicUrl);
-  const outcome = await deps.email.send({
+  const sender = await deps.senders.of(tenantId, account.id);
+  const mail = {
     ...message,
     subject: `[Test] ${message.subject}`,
     from: { email: content.fromEmail, name: content.fromName },
     replyTo: content.replyTo,
-    recipients: test.addresses.map((email, index) => ({
-      messageN: index + 1,
-      email,
-      name: null,
-      substitutionsJson: '{}',
-      unsubscribeUrl: recipient.links.unsubscribe,
-    })),
-    // No run has this id, so that the events of a test touch no ledger.
-    reference: { runId: test.id, dispatchN: 1, attempt: 1 },
-  });
-  return endOf(outcome);
+  };
+  const { unsubscribe: unsubscribeUrl } = recipient.links;
+  // No run has this id, so that the events of a test touch no ledger.
+  const reference = { runId: test.id, dispatchN: 1, attempt: 1 };
+  if (sender.batch !== null) {
+    return endOf(
+      await sender.batch.send({
+        ...mail,
+        reference,
+        recipients: test.addresses.map((email, index) => ({
+          messageN: index + 1,
+          email,
+          name: null,
+          substitutionsJson: '{}',
+          unsubscribeUrl,
+        })),
+      }),
+    );
+  }
+  const ends = await Promise.all(
+    test.addresses.map(async (email, index) => {
+      const to = { email, name: null };
+      const one = { ...mail, channel: 'email', to, unsubscribeUrl } as const;
+      return endOf(await sender.send(one, { ...reference, messageN: index + 1 }));
+    }),
+  );
+  return ends.reduce((worst, end) =>
+    severity.indexOf(end.state) > severity.indexOf(worst.state) ? end : worst,
+  );
 }
+
+// What the author has to know of: that one may have arrived all the same comes last.
+const severity: End['state'][] = ['accepted', 'not_sent', 'refused', 'in_doubt'];
 
 // Links of a test lead straight to their pages: there is no message to count clicks for.
 function render(
@@ -120,11 +154,12 @@ function render(
   }
 }
 
-function endOf(outcome: EmailOutcome): End {
+function endOf(outcome: EmailOutcome | MessageOutcome): End {
   switch (outcome.kind) {
     case 'accepted':
       return { state: 'accepted', reason: null };
     case 'recipientsRefused':
+    case 'recipientRefused':
     case 'messageRefused':
     case 'refused':
       return { state: 'refused', reason: outcome.reason };

@@ -69,6 +69,7 @@ export function createDispatchSlice(deps: ActivityDeps) {
       }
       // Before the instant of the wave, so that its first call does not wait for it.
       const mail = await mailOf(wave.tenantId, wave.runId);
+      const sender = await deps.senders.of(wave.tenantId, mail.accountId);
       const endsAtMs = Date.now() + deps.sliceMs;
       while (!context.cancellationSignal.aborted) {
         if (Date.now() >= endsAtMs) {
@@ -102,6 +103,7 @@ export function createDispatchSlice(deps: ActivityDeps) {
             wave,
             dispatch: claim.dispatch,
             mail,
+            sender,
             signal: context.cancellationSignal,
           });
           totals.dispatches += sent.dispatches;

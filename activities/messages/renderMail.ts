@@ -30,7 +30,7 @@ const turnMs = 25;
 const turns = createLimiter(1);
 
 /** The parts of the process that rendering needs. */
-export type RenderDeps = Pick<ActivityDeps, 'email' | 'trackingTokens' | 'publicUrl'>;
+export type RenderDeps = Pick<ActivityDeps, 'trackingTokens' | 'publicUrl'>;
 
 /** The mail of one dispatch while its recipients arrive. */
 export interface MailRendering {
@@ -45,7 +45,7 @@ export interface MailRendering {
 
 export function startRendering(
   deps: RenderDeps,
-  { mail, runId }: { mail: RunMail; runId: string },
+  { mail, runId, draft }: { mail: RunMail; runId: string; draft: EmailDraft },
 ): MailRendering {
   const renderer = createBatchRenderer(mail.compiled, {
     tokenPrefix: randomBytes(6).toString('hex'),
@@ -53,7 +53,7 @@ export function startRendering(
   });
   const rendered: RenderedMail = {
     message: renderer.template,
-    draft: deps.email.draft(),
+    draft,
     loaded: { ns: [], addresses: 0 },
     messageNs: [],
     ownCall: [],

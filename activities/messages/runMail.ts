@@ -3,10 +3,12 @@ import { compileStored } from '../../domain/messages/compileStored';
 import { neededFields, type CustomerField } from '../../domain/messages/neededFields';
 import { withTenant } from '../../models/base';
 import { loadRunContent } from '../../models/campaigns/contents';
+import { accountOf } from '../../models/campaigns/accountOf';
 import type { ActivityDeps } from '../deps';
 
-/** A run's frozen content, compiled once. */
+/** A run's frozen content, compiled once, and the account it leaves by. */
 export interface RunMail {
+  accountId: string;
   from: { email: string; name: string | null };
   replyTo: string | null;
   compiled: CompiledContent;
@@ -38,11 +40,13 @@ export function createRunMail(deps: ActivityDeps) {
 }
 
 async function load(deps: ActivityDeps, tenantId: string, runId: string): Promise<RunMail> {
-  const content = await withTenant(deps.db, tenantId, (trx) =>
-    loadRunContent(trx, tenantId, runId),
-  );
+  const { content, accountId } = await withTenant(deps.db, tenantId, async (trx) => ({
+    content: await loadRunContent(trx, tenantId, runId),
+    accountId: await accountOf(trx, tenantId, runId),
+  }));
   const compiled = compileStored(content);
   return {
+    accountId,
     from: { email: content.fromEmail, name: content.fromName },
     replyTo: content.replyTo,
     compiled,

@@ -17,8 +17,9 @@ import {
   type Call,
 } from '../../models/messages/settle';
 import { splitOffMessages, splitToFit } from '../../models/messages/splitOff';
-import type { EmailOutcome } from '../../providers/email/types';
+import type { EmailDraft, EmailOutcome } from '../../providers/email/types';
 import type { ActivityDeps } from '../deps';
+import type { AccountSender } from './accountSenders';
 import { createLimiter } from './limiter';
 import { outlastOutage } from './outlastOutage';
 import { startRendering, type RenderedMail } from './renderMail';
@@ -42,6 +43,7 @@ export interface DispatchWork {
   wave: WaveKey;
   dispatch: ClaimedDispatch;
   mail: RunMail;
+  sender: AccountSender;
   signal: AbortSignal;
 }
 
@@ -58,9 +60,13 @@ export function createSendDispatch(
 ): (work: DispatchWork) => Promise<SentCounts> {
   const preparing = createLimiter(mostPreparedAtOnce);
   return async function sendDispatch(work) {
-    const { wave, dispatch } = work;
+    const { wave, dispatch, sender } = work;
     const { tenantId, runId } = wave;
-    const rate = await lookAtRate(deps.db, rateCall(deps, work));
+    const { batch } = sender;
+    if (batch === null) {
+      throw new Error(`${sender.vendor} takes one message a call`);
+    }
+    const rate = await lookAtRate(deps.db, rateCall(work));
     if (rate.kind === 'tooLarge') {
       await withTenantByKey(deps.db, tenantId, (trx) =>
         splitToFit(trx, { tenantId, runId, dispatch, most: rate.most }),
@@ -72,7 +78,7 @@ export function createSendDispatch(
       await giveBack(deps, work, { notBefore: rate.until, reason: rate.reason });
       return nothing;
     }
-    const written = await preparing(() => writeCall(deps, work));
+    const written = await preparing(() => writeCall(deps, work, batch.draft()));
     if (written === null) {
       return nothing;
     }
@@ -87,13 +93,13 @@ export function createSendDispatch(
     const reference = { tenantId, runId, dispatchN: dispatch.n, attempt: call.attempt };
     await outlastOutage(work.signal, () => settle(deps, reference, outcome));
     if (outcome.kind === 'throttled' || outcome.kind === 'notSent') {
-      await blockAccount(deps.db, deps.email.accountId, {
+      await blockAccount(deps.db, work.sender.accountId, {
         forMs: outcome.retryAfterMs,
         reason: waitReason[outcome.kind],
       });
     }
     if (outcome.kind === 'throttled') {
-      await slowDown(deps.db, deps.email.accountId);
+      await slowDown(deps.db, work.sender.accountId);
     }
     return countOutcome(outcome, call.messages, call.leftOut);
   };
@@ -112,10 +118,14 @@ type LeavingCall =
   | { kind: 'empty' };
 
 /** Loads and renders. Null when the dispatch went back instead. */
-async function writeCall(deps: ActivityDeps, work: DispatchWork): Promise<RenderedMail | null> {
+async function writeCall(
+  deps: ActivityDeps,
+  work: DispatchWork,
+  draft: EmailDraft,
+): Promise<RenderedMail | null> {
   const { wave, dispatch, mail } = work;
   const { tenantId, runId } = wave;
-  const rendering = startRendering(deps, { mail, runId });
+  const rendering = startRendering(deps, { mail, runId, draft });
   const wanted = { tenantId, runId, dispatch, fields: mail.fields };
   await loadRecipients(deps.db, wanted, (recipient) => rendering.add(recipient));
   const rendered = await rendering.finish(work.signal);
@@ -141,7 +151,7 @@ async function whenItsTurn(
   work: DispatchWork,
   written: RenderedMail,
 ): Promise<LeavingCall | null> {
-  const rate = await reserveRate(deps.db, rateCall(deps, work));
+  const rate = await reserveRate(deps.db, rateCall(work));
   if (rate.kind === 'wait') {
     await giveBack(deps, work, { notBefore: rate.until, reason: rate.reason });
     return null;
@@ -156,8 +166,8 @@ async function whenItsTurn(
   return letLeave(deps, work, written, rate.kind === 'reserved' ? rate.leaveBefore : null);
 }
 
-function rateCall(deps: ActivityDeps, { wave, dispatch }: DispatchWork): RateCall {
-  const { accountId } = deps.email;
+function rateCall({ wave, dispatch, sender }: DispatchWork): RateCall {
+  const { accountId } = sender;
   return { accountId, tenantId: wave.tenantId, messages: dispatch.messageCount };
 }
 

@@ -2,18 +2,19 @@ import { once } from 'node:events';
 import { closeSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { createServer } from 'node:http';
 import path from 'node:path';
+import { createAccountSenders } from '../../activities/messages/accountSenders';
 import { createRunMail } from '../../activities/messages/runMail';
 import { createSendDispatch } from '../../activities/messages/sendDispatch';
 import type { ActivityDeps } from '../../activities/deps';
 import { createCampaignWorkflows } from '../../clients/campaigns';
 import { newId } from '../../lib/ids';
 import { createLogger } from '../../lib/logger';
+import { createSealing, parseSealingKeys } from '../../lib/sealing';
 import { createTrackingTokens } from '../../lib/trackingTokens';
 import { claimDispatch } from '../../models/messages/claims';
-import { ensureAccount } from '../../models/messages/rates';
-import { createEmailProvider } from '../../providers/email';
+import { ensurePlatformAccount } from '../../models/messages/platformAccounts';
 import type { BenchTenant } from './customers';
-import { apiKey, publicUrl, trackingSecret, type BenchGround } from './ground';
+import { apiKey, publicUrl, sealingKeys, trackingSecret, type BenchGround } from './ground';
 import { closeRun, writePlannedRun } from './runs';
 
 /** Where the prepared bodies lie, one behind the other, and which dispatch's begins where. */
@@ -72,12 +73,29 @@ export async function prepareBodies(
 
 async function sendAll(ground: BenchGround, tenant: BenchTenant, baseUrl: string): Promise<void> {
   const { db } = ground;
-  const email = createEmailProvider({ vendor: 'sendgrid', apiKey, baseUrl, timeoutMs: 15_000 });
-  await ensureAccount(db, email.accountId, 0);
+  const sealing = createSealing(parseSealingKeys(sealingKeys));
+  await ensurePlatformAccount(db, sealing, {
+    id: 'sendgrid',
+    channel: 'email',
+    vendor: 'sendgrid',
+    name: 'SendGrid',
+    settings: { region: 'global', baseUrl },
+    credentials: { apiKey },
+    senders: [],
+    active: true,
+    limitPerMinute: 0,
+  });
+  const senders = createAccountSenders({
+    db,
+    sealing,
+    timeoutMs: 15_000,
+    publicUrl,
+    onlyPublic: false,
+  });
   const deps: ActivityDeps = {
     db,
     logger: createLogger({ name: 'bench', level: 'warn' }),
-    email,
+    senders,
     trackingTokens: createTrackingTokens([{ id: 1, secret: trackingSecret }]),
     publicUrl,
     leaseMs: 60_000,
@@ -87,6 +105,7 @@ async function sendAll(ground: BenchGround, tenant: BenchTenant, baseUrl: string
   const sendDispatch = createSendDispatch(deps);
   const { run, plan } = await writePlannedRun(db, tenant, { isEnded: false });
   const mail = await createRunMail(deps)(tenant.tenantId, run.id);
+  const sender = await senders.of(tenant.tenantId, mail.accountId);
   const slice = { workflowRunId: newId(), activityId: 'prepare', attempt: 1 };
   const { signal } = new AbortController();
   for (const { planVersion, n } of plan.waves) {
@@ -99,7 +118,7 @@ async function sendAll(ground: BenchGround, tenant: BenchTenant, baseUrl: string
       if (claim.kind !== 'claimed') {
         throw new Error(`Preparing bodies, a wave answers ${claim.kind}`);
       }
-      const sent = await sendDispatch({ wave, dispatch: claim.dispatch, mail, signal });
+      const sent = await sendDispatch({ wave, dispatch: claim.dispatch, mail, sender, signal });
       if (sent.accepted !== claim.dispatch.messageCount) {
         throw new Error(`Preparing bodies, ${sent.accepted} of a dispatch were accepted`);
       }

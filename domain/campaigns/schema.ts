@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { email, tag } from '../customers/schema';
 import { normalizeTags } from '../customers/tags';
+import { accountChannels } from '../messages/accounts/types';
 
 const maxAudienceTags = 100;
 const maxAudienceCustomers = 1_000;
@@ -10,6 +11,8 @@ const mostWindowMinutes = 24 * 60;
 const mostDoubtMinutes = 7 * 24 * 60;
 
 const channel = z.enum(['email']);
+// What is read may be of any channel; what is written above is not yet.
+const shownChannel = z.enum(accountChannels);
 
 export const campaignStatuses = [
   'draft',
@@ -219,7 +222,7 @@ export const CampaignSummary = z
   .object({
     id: z.uuid(),
     name: z.string(),
-    channel,
+    channel: shownChannel,
     status: z.enum(campaignStatuses),
     audience,
     subject: z.string(),

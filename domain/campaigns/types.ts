@@ -1,3 +1,4 @@
+import type { AccountChannel } from '../messages/accounts/types';
 import type { WaveSpec } from './waves';
 
 /** Whose messages a campaign holds. Everything given must hold; nothing given means everyone. */
@@ -13,7 +14,7 @@ export interface Audience {
 /** A schedule is the wave spec as its author gave it. */
 export type Schedule = WaveSpec;
 
-export type Channel = 'email';
+export type Channel = AccountChannel;
 
 export type RunState = 'planning' | 'waiting' | 'sending' | 'completed' | 'cancelled' | 'failed';
 
@@ -77,6 +78,3 @@ export interface Actor {
   kind: 'user' | 'operator' | 'system';
   id: string | null;
 }
-
-/** The most messages one call to the provider carries. */
-export const batchSize: Record<Channel, number> = { email: 1000 };

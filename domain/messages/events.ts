@@ -1,3 +1,8 @@
+/** Who tells of messages: vendors, and ourselves of what recipients do. */
+export const eventSources = ['sendgrid', 'smtp', 'twilio', 'meta', 'carillon'] as const;
+
+export type EventSource = (typeof eventSources)[number];
+
 /** What a provider or a recipient tells about one message after its call. */
 export type EventKind =
   | 'processed'
@@ -13,7 +18,7 @@ export type EventKind =
 /** An event as it is stored: ours are numbers within a run, the rest is for people. */
 export interface MessageEvent {
   providerEventId: string;
-  source: 'sendgrid' | 'twilio' | 'carillon';
+  source: EventSource;
   runId: string | null;
   dispatchN: number | null;
   attempt: number | null;

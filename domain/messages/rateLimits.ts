@@ -30,3 +30,22 @@ export function messagesPerCall(limits: readonly RateLimit[], vendorMost: number
     );
   return Math.max(Math.min(vendorMost, ...most), 1);
 }
+
+// A lane of single calls holds on to a dispatch for about this long, at the account's pace.
+const secondsADispatch = 30;
+const leastLaneSize = 32;
+const mostLaneSize = 1_000;
+
+/**
+ * How many messages one dispatch of an account holds: one call's, or, where each message is a call,
+ * as many as a lane makes in half a minute at the pace of the shortest window.
+ */
+export function messagesPerDispatch(limits: readonly RateLimit[], vendorMost: number): number {
+  if (vendorMost > 1) {
+    return messagesPerCall(limits, vendorMost);
+  }
+  const paces = limits.map(({ per, most }) => (most / secondsIn[per]) * secondsADispatch);
+  return Math.max(Math.min(mostLaneSize, ...paces.map(Math.floor)), leastLaneSize);
+}
+
+const secondsIn = { second: 1, minute: 60, hour: 3_600, day: 86_400 } as const;

@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import { email } from '../customers/schema';
+import { accountChannels } from './accounts/types';
+import { eventSources } from './events';
 import { messageStates } from './states';
 
 const at = z.iso.datetime();
@@ -16,7 +18,7 @@ const message = {
     })
     .nullable()
     .meta({ description: 'null when the customer is gone' }),
-  channel: z.enum(['email']),
+  channel: z.enum(accountChannels),
   state: z.enum(messageStates),
   reason: z.string().nullable(),
   dispatch: z.int().min(1).meta({ description: 'The call it belongs to' }),
@@ -57,7 +59,7 @@ export const MessageDetail = z
       .array(
         z.object({
           kind: z.string(),
-          source: z.enum(['sendgrid', 'carillon']),
+          source: z.enum(eventSources),
           occurredAt: at,
           receivedAt: at,
           machine: z.boolean().meta({ description: 'A program did it, not a person' }),

@@ -11,6 +11,7 @@ export class Run extends BaseModel {
   declare campaignId: string;
   declare n: number;
   declare channel: CampaignRun['channel'];
+  declare accountId: string | null;
   declare contentVersion: number;
   declare audience: CampaignRun['audience'];
   declare schedule: CampaignRun['schedule'];

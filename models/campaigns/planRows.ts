@@ -33,13 +33,13 @@ export async function insertWaves(
 export async function insertMessages(
   trx: Knex.Transaction,
   run: CampaignRun,
-  range: { zone: string | null; dispatchN: number; messageN: number; perCall: number },
+  range: { zone: string | null; dispatchN: number; messageN: number; perDispatch: number },
 ): Promise<number> {
   const inserted = await trx.raw(
     `with inserted as (
        insert into messages (run_id, n, tenant_id, dispatch_n, customer_id, channel)
        select :runId, :messageN + position, :tenantId,
-              :dispatchN + position / :perCall, customer_id, :channel
+              :dispatchN + position / :perDispatch, customer_id, :channel
          from (
            select c.id as customer_id, (row_number() over (order by c.id) - 1)::int as position
              from customers c
@@ -70,10 +70,10 @@ export async function insertDispatches(
     dispatchN: number;
     messageN: number;
     messages: number;
-    perCall: number;
+    perDispatch: number;
   },
 ): Promise<number> {
-  const size = range.perCall;
+  const size = range.perDispatch;
   const dispatches = Math.ceil(range.messages / size);
   await trx.raw(
     `insert into dispatches (run_id, n, tenant_id, time_zone, plan_version, wave_n,

@@ -1,6 +1,11 @@
 import type { Knex } from 'knex';
-import { batchSize, type Gate } from '../../domain/campaigns/types';
+import type { Gate } from '../../domain/campaigns/types';
+import { mostPerCall } from '../../domain/messages/accounts/types';
+import { messagesPerDispatch } from '../../domain/messages/rateLimits';
+import { conflict } from '../../domain/errors';
 import { planWaves, type WavePlan, type WaveSpec } from '../../domain/campaigns/waves';
+import { resolveAccount, type ResolvedAccount } from '../messages/accounts';
+import { listLimits } from '../messages/rates';
 import { countAudience } from './audience';
 import { logCampaign } from './log';
 import { insertDispatches, insertMessages, insertWaves } from './planRows';
@@ -47,8 +52,6 @@ export async function planRun(
     runId: string;
     now: Date;
     planner?: WavePlanner;
-    /** How many messages one call may hold; as many as the vendor takes when not given. */
-    perCall?: number;
     onProgress?: (planned: number) => void;
   },
 ): Promise<SealedPlan> {
@@ -66,18 +69,22 @@ export async function planRun(
   });
   await insertWaves(trx, run, run.planVersion, plan.waves, 'planned');
 
-  const perCall = Math.min(input.perCall ?? batchSize[run.channel], batchSize[run.channel]);
+  const account = await requireAccount(trx, run);
+  const perDispatch = messagesPerDispatch(
+    await listLimits(trx, account.id),
+    mostPerCall[account.vendor],
+  );
   let dispatchN = 1;
   let messageN = 1;
   for (const [zone, waveN] of plan.zoneWave) {
-    const messages = await insertMessages(trx, run, { zone, dispatchN, messageN, perCall });
+    const messages = await insertMessages(trx, run, { zone, dispatchN, messageN, perDispatch });
     const dispatches = await insertDispatches(trx, run, {
       zone,
       waveN,
       dispatchN,
       messageN,
       messages,
-      perCall,
+      perDispatch,
     });
     messageN += messages;
     dispatchN += dispatches;
@@ -92,11 +99,13 @@ export async function planRun(
   await trx.raw(
     `update campaign_runs
         set plan_sealed_at = clock_timestamp(), state = 'waiting', left_out = :leftOut,
+            account_id = :accountId,
             next_dispatch_n = :dispatchN, next_message_n = :messageN,
             starts_at = :startsAt, updated_at = now()
       where tenant_id = :tenantId and id = :runId`,
     {
       leftOut: JSON.stringify(leftOut),
+      accountId: account.id,
       dispatchN,
       messageN,
       startsAt: plan.waves[0]?.startsAt ?? null,
@@ -113,6 +122,17 @@ export async function planRun(
     detail: { planned: messageN - 1, waves: plan.waves.length, leftOut },
   });
   return readPlan(trx, await getRun(trx, tenantId, runId));
+}
+
+async function requireAccount(
+  trx: Knex.Transaction,
+  { tenantId, channel }: CampaignRun,
+): Promise<ResolvedAccount> {
+  const account = await resolveAccount(trx, tenantId, channel);
+  if (account === null) {
+    throw conflict('noProviderAccount', `There is no account by which ${channel} could leave.`);
+  }
+  return account;
 }
 
 /** The newest plan version's waves that still have something open, with what they hold. */

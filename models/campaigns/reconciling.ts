@@ -1,3 +1,4 @@
+import type { Channel } from '../../domain/campaigns/types';
 import type { Knex } from 'knex';
 
 export interface OpenRun {
@@ -5,7 +6,7 @@ export interface OpenRun {
   tenantId: string;
   campaignId: string;
   n: number;
-  channel: 'email';
+  channel: Channel;
   name: string;
   isStarted: boolean;
   /** Somebody steered it a while ago and its workflow has not seen it. */

@@ -18,6 +18,8 @@ export interface CampaignRun {
   campaignId: string;
   n: number;
   channel: Channel;
+  /** The account its calls are made for, once its plan is written. */
+  accountId: string | null;
   contentVersion: number;
   audience: Audience;
   schedule: Schedule;
@@ -39,7 +41,7 @@ export interface CampaignRun {
 
 const runColumns = `
   id, tenant_id as "tenantId", campaign_id as "campaignId", n, channel,
-  content_version as "contentVersion", audience, schedule, state, gate,
+  account_id as "accountId", content_version as "contentVersion", audience, schedule, state, gate,
   gate_reason as "gateReason",
   coalesce((extract(epoch from steered_at) * 1000000)::bigint, 0) as steering, failure, plan_version as "planVersion",
   plan_sealed_at as "planSealedAt", left_out as "leftOut", doubt_policy as "doubtPolicy",

@@ -1,3 +1,4 @@
+import type { Channel } from '../../domain/campaigns/types';
 import { BaseModel } from '../base';
 
 /** A message with its dispatch and its customer, as lists show it. */
@@ -7,7 +8,7 @@ export class LedgerMessage extends BaseModel {
   declare runId: string;
   declare n: number;
   declare customerId: string;
-  declare channel: 'email';
+  declare channel: Channel;
   /** Its own outcome, else its dispatch's state. */
   declare state: string;
   declare reason: string | null;

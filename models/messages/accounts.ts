@@ -148,8 +148,10 @@ export async function removeProviderAccount(trx: Knex.Transaction, key: Key): Pr
        select 1 from campaign_runs r
         where r.tenant_id = :tenantId and r.channel = :channel
           and r.state in ('planning', 'waiting', 'sending')
-          and (:isDefault or r.created_at < :defaultUntil)) as "isUsed"`,
+          and (r.account_id = :id
+            or (r.account_id is null and (:isDefault or r.created_at < :defaultUntil)))) as "isUsed"`,
     {
+      id: account.id,
       tenantId: key.tenantId,
       channel: account.channel,
       isDefault: account.isDefault,

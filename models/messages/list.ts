@@ -1,4 +1,5 @@
 import { raw, type QueryBuilder } from 'objection';
+import type { EventSource } from '../../domain/messages/events';
 import { ledgerStates, type MessageFact, type MessageState } from '../../domain/messages/states';
 import type { Knex } from '../../lib/db';
 import type { SortKey } from '../pages';
@@ -104,7 +105,7 @@ export interface MessageAttempt {
 
 export interface StoredMessageEvent {
   kind: string;
-  source: 'sendgrid' | 'carillon';
+  source: EventSource;
   occurredAt: Date;
   receivedAt: Date;
   machine: boolean;

@@ -5,6 +5,8 @@ export type EmailVendor = 'sendgrid';
 
 export interface EmailAccount {
   vendor: EmailVendor;
+  /** Names the account whose limits all calls share. */
+  accountId: string;
   apiKey: string;
   baseUrl?: string;
   timeoutMs: number;

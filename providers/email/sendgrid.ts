@@ -8,6 +8,7 @@ import { MailBody } from './mailBody';
 import type { EmailCall, EmailDraft, EmailOutcome, EmailProvider, EmailRecipient } from './types';
 
 export interface SendGridOptions {
+  accountId: string;
   apiKey: string;
   baseUrl?: string;
   /** A call without an answer after this is in doubt; keep it well below the lease. */
@@ -48,7 +49,7 @@ export function createSendGrid(options: SendGridOptions): EmailProvider {
   // A body begins with the room that the last one took.
   let usualLength = 4_096;
   return {
-    accountId: 'sendgrid',
+    accountId: options.accountId,
     maxRecipients: 1000,
     draft,
     send(call) {

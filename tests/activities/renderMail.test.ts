@@ -7,7 +7,7 @@ import {
 import type { RunMail } from '../../activities/messages/runMail';
 import { compileContent } from '../../domain/messages/compileContent';
 import type { Recipient } from '../../models/messages/gate';
-import type { EmailRecipient } from '../../providers/email/types';
+import type { EmailDraft, EmailRecipient } from '../../providers/email/types';
 
 const signal = new AbortController().signal;
 
@@ -60,10 +60,10 @@ test('stops when it is asked to', async () => {
 });
 
 function renderMail(
-  deps: RenderDeps,
+  { draft, ...deps }: RenderDeps & { draft: EmailDraft },
   options: { mail: RunMail; runId: string; loaded: Recipient[]; signal: AbortSignal },
 ): Promise<RenderedMail> {
-  const rendering = startRendering(deps, options);
+  const rendering = startRendering(deps, { ...options, draft });
   for (const one of options.loaded) {
     rendering.add(one);
   }
@@ -73,6 +73,7 @@ function renderMail(
 function mailOf(html: string) {
   const compiled = compileContent({ subject: 'Hi', html }, { campaignName: 'c', tenantName: 't' });
   const mail = {
+    accountId: 'a',
     from: { email: 'shop@example.com', name: null },
     replyTo: null,
     compiled,
@@ -81,14 +82,13 @@ function mailOf(html: string) {
   return { compiled, mail };
 }
 
-function collect(): { deps: RenderDeps; added: EmailRecipient[] } {
+function collect(): { deps: RenderDeps & { draft: EmailDraft }; added: EmailRecipient[] } {
   const added: EmailRecipient[] = [];
   const send = () => Promise.reject(new Error('nothing is sent here'));
-  const draft = () => ({ add: (one: EmailRecipient) => void added.push(one), send });
   return {
     added,
     deps: {
-      email: { accountId: 'a', maxRecipients: 1_000, draft, send },
+      draft: { add: (one) => void added.push(one), send },
       trackingTokens: { token: ({ messageN }) => `t${messageN}` },
       publicUrl: 'https://t.example',
     },

@@ -10,11 +10,10 @@ import { connectTemporal, type Temporal } from '../../lib/temporal';
 import { createTrackingTokens, type TrackingTokens } from '../../lib/trackingTokens';
 import { withTenant } from '../../models/base';
 import { createRun, markWorkflowStarted, type CampaignRun } from '../../models/campaigns/runs';
-import { ensureAccount } from '../../models/messages/rates';
-import { createEmailProvider } from '../../providers/email';
 import { startSandbox, type Sandbox, type SandboxOptions } from '../../sandbox';
 import { buildWorkflowBundle } from '../../workers/bundle';
 import { startWorker, type RunningWorker } from '../../workers/worker';
+import { ensureTestAccount, testSenders } from './accounts';
 import { testGround } from './ground';
 import { createTestNamespace } from './namespace';
 import { createTestDatabase } from './postgres';
@@ -61,18 +60,15 @@ export async function startCampaignGround(options: GroundOptions = {}): Promise<
     TEMPORAL_NAMESPACE: namespace,
     TEMPORAL_TLS: false,
   });
-  const email = createEmailProvider({
-    vendor: 'sendgrid',
-    apiKey: 'SG.test',
+  await ensureTestAccount(db, {
     baseUrl: sandbox.url,
-    timeoutMs: options.timeoutMs ?? 5_000,
+    ...(options.limitPerMinute === undefined ? {} : { limitPerMinute: options.limitPerMinute }),
   });
-  await ensureAccount(db, email.accountId, options.limitPerMinute ?? 0);
   const tokens = createTrackingTokens([{ id: 1, secret: trackingSecret }]);
   const deps: ActivityDeps = {
     db,
     logger,
-    email,
+    senders: testSenders(db, options.timeoutMs),
     trackingTokens: tokens,
     publicUrl: 'http://carillon.test',
     leaseMs: 60_000,

@@ -11,6 +11,7 @@ import {
   type WaveKey,
 } from '../../models/messages/claims';
 import { loadRecipients, passGate, type GateAnswer } from '../../models/messages/gate';
+import { ensureTestAccount } from './accounts';
 import { everyone, insertCampaign, insertCustomers, insertTenant } from './records';
 
 interface LoadedRecipients {
@@ -50,6 +51,7 @@ export async function buildLedger(
     doubtDeadlineMs?: number;
   } = {},
 ): Promise<TestLedger> {
+  await ensureTestAccount(db);
   const tenantId = await insertTenant(db);
   const zones = options.zones ?? ['Europe/Paris'];
   const customerIds = await insertCustomers(

@@ -11,6 +11,9 @@ export type Vendor = (typeof vendorsOf)[AccountChannel][number];
 export const accountChannels = ['email', 'sms', 'whatsapp'] as const satisfies AccountChannel[];
 export const vendors = ['sendgrid', 'smtp', 'twilio', 'meta'] as const satisfies Vendor[];
 
+/** The most messages one call to the vendor carries. */
+export const mostPerCall: Record<Vendor, number> = { sendgrid: 1_000, smtp: 1, twilio: 1, meta: 1 };
+
 /** Who a message comes from: an address, a number, or a name where the network takes one. */
 export interface Sender {
   address: string;

@@ -1,0 +1,129 @@
+import { notFound } from '../../domain/errors';
+import type { Channel } from '../../domain/campaigns/types';
+import type { OpenedAccount, Sender, Vendor } from '../../domain/messages/accounts/types';
+import type { Knex } from '../../lib/db';
+import type { Sealing } from '../../lib/sealing';
+import { withTenant } from '../../models/base';
+import { openAccount } from '../../models/messages/accountCredentials';
+import { ProviderAccount } from '../../models/messages/ProviderAccount';
+import type { EmailProvider } from '../../providers/email/types';
+import type { LookUp, MessageOutcome, MessageReference } from '../../providers/types';
+import type { WhatsAppContent } from '../../providers/whatsapp/types';
+import { createSender } from './createSender';
+
+/** One rendered message of a channel, for one person. `sender` null: the account's first one. */
+export type OneMessage =
+  | {
+      channel: 'email';
+      from: { email: string; name: string | null };
+      replyTo: string | null;
+      to: { email: string; name: string | null };
+      subject: string;
+      html: string;
+      text: string;
+      unsubscribeUrl: string;
+    }
+  | { channel: 'sms'; to: string; sender: string | null; body: string }
+  | { channel: 'whatsapp'; to: string; sender: string | null; content: WhatsAppContent };
+
+/** What a call that is in doubt was, as far as the vendor can be asked for it. */
+export interface CallInDoubt {
+  message: OneMessage;
+  calledAt: Date;
+  /** The vendor's ids of messages that are known to belong to other calls. */
+  knownIds: readonly string[];
+}
+
+/** An account as calls are made for it. */
+export interface AccountSender {
+  accountId: string;
+  channel: Channel;
+  vendor: Vendor;
+  senders: readonly Sender[];
+  /** Switched off by its owner: nothing may leave by it. */
+  isActive: boolean;
+  /** Where one call carries many messages; null where each message is a call. */
+  batch: EmailProvider | null;
+  /** One call for one message, made at most once. It never throws for what a vendor may answer. */
+  send(message: OneMessage, reference: MessageReference): Promise<MessageOutcome>;
+  /** Asks the vendor for the message of a call in doubt, where it can be asked. */
+  lookUp?(call: CallInDoubt): Promise<LookUp>;
+}
+
+export interface AccountSenders {
+  /**
+   * The account as it is stored now, its connections shared by all who ask in this process.
+   *
+   * @throws notFound when it is neither the tenant's nor the platform's
+   */
+  of(tenantId: string, accountId: string): Promise<AccountSender>;
+  /** Lets what is under way finish and ends all connections. */
+  close(): Promise<void>;
+}
+
+export interface SenderOptions {
+  db: Knex;
+  sealing: Sealing;
+  /** A call without an answer after this is in doubt. */
+  timeoutMs: number;
+  /** Where vendors report to, without a trailing slash. */
+  publicUrl: string;
+  /** Connect to no address of our own network, whatever name a tenant gives. */
+  onlyPublic: boolean;
+}
+
+/** What makes the calls of an account; `close` waits for those that are under way. */
+export type OpenSender = Pick<AccountSender, 'batch' | 'send' | 'lookUp'> & {
+  close(): Promise<void>;
+};
+
+/** Opens accounts as they are asked for and keeps them until their credentials or settings change. */
+export function createAccountSenders(options: SenderOptions): AccountSenders {
+  const open = new Map<string, { version: number; sender: OpenSender }>();
+  return {
+    async of(tenantId, accountId) {
+      const account = await load(options.db, tenantId, accountId);
+      const kept = open.get(accountId);
+      const isKept = kept?.version === account.version;
+      const sender = isKept ? kept.sender : createSender(options, account, opened(account));
+      if (!isKept) {
+        open.set(accountId, { version: account.version, sender });
+        // Calls that are under way end as they would have.
+        void kept?.sender.close();
+      }
+      return {
+        accountId,
+        channel: account.channel,
+        vendor: account.vendor,
+        senders: account.senders,
+        isActive: account.active,
+        batch: sender.batch,
+        send: (message, reference) => sender.send(message, reference),
+        ...(sender.lookUp === undefined ? {} : { lookUp: sender.lookUp }),
+      };
+    },
+    async close() {
+      await Promise.all([...open.values()].map(({ sender }) => sender.close()));
+      open.clear();
+    },
+  };
+
+  function opened(account: ProviderAccount): OpenedAccount {
+    return openAccount(options.sealing, account);
+  }
+}
+
+async function load(db: Knex, tenantId: string, accountId: string): Promise<ProviderAccount> {
+  const account = await withTenant(db, tenantId, async (trx) =>
+    ProviderAccount.query(trx)
+      .findById(accountId)
+      .whereNotNull('vendor')
+      .where((mine) => {
+        void mine.where('tenant_id', tenantId).orWhereNull('tenant_id');
+      }),
+  );
+  if (account === undefined) {
+    throw notFound('providerAccount');
+  }
+  return account;
+}

@@ -1,0 +1,244 @@
+import { isIP } from 'node:net';
+import type { OpenedAccount, VendorSettings } from '../../domain/messages/accounts/types';
+import { publicAddresses } from '../../lib/publicHosts';
+import type { ProviderAccount } from '../../models/messages/ProviderAccount';
+import { createEmailProvider } from '../../providers/email';
+import { createSmtp } from '../../providers/email/smtp';
+import type { OneByOneEmailProvider } from '../../providers/email/oneByOne';
+import { createSmsProvider } from '../../providers/sms';
+import type { MessageOutcome } from '../../providers/types';
+import { createWhatsAppProvider } from '../../providers/whatsapp';
+import type { OneMessage, OpenSender, SenderOptions } from './accountSenders';
+import { sendSingle } from './sendSingle';
+
+type Account = Pick<ProviderAccount, 'id' | 'channel' | 'senders'>;
+
+/** The vendor's client behind an opened account, as lanes use it. */
+export function createSender(
+  options: SenderOptions,
+  account: Account,
+  opened: OpenedAccount,
+): OpenSender {
+  switch (opened.vendor) {
+    case 'sendgrid':
+      return sendGridSender(options, account, opened);
+    case 'smtp':
+      return smtpSender(options, account, opened);
+    case 'twilio':
+      return account.channel === 'sms'
+        ? smsSender(options, account, opened)
+        : whatsAppSender(options, account, opened);
+    case 'meta':
+      throw new Error('WhatsApp by Meta is not there yet');
+  }
+}
+
+type Opened<V extends OpenedAccount['vendor']> = Extract<OpenedAccount, { vendor: V }>;
+
+const sendGridOfEurope = 'https://api.eu.sendgrid.com';
+
+function sendGridSender(
+  { timeoutMs }: SenderOptions,
+  account: Account,
+  { settings, credentials }: Opened<'sendgrid'>,
+): OpenSender {
+  const baseUrl = settings.baseUrl ?? (settings.region === 'eu' ? sendGridOfEurope : undefined);
+  const batch = createEmailProvider({
+    vendor: 'sendgrid',
+    accountId: account.id,
+    apiKey: credentials.apiKey,
+    timeoutMs,
+    ...(baseUrl === undefined ? {} : { baseUrl }),
+  });
+  return {
+    batch,
+    send: (message, reference) =>
+      message.channel === 'email'
+        ? sendSingle(batch, message, reference)
+        : Promise.resolve(wrongChannel(message)),
+    close: () => Promise.resolve(),
+  };
+}
+
+// Servers take a handful of connections from one place; many replace one after a hundred messages.
+const smtpConnections = 20;
+const messagesAConnection = 1_000;
+
+function smtpSender(
+  { timeoutMs, onlyPublic }: SenderOptions,
+  account: Account,
+  { settings, credentials }: Opened<'smtp'>,
+): OpenSender {
+  // The name is looked up at the first call, and anew when nothing has been open for a while.
+  let server: OneByOneEmailProvider | null = null;
+  return {
+    batch: null,
+    async send(message, reference) {
+      if (message.channel !== 'email') {
+        return wrongChannel(message);
+      }
+      if (server === null) {
+        const address = await addressOf(settings, onlyPublic);
+        if ('reason' in address) {
+          return {
+            kind: 'notSent',
+            status: null,
+            reason: address.reason,
+            retryAfterMs: unreachableMs,
+          };
+        }
+        server ??= createSmtp({
+          accountId: account.id,
+          host: address.host,
+          port: settings.port,
+          security: settings.security,
+          // The certificate is the name's, whichever of its addresses is called.
+          ...(isIP(settings.host) === 0 ? { tls: { servername: settings.host } } : {}),
+          auth: { user: credentials.username, password: credentials.password },
+          maxConnections: smtpConnections,
+          maxMessages: messagesAConnection,
+          timeoutMs,
+          connectionTimeoutMs: timeoutMs,
+          greetingTimeoutMs: timeoutMs,
+          socketTimeoutMs: timeoutMs,
+        });
+      }
+      return server.send({ ...message, reference });
+    },
+    close: () => server?.close() ?? Promise.resolve(),
+  };
+}
+
+const unreachableMs = 30_000;
+
+async function addressOf(
+  { host }: VendorSettings['smtp'],
+  onlyPublic: boolean,
+): Promise<{ host: string } | { reason: string }> {
+  if (!onlyPublic) {
+    return { host };
+  }
+  const found = await publicAddresses(host);
+  return 'problem' in found
+    ? { reason: `the mail server's name leads nowhere: ${found.problem}` }
+    : { host: found.addresses[0] };
+}
+
+function smsSender(
+  { timeoutMs, publicUrl }: SenderOptions,
+  account: Account,
+  { settings, credentials }: Opened<'twilio'>,
+): OpenSender {
+  const provider = createSmsProvider({
+    vendor: 'twilio',
+    accountId: account.id,
+    accountSid: settings.accountSid,
+    credentials,
+    timeoutMs,
+    ...(settings.baseUrl === undefined ? {} : { baseUrl: settings.baseUrl }),
+  });
+  const callback = twilioCallback(publicUrl, account.id);
+  return {
+    batch: null,
+    async send(message, reference) {
+      const sender = senderOf(account, settings, message);
+      if (message.channel !== 'sms') {
+        return wrongChannel(message);
+      }
+      return sender === null
+        ? noSender
+        : provider.send({
+            to: message.to,
+            sender,
+            body: message.body,
+            reference,
+            statusCallbackUrl: callback,
+          });
+    },
+    async lookUp({ message, calledAt, knownIds }) {
+      const sender = senderOf(account, settings, message);
+      return message.channel !== 'sms' || sender === null || provider.lookUp === undefined
+        ? { kind: 'unknown', reason: 'the vendor cannot be asked for it' }
+        : provider.lookUp({ to: message.to, sender, body: message.body, calledAt, knownIds });
+    },
+    close: () => afterLastCall(timeoutMs, () => provider.close()),
+  };
+}
+
+function whatsAppSender(
+  { timeoutMs, publicUrl }: SenderOptions,
+  account: Account,
+  { settings, credentials }: Opened<'twilio'>,
+): OpenSender {
+  const provider = createWhatsAppProvider({
+    vendor: 'twilio',
+    accountId: account.id,
+    accountSid: settings.accountSid,
+    credentials,
+    timeoutMs,
+    ...(settings.baseUrl === undefined ? {} : { baseUrl: settings.baseUrl }),
+  });
+  const callback = twilioCallback(publicUrl, account.id);
+  return {
+    batch: null,
+    async send(message, reference) {
+      const sender = senderOf(account, settings, message);
+      if (message.channel !== 'whatsapp') {
+        return wrongChannel(message);
+      }
+      return sender === null
+        ? noSender
+        : provider.send({
+            to: message.to,
+            sender,
+            content: message.content,
+            reference,
+            statusCallbackUrl: callback,
+          });
+    },
+    async lookUp({ message, calledAt, knownIds }) {
+      const sender = senderOf(account, settings, message);
+      return message.channel !== 'whatsapp' || sender === null || provider.lookUp === undefined
+        ? { kind: 'unknown', reason: 'the vendor cannot be asked for it' }
+        : provider.lookUp({ to: message.to, sender, content: message.content, calledAt, knownIds });
+    },
+    close: () => afterLastCall(timeoutMs, () => provider.close()),
+  };
+}
+
+/** Who a text comes from: the one it names, the vendor's pool of numbers, or the first of ours. */
+function senderOf(
+  { senders }: Account,
+  { messagingServiceSid }: { messagingServiceSid?: string | undefined },
+  message: OneMessage,
+): { from: string } | { messagingServiceSid: string } | null {
+  const named = message.channel === 'email' ? null : message.sender;
+  if (named !== null) {
+    return { from: named };
+  }
+  const first = senders[0]?.address;
+  if (messagingServiceSid !== undefined) {
+    return { messagingServiceSid };
+  }
+  return first === undefined ? null : { from: first };
+}
+
+const noSender: MessageOutcome = {
+  kind: 'messageRefused',
+  status: 0,
+  reason: 'the account has no sender',
+};
+
+function wrongChannel({ channel }: OneMessage): MessageOutcome {
+  return { kind: 'messageRefused', status: 0, reason: `the account sends no ${channel}` };
+}
+
+function twilioCallback(publicUrl: string, accountId: string): string {
+  return `${publicUrl}/webhooks/twilio/${encodeURIComponent(accountId)}/status`;
+}
+
+/** Ends connections when no call can be using them any more. */
+function afterLastCall(timeoutMs: number, end: () => void): Promise<void> {
+  setTimeout(end, timeoutMs + 1_000).unref();
+  return Promise.resolve();
+}
