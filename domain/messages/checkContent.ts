@@ -1,46 +1,53 @@
 import { type Liquid, LiquidError, Tokenizer, TypeGuards } from 'liquidjs';
-import type { Content, ContentField, ContentProblem } from './content';
+import type { Content, ContentProblem } from './content';
 import { htmlEngine, plainEngine, plainMessage } from './engine';
 import { ROOT_NAMES, fieldProblem } from './fields';
 import { type LiquidRange, MAX_CODE_LENGTH, codeLength, liquidRanges } from './source';
 
-/** How many characters an author may write in each part. */
-export const MAX_LENGTHS: Readonly<Record<ContentField, number>> = {
-  subject: 1_000,
-  preheader: 1_000,
-  html: 500_000,
-  text: 200_000,
-};
+/** How a part of a message is checked. */
+export interface PartRules {
+  /** Its name in what is said of it. */
+  field: string;
+  engine: Liquid;
+  /** How many characters an author may write. */
+  maxLength: number;
+  mayBeBlank: boolean;
+}
+
+const RULES = {
+  subject: { field: 'subject', engine: plainEngine, maxLength: 1_000, mayBeBlank: false },
+  preheader: { field: 'preheader', engine: htmlEngine, maxLength: 1_000, mayBeBlank: true },
+  html: { field: 'html', engine: htmlEngine, maxLength: 500_000, mayBeBlank: false },
+  text: { field: 'text', engine: plainEngine, maxLength: 200_000, mayBeBlank: true },
+} satisfies Record<keyof Content, PartRules>;
 
 /** The first problem of every part of the content; none when it can be sent. */
 export function checkContent(content: Content): ContentProblem[] {
   const problems = [
-    checkPart('subject', content.subject, plainEngine),
-    checkPart('preheader', content.preheader, htmlEngine),
-    checkPart('html', content.html, htmlEngine),
-    checkPart('text', content.text, plainEngine),
+    checkPart(content.subject, RULES.subject),
+    checkPart(content.preheader, RULES.preheader),
+    checkPart(content.html, RULES.html),
+    checkPart(content.text, RULES.text),
   ];
   return problems.filter((problem) => problem !== null);
 }
 
-function checkPart(
-  field: ContentField,
-  source: string | undefined,
-  engine: Liquid,
-): ContentProblem | null {
+/** The first problem of one part, or null: what is not given has none. */
+export function checkPart(source: string | undefined, rules: PartRules): ContentProblem | null {
   if (source === undefined) {
     return null;
   }
+  const { field, engine, maxLength } = rules;
   const at: ProblemAt = (line, column, message) => ({
     field,
     line,
     column,
     message,
   });
-  if (source.length > MAX_LENGTHS[field]) {
-    return at(1, 1, `is longer than ${MAX_LENGTHS[field]} characters`);
+  if (source.length > maxLength) {
+    return at(1, 1, `is longer than ${maxLength} characters`);
   }
-  if ((field === 'subject' || field === 'html') && source.trim() === '') {
+  if (!rules.mayBeBlank && source.trim() === '') {
     return at(1, 1, 'is empty');
   }
   // Postgres cannot hold it and mail must not.

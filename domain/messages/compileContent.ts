@@ -28,7 +28,7 @@ export type PartNode =
 
 /** One part of a message. */
 export interface CompiledPart {
-  name: 'subject' | 'html' | 'text';
+  name: string;
   escaping: Escaping;
   engine: Liquid;
   templates: Template[];
@@ -125,7 +125,7 @@ export function toOneLine(subject: string): string {
 }
 
 interface PartInput {
-  name: CompiledPart['name'];
+  name: string;
   escaping: Escaping;
   source: string;
   shared: SharedValues;
@@ -133,7 +133,8 @@ interface PartInput {
   slots: Map<string, number>;
 }
 
-function compilePart(input: PartInput): CompiledPart {
+/** Compiles a part that was checked. */
+export function compilePart(input: PartInput): CompiledPart {
   const engine = input.escaping === 'html' ? htmlEngine : plainEngine;
   const templates = engine.parse(input.source);
   const nodes: PartNode[] = [];

@@ -8,12 +8,10 @@ export interface Content {
   text?: string | undefined;
 }
 
-/** The part of the content a problem lies in. */
-export type ContentField = keyof Content;
-
 /** One thing an author has to correct. Lines and columns count from 1. */
 export interface ContentProblem {
-  field: ContentField;
+  /** The part of the content it lies in: `html`, `body`, `variables.1`. */
+  field: string;
   line: number;
   column: number;
   message: string;

@@ -1,4 +1,4 @@
-import type { CompiledContent } from './compileContent';
+import type { CompiledContent, CompiledPart } from './compileContent';
 
 /** What of a customer a message can show besides the address and the name. */
 export type CustomerField =
@@ -21,8 +21,13 @@ export const allFields: ReadonlySet<CustomerField> = new Set([
 /** The fields that the content reads; all of them as soon as Liquid itself has to look. */
 export function neededFields(content: CompiledContent): ReadonlySet<CustomerField> {
   const { subject, html, text } = content.parts;
+  return fieldsOfParts([subject, html, text]);
+}
+
+/** The same of any parts. */
+export function fieldsOfParts(parts: readonly CompiledPart[]): ReadonlySet<CustomerField> {
   const needed = new Set<CustomerField>();
-  for (const node of [subject, html, text].flatMap((part) => part.nodes)) {
+  for (const node of parts.flatMap((part) => part.nodes)) {
     if (node.kind === 'silent' || (node.kind === 'liquid' && !node.isConstant)) {
       return allFields;
     }

@@ -1,15 +1,7 @@
+import type { WhatsAppContent } from '../../domain/messages/whatsAppContent';
 import type { LookUp, MessageOutcome, MessageReference } from '../types';
 
-/**
- * Text and media may be sent within 24 hours of the customer's last message only; a template that
- * was approved may always be sent.
- */
-export type WhatsAppContent =
-  | { kind: 'text'; body: string }
-  /** `variables`: name in the template → value. A vendor whose ids name one language ignores `language`. */
-  | { kind: 'template'; id: string; language: string; variables: Readonly<Record<string, string>> }
-  /** A public address that the vendor loads the file from. */
-  | { kind: 'media'; url: string; caption: string | null };
+export type { WhatsAppContent } from '../../domain/messages/whatsAppContent';
 
 /** Who a message comes from: a WhatsApp number of ours (E.164), or a vendor's pool of them. */
 export type WhatsAppSender = { from: string } | { messagingServiceSid: string };
