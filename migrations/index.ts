@@ -13,6 +13,7 @@ import * as trackingClasses from './0011_tracking_classes';
 import * as rateLimits from './0012_rate_limits';
 import * as providerAccounts from './0013_provider_accounts';
 import * as accountsInRuns from './0014_accounts_in_runs';
+import * as channelContents from './0016_channel_contents';
 
 interface Migration {
   up(knex: Knex): Promise<void>;
@@ -35,6 +36,7 @@ const migrations = new Map<string, Migration>([
   ['0012_rate_limits', rateLimits],
   ['0013_provider_accounts', providerAccounts],
   ['0014_accounts_in_runs', accountsInRuns],
+  ['0016_channel_contents', channelContents],
 ]);
 
 /** Where Knex finds the migrations: a list in order, never a folder scan. */

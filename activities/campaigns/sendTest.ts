@@ -8,7 +8,11 @@ import {
 } from '../../domain/messages/preview';
 import { renderOne } from '../../domain/messages/renderOne';
 import { withTenant } from '../../models/base';
-import { loadCampaignContent, type CampaignContent } from '../../models/campaigns/contents';
+import {
+  emailContent,
+  loadCampaignContent,
+  type EmailCampaignContent,
+} from '../../models/campaigns/contents';
 import {
   claimTestSend,
   getTestSend,
@@ -48,7 +52,7 @@ export function createSendTest(deps: ActivityDeps) {
       return {
         test,
         account: await resolveAccount(trx, tenantId, 'email'),
-        content: await loadCampaignContent(trx, tenantId, test.campaignId),
+        content: emailContent(await loadCampaignContent(trx, tenantId, test.campaignId)),
         customer:
           customerId === null
             ? sampleCustomer
@@ -78,7 +82,7 @@ async function call(
   work: {
     test: TestSend;
     account: ResolvedAccount | null;
-    content: CampaignContent;
+    content: EmailCampaignContent;
     customer: ShownCustomer | null;
   },
 ): Promise<End> {
@@ -137,7 +141,7 @@ const severity: End['state'][] = ['accepted', 'not_sent', 'refused', 'in_doubt']
 // Links of a test lead straight to their pages: there is no message to count clicks for.
 function render(
   deps: ActivityDeps,
-  content: CampaignContent,
+  content: EmailCampaignContent,
   customer: ShownCustomer,
 ): RenderedMessage | null {
   try {

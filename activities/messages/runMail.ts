@@ -2,7 +2,7 @@ import type { CompiledContent } from '../../domain/messages/compileContent';
 import { compileStored } from '../../domain/messages/compileStored';
 import { neededFields, type CustomerField } from '../../domain/messages/neededFields';
 import { withTenant } from '../../models/base';
-import { loadRunContent } from '../../models/campaigns/contents';
+import { emailContent, loadRunContent } from '../../models/campaigns/contents';
 import { accountOf } from '../../models/campaigns/accountOf';
 import type { ActivityDeps } from '../deps';
 
@@ -41,7 +41,7 @@ export function createRunMail(deps: ActivityDeps) {
 
 async function load(deps: ActivityDeps, tenantId: string, runId: string): Promise<RunMail> {
   const { content, accountId } = await withTenant(deps.db, tenantId, async (trx) => ({
-    content: await loadRunContent(trx, tenantId, runId),
+    content: emailContent(await loadRunContent(trx, tenantId, runId)),
     accountId: await accountOf(trx, tenantId, runId),
   }));
   const compiled = compileStored(content);

@@ -2,7 +2,7 @@ import { compileStored } from '../../domain/messages/compileStored';
 import { previewRecipient } from '../../domain/messages/preview';
 import { MessagePreview, PreviewMessage } from '../../domain/messages/schema';
 import { publicUrl } from '../../lib/publicUrl';
-import { loadCampaignContent } from '../../models/campaigns/contents';
+import { emailContent, loadCampaignContent } from '../../models/campaigns/contents';
 import { json } from '../bodies';
 import { reply, route } from '../route';
 import { renderShown, shownCustomer } from './rendering';
@@ -22,7 +22,7 @@ const previewCampaign = route({
   answers: { 200: MessagePreview },
   async handler({ params: { id }, body, inTenant, tenantId, deps }) {
     const { content, customer } = await inTenant(async (trx) => ({
-      content: await loadCampaignContent(trx, tenantId, id),
+      content: emailContent(await loadCampaignContent(trx, tenantId, id)),
       customer: await shownCustomer(trx, tenantId, body.customerId),
     }));
     const compiled = compileStored(content);

@@ -5,7 +5,7 @@ import { previewRecipient } from '../../domain/messages/preview';
 import { SendTest, TestSend } from '../../domain/messages/schema';
 import type { Knex } from '../../lib/db';
 import { publicUrl } from '../../lib/publicUrl';
-import { loadCampaignContent } from '../../models/campaigns/contents';
+import { emailContent, loadCampaignContent } from '../../models/campaigns/contents';
 import {
   getTestSend,
   suppressedAmong,
@@ -37,7 +37,7 @@ const sendTest = route({
     const addresses = uniqueAddresses(body.to);
     const key = { tenantId, id: idempotentId() };
     const { content, test } = await inTenant(async (trx) => {
-      const found = await loadCampaignContent(trx, tenantId, params.id);
+      const found = emailContent(await loadCampaignContent(trx, tenantId, params.id));
       await refuseSuppressed(trx, tenantId, body.to);
       // What cannot be rendered is told at once and not to a worker.
       const customer = await shownCustomer(trx, tenantId, body.customerId);

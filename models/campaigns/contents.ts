@@ -1,9 +1,19 @@
 import type { Knex } from 'knex';
 import { notFound } from '../../domain/errors';
+import type { SmsContent } from '../../domain/messages/smsContent';
+import type { WhatsAppContent } from '../../domain/messages/whatsAppContent';
 
 /** A version of what a campaign says, with the names its templates may show. */
-export interface CampaignContent {
+export type CampaignContent = EmailCampaignContent | SmsCampaignContent | WhatsAppCampaignContent;
+
+interface Version {
   version: number;
+  campaignName: string;
+  tenantName: string;
+}
+
+export interface EmailCampaignContent extends Version {
+  channel: 'email';
   fromName: string | null;
   fromEmail: string;
   replyTo: string | null;
@@ -11,13 +21,28 @@ export interface CampaignContent {
   preheader: string | null;
   html: string;
   text: string | null;
-  campaignName: string;
-  tenantName: string;
 }
 
-const contentColumns = `
-  t.version, t.from_name as "fromName", t.from_email as "fromEmail", t.reply_to as "replyTo",
-  t.subject, t.preheader, t.html, t.text, n.name as "tenantName"`;
+export interface SmsCampaignContent extends Version, SmsContent {
+  channel: 'sms';
+  /** One of the account's senders; null for its first one, or its messaging service. */
+  sender: string | null;
+}
+
+export interface WhatsAppCampaignContent extends Version {
+  channel: 'whatsapp';
+  /** One of the account's senders; null for its first one, or its messaging service. */
+  sender: string | null;
+  message: WhatsAppContent;
+}
+
+/** The content as mail; for whoever has looked at the channel before. */
+export function emailContent(content: CampaignContent): EmailCampaignContent {
+  if (content.channel !== 'email') {
+    throw new Error(`Content for ${content.channel} is no mail`);
+  }
+  return content;
+}
 
 /** The version and the name that were frozen when the run was scheduled. */
 export async function loadRunContent(
@@ -26,7 +51,7 @@ export async function loadRunContent(
   runId: string,
 ): Promise<CampaignContent> {
   const loaded = await trx.raw(
-    `select ${contentColumns}, r.campaign_name as "campaignName"
+    `select ${contentOf('r.campaign_name')} as content
        from campaign_runs r
        join campaign_contents t on t.tenant_id = r.tenant_id and t.campaign_id = r.campaign_id
         and t.version = r.content_version
@@ -37,7 +62,7 @@ export async function loadRunContent(
   if (loaded.rows[0] === undefined) {
     throw notFound('run');
   }
-  return loaded.rows[0];
+  return loaded.rows[0].content;
 }
 
 /** The version a draft would be sent with now. */
@@ -47,7 +72,7 @@ export async function loadCampaignContent(
   campaignId: string,
 ): Promise<CampaignContent> {
   const loaded = await trx.raw(
-    `select ${contentColumns}, c.name as "campaignName"
+    `select ${contentOf('c.name')} as content
        from campaigns c
        join campaign_contents t on t.tenant_id = c.tenant_id and t.campaign_id = c.id
         and t.version = c.content_version
@@ -58,5 +83,19 @@ export async function loadCampaignContent(
   if (loaded.rows[0] === undefined) {
     throw notFound('campaign');
   }
-  return loaded.rows[0];
+  return loaded.rows[0].content;
+}
+
+/** SQL: the content `t` of the tenant `n`, in the form of its channel. */
+function contentOf(campaignName: string): string {
+  return `
+    jsonb_build_object('channel', t.channel, 'version', t.version,
+      'campaignName', ${campaignName}, 'tenantName', n.name) ||
+    case t.channel
+      when 'email' then jsonb_build_object('fromName', t.from_name, 'fromEmail', t.from_email,
+        'replyTo', t.reply_to, 'subject', t.subject, 'preheader', t.preheader, 'html', t.html,
+        'text', t.text)
+      when 'sms' then jsonb_build_object('sender', t.sender, 'body', t.message->'body')
+      else jsonb_build_object('sender', t.sender, 'message', t.message)
+    end`;
 }
