@@ -1,3 +1,5 @@
+import type { OptOutWish } from '../domain/messages/optOut';
+
 /** Which message of which attempt a call is for: what goes to the vendor and comes back with its events. */
 export interface MessageReference {
   runId: string;
@@ -23,8 +25,17 @@ export type MessageOutcome =
   | { kind: 'messageRefused'; status: number; reason: string }
   /** Not taken; the whole account waits. */
   | { kind: 'throttled'; status: number; reason: string; retryAfterMs: number }
-  /** Surely not taken, the vendor or the way to it is down. */
-  | { kind: 'notSent'; status: number | null; reason: string; retryAfterMs: number }
+  /**
+   * Surely not taken, the vendor or the way to it is down. `onlyRecipient`: it is too much for this
+   * one recipient, and the account may go on with others.
+   */
+  | {
+      kind: 'notSent';
+      status: number | null;
+      reason: string;
+      retryAfterMs: number;
+      onlyRecipient?: true;
+    }
   | { kind: 'inDoubt'; status: number | null; reason: string };
 
 /** What a vendor knows of a call whose answer was lost. Each vendor says what `notFound` proves. */
@@ -33,3 +44,23 @@ export type LookUp =
   | { kind: 'notFound' }
   /** The vendor did not say, or what it said fits more than one call. */
   | { kind: 'unknown'; reason: string };
+
+/** A customer's message to one of our numbers. */
+export interface InboundMessage {
+  channel: 'sms' | 'whatsapp';
+  providerMessageId: string;
+  /** The customer, E.164; on channels without numbers whatever the vendor names them by. */
+  from: string;
+  /** The number of ours that was written to. */
+  to: string;
+  body: string;
+  /** Where each can be loaded from, or the id by which the vendor tells where. */
+  media: ({ url: string; type: string } | { id: string; type: string })[];
+  /** When the customer wrote; null where the vendor does not say. A delivery may be days late. */
+  writtenAt: Date | null;
+  /**
+   * The vendor may have blocked the number after a stop and have answered it: write the wish down,
+   * and answer the webhook with an empty response.
+   */
+  optOut: OptOutWish | null;
+}

@@ -16,6 +16,10 @@ const words: Readonly<Record<string, OptOutWish>> = {
   BAJA: 'stop',
   SAIR: 'stop',
   СТОП: 'stop',
+  // Buttons of templates on WhatsApp, as their makers are told to name them.
+  STOPPROMOTIONS: 'stop',
+  UNSUBSCRIBEFROMPROMOS: 'stop',
+  UNSUBSCRIBEFROMALL: 'stop',
   START: 'start',
   YES: 'start',
   UNSTOP: 'start',

@@ -1,7 +1,7 @@
 import type { ConnectionOutcome } from '../../domain/messages/accounts/types';
+import { UnreadableAnswer, VendorReply } from '../http/strictHttp';
 import type { TwilioAccount } from './account';
 import { openClient } from './client';
-import { UnreadableAnswer, VendorReply } from './httpClient';
 import { outcomeOfError } from './outcome';
 
 /** Asks Twilio for the account itself, once. Nothing is sent or changed by it. */

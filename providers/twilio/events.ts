@@ -1,5 +1,6 @@
 import type { MessageEvent, SuppressionReason } from '../../domain/messages/events';
-import { optOutWish, type OptOutWish } from '../../domain/messages/optOut';
+import { optOutWish } from '../../domain/messages/optOut';
+import type { InboundMessage } from '../types';
 import { callbackKeyName, readCallbackKey } from './callbackKey';
 import { errorClassOf, type ErrorClass } from './errorCodes';
 import { fieldOf, type CallbackParameters } from './signature';
@@ -49,23 +50,6 @@ export function readStatusCallback(callback: StatusCallback): MessageEvent | Ski
   };
 }
 
-/** A customer's message to one of our numbers. */
-export interface InboundMessage {
-  channel: 'sms' | 'whatsapp';
-  providerMessageId: string;
-  /** The customer, E.164; on channels without numbers whatever the vendor names them by. */
-  from: string;
-  /** The number of ours that was written to. */
-  to: string;
-  body: string;
-  media: { url: string; type: string }[];
-  /**
-   * The vendor has blocked the number after a stop and has answered it: write the wish down, and
-   * answer the webhook with an empty response.
-   */
-  optOut: OptOutWish | null;
-}
-
 const mostMedia = 10;
 
 /** An inbound message; null when it is none. */
@@ -90,6 +74,7 @@ export function readInboundMessage(parameters: CallbackParameters): InboundMessa
     to: to.address,
     body,
     media: media.filter(({ url }) => url !== ''),
+    writtenAt: null,
     optOut: optOutWish(body, field('OptOutType') || null),
   };
 }

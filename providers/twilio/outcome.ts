@@ -1,6 +1,7 @@
+import { isObject, reasonOfFailure, retryAfterMs } from '../http/failures';
+import { NeverLeft, VendorReply } from '../http/strictHttp';
 import type { MessageOutcome } from '../types';
 import { errorClassOf, type ErrorClass } from './errorCodes';
-import { NeverLeft, VendorReply } from './httpClient';
 
 type Refusal = Extract<MessageOutcome, { kind: 'recipientRefused' | 'messageRefused' }>;
 
@@ -31,10 +32,10 @@ export function outcomeOfError(error: unknown, now: number): MessageOutcome {
     return outcomeOfReply(error, now);
   }
   if (error instanceof NeverLeft) {
-    const reason = codeOf(error.cause);
+    const reason = reasonOfFailure(error.cause);
     return { kind: 'notSent', status: null, reason, retryAfterMs: retryUnreachableMs };
   }
-  return { kind: 'inDoubt', status: null, reason: codeOf(error) };
+  return { kind: 'inDoubt', status: null, reason: reasonOfFailure(error) };
 }
 
 function outcomeOfReply({ status, headers, body }: VendorReply, now: number): MessageOutcome {
@@ -65,26 +66,4 @@ function readError(body: unknown): { code: number | null; message: string } {
     code: typeof code === 'number' ? code : null,
     message: typeof message === 'string' ? message.slice(0, 300) : '',
   };
-}
-
-/** RFC 9110 10.2.3: seconds, or the date of the instant. Null when nothing was asked for. */
-function retryAfterMs(headers: unknown, now: number): number | null {
-  const value = isObject(headers) ? headers['retry-after'] : undefined;
-  if (typeof value !== 'string' || value.trim() === '') {
-    return null;
-  }
-  const seconds = Number(value);
-  const ms = Number.isFinite(seconds) ? seconds * 1_000 : Date.parse(value) - now;
-  return Number.isFinite(ms) ? Math.max(ms, 0) : null;
-}
-
-function codeOf(error: unknown): string {
-  if (isObject(error) && typeof error.code === 'string') {
-    return error.code;
-  }
-  return error instanceof Error ? error.name : 'unknown';
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null;
 }

@@ -17,6 +17,8 @@ test.each([
   ['Stopp', 'stop'],
   ['Arrêt', 'stop'],
   ['стоп', 'stop'],
+  ['Stop promotions', 'stop'],
+  ['Unsubscribe from all', 'stop'],
   ['START', 'start'],
   ['yes', 'start'],
   ['Unstop', 'start'],

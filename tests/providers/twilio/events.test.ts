@@ -153,6 +153,7 @@ describe('an inbound message', () => {
       to: '+15005550006',
       body: 'Hello',
       media: [{ url: 'https://api.twilio.example/m/1', type: 'image/jpeg' }],
+      writtenAt: null,
       optOut: null,
     });
   });

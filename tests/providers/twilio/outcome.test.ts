@@ -1,5 +1,5 @@
+import { NeverLeft, VendorReply } from '../../../providers/http/strictHttp';
 import { errorClasses } from '../../../providers/twilio/errorCodes';
-import { NeverLeft, VendorReply } from '../../../providers/twilio/httpClient';
 import { outcomeOfError } from '../../../providers/twilio/outcome';
 
 const now = Date.parse('2026-11-21T09:00:00.000Z');

@@ -168,6 +168,7 @@ describe('a customer who writes', () => {
         to: '+15005550006',
         body: 'STOP',
         media: [],
+        writtenAt: null,
         optOut: 'stop',
       },
     });
