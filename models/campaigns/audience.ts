@@ -1,6 +1,7 @@
 import type { Knex } from 'knex';
 import type { Audience, Channel, LeftOutReason } from '../../domain/campaigns/types';
 import type { ZoneGroup } from '../../domain/campaigns/waves';
+import { reachOf } from '../customers/reach';
 
 /** The audience of a tenant as counts: who can be reached, by stored zone, and who is left out. */
 export interface AudienceCount {
@@ -20,10 +21,8 @@ export async function countAudience(
   const counted = await trx.raw(
     `select case when reason is null then time_zone end as zone, reason, count(*) as customers
        from (
-         select c.time_zone, ${leftOutReason} as reason
-           from customers c
-           left join suppressions s on s.tenant_id = c.tenant_id and s.channel = :channel
-             and s.address = lower(c.email)
+         select c.time_zone, ${leftOutReason(channel)} as reason
+           from customers c ${suppressionOf(channel)}
           where c.tenant_id = :tenantId and ${inAudience}
        ) audience
       group by 1, 2`,
@@ -43,7 +42,7 @@ export async function countAudience(
   return count;
 }
 
-/** The bindings that `inAudience` and `leftOutReason` speak of. */
+/** The bindings that `inAudience` and `suppressionOf` speak of. */
 export function audienceBindings(tenantId: string, channel: Channel, audience: Audience) {
   return {
     tenantId,
@@ -60,8 +59,17 @@ export const inAudience = `
   and (cardinality(cast(:excludeTags as text[])) = 0 or not c.tags && cast(:excludeTags as text[]))
   and (cardinality(cast(:customerIds as uuid[])) = 0 or c.id = any(cast(:customerIds as uuid[])))`;
 
-/** SQL: why the customer `c` (with its suppression `s`) can't be reached now, or null. */
-export const leftOutReason = `
-  case when c.email is null then 'noAddress'
-       when c.email_consent = 'withdrawn' then 'withdrawn'
+/** SQL: joins the customer `c` with the suppression `s` of their address on the channel. */
+export function suppressionOf(channel: Channel): string {
+  return `left join suppressions s on s.tenant_id = c.tenant_id and s.channel = :channel
+             and s.address = ${reachOf[channel].suppressionKey}`;
+}
+
+/** SQL: why the customer `c` (with their suppression `s`) can't be reached now, or null. */
+export function leftOutReason(channel: Channel): string {
+  const { address, consent } = reachOf[channel];
+  return `
+  case when ${address} is null then 'noAddress'
+       when ${consent} = 'withdrawn' then 'withdrawn'
        when s.address is not null then 'suppressed' end`;
+}

@@ -1,6 +1,6 @@
 import type { Knex } from 'knex';
 import type { PlannedWave } from '../../domain/campaigns/waves';
-import { audienceBindings, inAudience, leftOutReason } from './audience';
+import { audienceBindings, inAudience, leftOutReason, suppressionOf } from './audience';
 import type { CampaignRun } from './runs';
 
 /** Writes waves of a plan; none is no error. */
@@ -42,11 +42,9 @@ export async function insertMessages(
               :dispatchN + position / :perDispatch, customer_id, :channel
          from (
            select c.id as customer_id, (row_number() over (order by c.id) - 1)::int as position
-             from customers c
-             left join suppressions s on s.tenant_id = c.tenant_id and s.channel = :channel
-               and s.address = lower(c.email)
+             from customers c ${suppressionOf(run.channel)}
             where c.tenant_id = :tenantId and c.time_zone is not distinct from :zone
-              and ${inAudience} and (${leftOutReason}) is null
+              and ${inAudience} and (${leftOutReason(run.channel)}) is null
          ) audience
        returning 1
      )
