@@ -29,6 +29,7 @@ import { openRoutes } from './tracking/opens';
 import { preferenceRoutes } from './tracking/preferences';
 import { unsubscribeRoutes } from './tracking/unsubscribes';
 import { sendGridWebhookRoutes } from './webhooks/sendgrid';
+import { twilioWebhookRoutes } from './webhooks/twilio';
 
 /** Every endpoint. The router and the OpenAPI document are both made of this list. */
 export const routes: readonly Route[] = [
@@ -51,6 +52,7 @@ export const routes: readonly Route[] = [
   ...providerAccountDefaultRoutes,
   ...connectionTestRoutes,
   ...sendGridWebhookRoutes,
+  ...twilioWebhookRoutes,
   ...clickRoutes,
   ...openRoutes,
   ...unsubscribeRoutes,

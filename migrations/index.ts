@@ -13,6 +13,7 @@ import * as trackingClasses from './0011_tracking_classes';
 import * as rateLimits from './0012_rate_limits';
 import * as providerAccounts from './0013_provider_accounts';
 import * as accountsInRuns from './0014_accounts_in_runs';
+import * as inbound from './0015_inbound';
 import * as channelContents from './0016_channel_contents';
 
 interface Migration {
@@ -36,6 +37,7 @@ const migrations = new Map<string, Migration>([
   ['0012_rate_limits', rateLimits],
   ['0013_provider_accounts', providerAccounts],
   ['0014_accounts_in_runs', accountsInRuns],
+  ['0015_inbound', inbound],
   ['0016_channel_contents', channelContents],
 ]);
 

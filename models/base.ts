@@ -79,7 +79,8 @@ export type CrossTenantPurpose =
   | 'eventApply'
   | 'reconcile'
   | 'tracking'
-  | 'platformAccounts';
+  | 'platformAccounts'
+  | 'inbound';
 
 /** Runs one of the few cross-tenant statements, named so that it can be found and given its own role. */
 export function acrossTenants<T>(
@@ -91,6 +92,20 @@ export function acrossTenants<T>(
     await trx.raw(`select set_config('carillon.purpose', ?, true)`, [purpose]);
     return work(trx);
   });
+}
+
+/** The same for a few statements that are sent together. */
+export async function acrossTenantsInOneTrip(
+  db: Knex,
+  purpose: CrossTenantPurpose,
+  statements: readonly TripStatement[],
+): Promise<Rows[]> {
+  const forPurpose = db.raw(`select set_config('carillon.purpose', '${purpose}', true)`);
+  const [, ...rows] = await inOneTrip(db, [
+    { raw: forPurpose.options({ name: purpose }) },
+    ...statements,
+  ]);
+  return rows;
 }
 
 function mapKeys(row: Record<string, unknown>, rename: (key: string) => string) {

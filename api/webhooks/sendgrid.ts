@@ -1,10 +1,6 @@
 import { z } from 'zod';
 import { AppError } from '../../domain/errors';
-import { isTransactionConflict } from '../../lib/databaseErrors';
-import type { Knex } from '../../lib/db';
-import { Counter, type Registry } from '../../lib/metrics';
-import { storeDelivery } from '../../models/messages/events';
-import { readSendGridEvents, type ReadEvents } from '../../providers/email/sendgridEvents';
+import { readSendGridEvents } from '../../providers/email/sendgridEvents';
 import {
   isSignedBySendGrid,
   signatureHeader,
@@ -12,7 +8,10 @@ import {
 } from '../../providers/email/sendgridSignature';
 import { bytes } from '../bodies';
 import type { ApiContext } from '../context';
+import type { ApiDeps } from '../deps';
 import { publicRoute, reply } from '../route';
+import { accountParams, invalidSignature, webhookAccount } from './accounts';
+import { takeEvents } from './intake';
 
 const limitBytes = 5 * 1024 * 1024;
 const maxEvents = 20_000;
@@ -25,62 +24,98 @@ const Receipt = z
   })
   .meta({ id: 'WebhookReceipt' });
 
-const receiveSendGridEvents = publicRoute({
+const shared = {
   method: 'post',
-  path: '/webhooks/sendgrid',
   root: true,
+  tags: ['webhooks'],
+  body: bytes({ types: ['application/json'], limitBytes }),
+  answers: { 200: Receipt },
+} as const;
+
+const problems = [
+  'invalidSignature',
+  'staleSignature',
+  'malformedJson',
+  'notAnArray',
+  'tooManyEvents',
+  'webhookNotConfigured',
+] as const;
+
+// As workers write it when they start.
+const platformAccountId = 'sendgrid';
+
+const receiveEvents = publicRoute({
+  ...shared,
+  path: '/webhooks/sendgrid',
   name: 'receiveSendGridEvents',
   summary: 'Take signed events from SendGrid',
   description:
     'Verified by its signature over the raw body, stored, answered; a delivery that comes again stores nothing.',
-  tags: ['webhooks'],
-  body: bytes({ types: ['application/json'], limitBytes }),
-  answers: { 200: Receipt },
-  problems: [
-    'invalidSignature',
-    'staleSignature',
-    'malformedJson',
-    'notAnArray',
-    'tooManyEvents',
-    'webhookNotConfigured',
-  ],
+  problems,
   async handler({ body, context, deps }) {
-    authenticate(context, body, deps.config.SENDGRID_WEBHOOK_PUBLIC_KEY);
-    const batch = parseBatch(body);
-    const read = readSendGridEvents(batch, new Date());
-    const stored = await store(deps.db, read);
-    const skipped = batch.length - read.events.length;
-    count(deps.metrics, read, stored);
-    return reply(200, { received: batch.length, stored, skipped });
+    const publicKey = deps.config.SENDGRID_WEBHOOK_PUBLIC_KEY;
+    if (publicKey === undefined) {
+      throw new AppError(
+        'unavailable',
+        'webhookNotConfigured',
+        'SENDGRID_WEBHOOK_PUBLIC_KEY is not set, so no event can be trusted.',
+        { retryAfterSeconds: 300 },
+      );
+    }
+    authenticate(context, body, publicKey);
+    return reply(200, await take(deps, platformAccountId, body));
   },
 });
 
-export const sendGridWebhookRoutes = [receiveSendGridEvents];
+const receiveEventsOfAccount = publicRoute({
+  ...shared,
+  path: '/webhooks/sendgrid/:accountId',
+  name: 'receiveSendGridEventsOfAccount',
+  summary: 'Take signed events from a SendGrid account of a tenant',
+  description:
+    'The same, by the key that the account has as `credentials.webhookPublicKey`; without one nothing is taken. Events of runs that are not the account’s change nothing.',
+  params: accountParams,
+  problems,
+  async handler({ params: { accountId }, body, context, deps }) {
+    const account = await webhookAccount(deps, { id: accountId, vendor: 'sendgrid' });
+    const publicKey = account?.opened.credentials.webhookPublicKey;
+    if (account === null || publicKey === undefined) {
+      throw invalidSignature();
+    }
+    authenticate(context, body, publicKey);
+    return reply(200, await take(deps, account.id, body));
+  },
+});
+
+export const sendGridWebhookRoutes = [receiveEvents, receiveEventsOfAccount];
+
+async function take(
+  deps: Pick<ApiDeps, 'db' | 'metrics'>,
+  accountId: string,
+  body: Buffer,
+): Promise<z.output<typeof Receipt>> {
+  const batch = parseBatch(body);
+  const { events, skipped } = readSendGridEvents(batch, new Date());
+  const { stored } = await takeEvents(deps, { vendor: 'sendgrid', accountId, events, skipped });
+  return { received: batch.length, stored, skipped: batch.length - events.length };
+}
 
 // The vendor tries for 24 hours and may keep the first try's timestamp.
 const oldestMs = 25 * 3_600_000;
 const clockSkewMs = 10 * 60_000;
 
-function authenticate(context: ApiContext, body: Buffer, publicKey: string | undefined): void {
-  if (publicKey === undefined) {
-    throw new AppError(
-      'unavailable',
-      'webhookNotConfigured',
-      'SENDGRID_WEBHOOK_PUBLIC_KEY is not set, so no event can be trusted.',
-      { retryAfterSeconds: 300 },
-    );
-  }
+function authenticate(context: ApiContext, body: Buffer, publicKey: string): void {
   const signature = context.get(signatureHeader);
   const timestamp = context.get(timestampHeader);
   if (
     !/^\d{1,12}$/.test(timestamp) ||
     !isSignedBySendGrid(publicKey, { signature, timestamp, body })
   ) {
-    throw unauthenticated('invalidSignature', 'The signature is not of this body and timestamp.');
+    throw invalidSignature();
   }
   const ageMs = Date.now() - Number(timestamp) * 1000;
   if (ageMs > oldestMs || ageMs < -clockSkewMs) {
-    throw unauthenticated('staleSignature', 'The timestamp is too far from now.');
+    throw new AppError('unauthenticated', 'staleSignature', 'The timestamp is too far from now.');
   }
 }
 
@@ -98,48 +133,4 @@ function parseBatch(body: Buffer): unknown[] {
     throw new AppError('malformed', 'tooManyEvents', `At most ${maxEvents} events a delivery.`);
   }
   return value;
-}
-
-const storeAttempts = 3;
-
-/** Stores in one order everywhere, so that the same events in two deliveries wait, not lock up. */
-async function store(db: Knex, { events }: ReadEvents): Promise<number> {
-  const keyOf = (event: { runId: string | null; providerEventId: string }) =>
-    `${event.runId ?? ''}/${event.providerEventId}`;
-  const ordered = events
-    .map((event) => ({ key: keyOf(event), event }))
-    .sort((a, b) => (a.key < b.key ? -1 : 1))
-    .map(({ event }) => event);
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await storeDelivery(db, ordered);
-    } catch (error) {
-      if (attempt === storeAttempts || !isTransactionConflict(error)) {
-        throw error;
-      }
-    }
-  }
-}
-
-const counterName = 'carillon_webhook_events_total';
-
-function count(metrics: Registry, { events, skipped }: ReadEvents, stored: number): void {
-  const known = metrics.getSingleMetric(counterName);
-  const counter =
-    known instanceof Counter
-      ? known
-      : new Counter({
-          name: counterName,
-          help: 'Events that providers posted, by what became of them',
-          labelNames: ['vendor', 'result'],
-          registers: [metrics],
-        });
-  const results = { stored, known: events.length - stored, ...skipped };
-  for (const [result, events] of Object.entries(results)) {
-    counter.inc({ vendor: 'sendgrid', result }, events);
-  }
-}
-
-function unauthenticated(code: string, message: string): AppError {
-  return new AppError('unauthenticated', code, message);
 }

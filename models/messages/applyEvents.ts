@@ -232,8 +232,9 @@ async function proveCalls(trx: Knex.Transaction, ids: number[]): Promise<Settled
 }
 
 async function writeSuppressions(trx: Knex.Transaction, ids: number[]): Promise<void> {
-  // An event without our arguments speaks of the address alone: every tenant that has it stops. It
-  // is looked for tenant by tenant, as the customers' indexes are.
+  // An event without our arguments speaks of the address alone: the account's tenant stops, and where
+  // the account serves all of them, every one that has the address. It is looked for tenant by tenant,
+  // as the customers' indexes are.
   await trx.raw(
     `with told as materialized (
        select id, tenant_id, run_id, coalesce(payload->'suppress'->>'channel', 'email') as channel,
@@ -242,11 +243,12 @@ async function writeSuppressions(trx: Knex.Transaction, ids: number[]): Promise<
          from message_events
         where id = any(cast(? as bigint[])) and payload->'suppress'->>'address' is not null
      ), wished as (
-       select id, tenant_id, run_id, channel, address, reason from told where run_id is not null
+       select id, tenant_id, run_id, channel, address, reason
+         from told where run_id is not null or tenant_id is not null
        union all
        select told.id, t.id, null, channel, address, reason
          from told, tenants t
-        where told.run_id is null and case when told.channel = 'email'
+        where told.run_id is null and told.tenant_id is null and case when told.channel = 'email'
             then exists (select 1 from customers c
                           where c.tenant_id = t.id and lower(c.email) = told.address)
             else exists (select 1 from customers c

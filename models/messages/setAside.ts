@@ -40,6 +40,16 @@ export async function setApart<T>(
   await setApart(trx, items.slice(middle), apart);
 }
 
+/** The reason of events that an account told of a run that is not its own. */
+export const wrongAccount = 'wrongAccount';
+
+/**
+ * Whether the account `a` has no say in what an event tells, in SQL: the run `r` or the test `t` is
+ * another tenant's, or the run left by another account. The platform's accounts serve every tenant.
+ */
+export const isWrongAccount = `(coalesce(a.tenant_id <> coalesce(r.tenant_id, t.tenant_id), false)
+  or coalesce(r.account_id <> by.account_id, false))`;
+
 /** Keeps, without the values that were refused, an event that cannot be stored as it is. */
 export async function keepRefusedEvent(
   trx: Knex.Transaction,
@@ -90,22 +100,32 @@ export async function listSetAside(trx: Knex.Transaction): Promise<SetAsideReaso
 
 /**
  * Lines events that were set aside up again, all or those of one reason, and answers how many. Those
- * that could not even be stored stay: there is nothing of them that could be applied.
+ * that could not even be stored stay: there is nothing of them that could be applied. So do those of
+ * a wrong account, also when their run has become known only now.
  */
 export async function retrySetAside(trx: Knex.Transaction, reason: string | null): Promise<number> {
   const again = await trx.raw(
-    `with again as (
+    `with judged as (
+       select by.id, r.tenant_id, ${isWrongAccount} as is_wrong
+         from message_events by
+         left join provider_accounts a on a.id = by.account_id
+         left join campaign_runs r on r.id = by.run_id
+         left join test_sends t on t.id = by.run_id
+        where by.set_aside is not null and by.set_aside <> '${wrongAccount}' and by.kind <> 'refused'
+          and (cast(:reason as text) is null or by.set_aside = :reason)
+     ), again as (
        update message_events e
-          set set_aside = null,
-              tenant_id = coalesce(e.tenant_id, (select r.tenant_id from campaign_runs r
-                                                  where r.id = e.run_id))
-        where e.set_aside is not null and e.kind <> 'refused'
-          and (cast(:reason as text) is null or e.set_aside = :reason)
-       returning e.id
+          set set_aside = case when j.is_wrong then '${wrongAccount}' end,
+              tenant_id = case when j.is_wrong then e.tenant_id
+                               else coalesce(e.tenant_id, j.tenant_id) end
+         from judged j
+        where e.id = j.id
+       returning e.id, e.set_aside
      )
      insert into waiting_events (event_ids, event_count)
      select array_agg(id order by id), count(*)
-       from (select id, (row_number() over (order by id) - 1) / 1000 as part from again) parts
+       from (select id, (row_number() over (order by id) - 1) / 1000 as part
+               from again where set_aside is null) parts
       group by part order by part
      returning event_count as events`,
     { reason },

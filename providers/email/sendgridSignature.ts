@@ -12,24 +12,42 @@ export interface SignedDelivery {
 
 /**
  * Whether the holder of the key signed exactly this. Nothing secret is compared, so there is no
- * timing to hide; a signature that is no signature at all is simply not one.
- *
- * @throws when the key is not a base64 SPKI key
+ * timing to hide; a signature that is no signature at all is simply not one, and a key that is none
+ * has signed nothing.
  */
 export function isSignedBySendGrid(publicKey: string, delivery: SignedDelivery): boolean {
-  return createVerify('sha256')
-    .update(delivery.timestamp)
-    .update(delivery.body)
-    .verify(readKey(publicKey), delivery.signature, 'base64');
+  const key = readKey(publicKey);
+  return (
+    key !== null &&
+    createVerify('sha256')
+      .update(delivery.timestamp)
+      .update(delivery.body)
+      .verify(key, delivery.signature, 'base64')
+  );
 }
 
-let lastRead: { text: string; key: KeyObject } | undefined;
+const mostKept = 200;
+const kept = new Map<string, KeyObject | null>();
 
-// Reading a key takes longer than checking a signature with it, and there is one for all deliveries.
-function readKey(text: string): KeyObject {
-  if (lastRead?.text !== text) {
-    const key = createPublicKey({ key: Buffer.from(text, 'base64'), format: 'der', type: 'spki' });
-    lastRead = { text, key };
+// Reading a key takes longer than checking a signature with it, and few keys sign all deliveries.
+function readKey(text: string): KeyObject | null {
+  const found = kept.get(text);
+  if (found !== undefined) {
+    return found;
   }
-  return lastRead.key;
+  const key = parseKey(text);
+  const oldest = kept.size < mostKept ? undefined : kept.keys().next().value;
+  if (oldest !== undefined) {
+    kept.delete(oldest);
+  }
+  kept.set(text, key);
+  return key;
+}
+
+function parseKey(text: string): KeyObject | null {
+  try {
+    return createPublicKey({ key: Buffer.from(text, 'base64'), format: 'der', type: 'spki' });
+  } catch {
+    return null;
+  }
 }

@@ -71,7 +71,8 @@ const endlessAddress = `${Array.from({ length: 300 }, newRandomId).join('.')}@ex
 const beforeTime = new Date(-8.64e15);
 
 describe('an event that cannot be stored', () => {
-  const storeAsDelivery = (events: MessageEvent[]) => storeDelivery(db, events);
+  const storeAsDelivery = async (events: MessageEvent[]) =>
+    (await storeDelivery(db, { accountId: 'sendgrid', events })).stored;
   const poisons: [string, string, Partial<MessageEvent>, (events: MessageEvent[]) => unknown][] = [
     ['an instant before time', 'refused:22008', { occurredAt: beforeTime }, store],
     ['the same in a delivery', 'refused:22008', { occurredAt: beforeTime }, storeAsDelivery],

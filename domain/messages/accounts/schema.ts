@@ -94,6 +94,13 @@ const writeOnly = { writeOnly: true } as const;
 const credentials = {
   sendgrid: z.strictObject({
     apiKey: token(/^SG\.[\w.-]+$/, 'Is a key of SendGrid: SG. and what follows.').meta(writeOnly),
+    // A P-256 key in SPKI: the same 27 bytes first, then the point.
+    webhookPublicKey: token(
+      /^MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE[A-Za-z0-9+/]{86}==$/,
+      'Is the verification key that SendGrid shows for signed event webhooks.',
+    )
+      .optional()
+      .meta(writeOnly),
   }),
   smtp: z.strictObject({
     username: z.string().min(1).max(500).meta(writeOnly),

@@ -35,7 +35,8 @@ export interface VendorSettings {
 
 /** What opens an account, and never leaves us but to its vendor. */
 export interface VendorCredentials {
-  sendgrid: { apiKey: string };
+  /** `webhookPublicKey` is what its events are signed with; without it none is taken. */
+  sendgrid: { apiKey: string; webhookPublicKey?: string | undefined };
   smtp: { username: string; password: string };
   twilio: { authToken: string };
   meta: { accessToken: string; appSecret: string };

@@ -1,0 +1,49 @@
+import type { OpenedAccount, Vendor } from '../../domain/messages/accounts/types';
+import type { Knex } from '../../lib/db';
+import type { Sealing } from '../../lib/sealing';
+import { acrossTenantsInOneTrip } from '../base';
+import { openAccount } from './accountCredentials';
+import { ProviderAccount } from './ProviderAccount';
+
+/** An account that a webhook speaks for, with what its signature is checked by. */
+export interface WebhookAccount<V extends Vendor> {
+  id: string;
+  /** Null for the platform's own. */
+  tenantId: string | null;
+  opened: Extract<OpenedAccount, { vendor: V }>;
+}
+
+/**
+ * The account that a webhook's address names, whoever's it is: until its signature is checked,
+ * nobody knows who asks. Null when this vendor has no such account. One that is switched off still
+ * hears of what it sent.
+ *
+ * @throws SealingError when no key opens it
+ */
+export async function findWebhookAccount<V extends Vendor>(
+  db: Knex,
+  sealing: Sealing,
+  { id, vendor }: { id: string; vendor: V },
+): Promise<WebhookAccount<V> | null> {
+  const [rows] = await acrossTenantsInOneTrip(db, 'eventIntake', [
+    {
+      raw: db
+        .raw('select * from provider_accounts where id = ? and vendor = ?', [id, vendor])
+        .options({ name: 'webhookAccount' }),
+    },
+  ]);
+  const [row] = rows ?? [];
+  if (row === undefined) {
+    return null;
+  }
+  const account = ProviderAccount.fromDatabaseJson(row);
+  const opened = openAccount(sealing, account);
+  return isAt(vendor, opened) ? { id: account.id, tenantId: account.tenantId, opened } : null;
+}
+
+function isAt<V extends Vendor>(
+  vendor: V,
+  opened: OpenedAccount,
+): opened is Extract<OpenedAccount, { vendor: V }> {
+  return opened.vendor === vendor;
+}
