@@ -13,6 +13,7 @@ export const problemKinds = {
   campaignIsScheduled: 'conflict',
   campaignNotScheduled: 'conflict',
   credentialsUnreadable: 'conflict',
+  doubtMoved: 'conflict',
   emailTaken: 'conflict',
   externalIdTaken: 'conflict',
   idempotencyKeyReused: 'conflict',

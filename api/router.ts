@@ -3,6 +3,7 @@ import { AppError, notFound } from '../domain/errors';
 import type { ApiMiddleware, ApiState } from './context';
 import type { ApiDeps } from './deps';
 import { campaignRoutes } from './campaigns/campaigns';
+import { doubtRoutes } from './campaigns/doubts';
 import { logRoutes } from './campaigns/logs';
 import { messageRoutes } from './campaigns/messages';
 import { metricsRoutes } from './campaigns/metrics';
@@ -44,6 +45,7 @@ export const routes: readonly Route[] = [
   ...steeringRoutes,
   ...progressRoutes,
   ...metricsRoutes,
+  ...doubtRoutes,
   ...messageRoutes,
   ...logRoutes,
   ...previewRoutes,

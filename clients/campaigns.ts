@@ -15,6 +15,7 @@ import {
   rescheduleUpdate,
   resumeUpdate,
   runWorkflowId,
+  wavesAddedSignal,
   type RunStatus,
   type Steering,
 } from '../workflows/campaigns/messages';
@@ -45,6 +46,11 @@ const updates = {
   reschedule: rescheduleUpdate,
 } as const;
 
+/** What a run's workflow has to hear of. */
+export type RunNews = keyof typeof runSignals;
+
+const runSignals = { ledgerChanged: ledgerSignal, wavesAdded: wavesAddedSignal } as const;
+
 /** Starts and steers the workflows of campaigns; the records are always written before. */
 export interface CampaignWorkflows {
   /**
@@ -58,8 +64,11 @@ export interface CampaignWorkflows {
    * answers in time, or the workflow is not there: the records hold all the same.
    */
   steerCampaign(kind: SteeringKind, campaign: CampaignRef, steering: Steering): Promise<RunStatus>;
-  /** Tells a run's workflow that its ledger changed; one that is gone is no error. */
-  signalRun(run: CampaignRef & { runN: number }): Promise<void>;
+  /**
+   * Tells a run's workflow that its ledger changed, or that there are new waves; one that is gone is
+   * no error.
+   */
+  signalRun(run: CampaignRef & { runN: number }, what?: RunNews): Promise<void>;
   /** Tells a campaign's workflow to read how its run is steered; one that is gone is no error. */
   signalSteering(campaign: CampaignRef): Promise<void>;
   /** Whether a workflow lives on the server for this very run. */
@@ -126,10 +135,12 @@ export function createCampaignWorkflows(
         }),
       ),
 
-    signalRun: ({ tenantId, campaignId, runN }) =>
+    signalRun: ({ tenantId, campaignId, runN }, what = 'ledgerChanged') =>
       within(startMs, () =>
         unlessGone(() =>
-          client.workflow.getHandle(runWorkflowId(tenantId, campaignId, runN)).signal(ledgerSignal),
+          client.workflow
+            .getHandle(runWorkflowId(tenantId, campaignId, runN))
+            .signal(runSignals[what]),
         ),
       ),
 

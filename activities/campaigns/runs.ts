@@ -3,7 +3,7 @@ import type { Actor, Gate } from '../../domain/campaigns/types';
 import { planWaves } from '../../domain/campaigns/waves';
 import { withTenant } from '../../models/base';
 import { countAudience } from '../../models/campaigns/audience';
-import { planRun, type SealedPlan } from '../../models/campaigns/planning';
+import { planRun, readPlan, type SealedPlan } from '../../models/campaigns/planning';
 import { replanLate, replanRun } from '../../models/campaigns/replanning';
 import {
   endRun,
@@ -163,6 +163,12 @@ export function createRunActivities(deps: ActivityDeps) {
     replan: ({ tenantId, runId }: RunRef): Promise<RunPlan> =>
       withTenant(db, tenantId, async (trx) =>
         toRunPlan(await replanRun(trx, { tenantId, runId, now: new Date(), planner })),
+      ),
+
+    /** Reads only. */
+    readRunPlan: ({ tenantId, runId }: RunRef): Promise<RunPlan> =>
+      withTenant(db, tenantId, async (trx) =>
+        toRunPlan(await readPlan(trx, await getRun(trx, tenantId, runId))),
       ),
 
     /** Moves only what is still planned in the closed wave, so a repetition finds nothing to move. */

@@ -1,15 +1,8 @@
-import { z } from 'zod';
-import { CampaignDoubt, CampaignMetrics } from '../../domain/campaigns/reports/schema';
+import type { z } from 'zod';
+import { CampaignMetrics } from '../../domain/campaigns/reports/schema';
 import { withTenant } from '../../models/base';
-import { findReportedRun, getReportedRun } from '../../models/campaigns/reports';
-import {
-  countLeftOut,
-  countRun,
-  countWaves,
-  listDoubts,
-  type DispatchRow,
-  type WaveCounts,
-} from '../../models/messages/counts';
+import { getReportedRun } from '../../models/campaigns/reports';
+import { countLeftOut, countRun, countWaves, type WaveCounts } from '../../models/messages/counts';
 import { countRunEngagements, type Engagements } from '../../models/tracking/engagementCounts';
 import { etagOf } from '../etags';
 import { reply, route } from '../route';
@@ -58,29 +51,7 @@ const getMetrics = route({
   },
 });
 
-const listCampaignDoubts = route({
-  method: 'get',
-  path: '/campaigns/:id/doubts',
-  name: 'listCampaignDoubts',
-  summary: 'The calls a person should look at',
-  description:
-    'Calls whose outcome is not known (inDoubt), was not told until the deadline (unconfirmed), or was accepted twice. At most 1,000.',
-  tags,
-  permission: 'campaign:read',
-  params: { id: 'campaign' },
-  query: whichRun,
-  answers: { 200: z.array(CampaignDoubt) },
-  problems: ['runNotFound'],
-  async handler({ params: { id }, query, inTenant, tenantId }) {
-    const doubts = await inTenant(async (trx) => {
-      const run = await findReportedRun(trx, { tenantId, campaignId: id }, query.run);
-      return run === null ? [] : listDoubts(trx, tenantId, run.id);
-    });
-    return reply(200, doubts.map(presentDoubt));
-  },
-});
-
-export const metricsRoutes = [getMetrics, listCampaignDoubts];
+export const metricsRoutes = [getMetrics];
 
 function presentWave(wave: WaveCounts, engagements: Engagements): Metrics['waves'][number] {
   const { timeZones, dispatches: _, waitsUntil: __, waitReason: ___, ...counts } = wave;
@@ -90,18 +61,5 @@ function presentWave(wave: WaveCounts, engagements: Engagements): Metrics['waves
     startsAt: wave.startsAt.toISOString(),
     closesAt: wave.closesAt.toISOString(),
     zones: timeZones,
-  };
-}
-
-function presentDoubt(row: DispatchRow): z.output<typeof CampaignDoubt> {
-  return {
-    dispatch: row.n,
-    state: row.state === 'in_doubt' ? 'inDoubt' : row.state,
-    messages: row.messages,
-    attempt: row.attempt,
-    reason: row.reason,
-    calledAt: row.calledAt?.toISOString() ?? null,
-    doubtUntil: row.doubtUntil?.toISOString() ?? null,
-    acceptedAttempts: row.acceptedAttempts,
   };
 }

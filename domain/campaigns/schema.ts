@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { email, tag } from '../customers/schema';
 import { normalizeTags } from '../customers/tags';
 import { accountChannels } from '../messages/accounts/types';
+import { doubtPolicies } from './types';
 
 const maxAudienceTags = 100;
 const maxAudienceCustomers = 1_000;
@@ -143,10 +144,10 @@ export const WriteSchedule = z
   ])
   .meta({ id: 'WriteSchedule' });
 
-const doubtPolicy = z
-  .enum(['hold', 'sendAgain'])
-  .default('hold')
-  .meta({ description: 'What a call in doubt becomes after its deadline' });
+const doubtPolicy = z.enum(doubtPolicies).default('hold').meta({
+  description:
+    'What a call in doubt becomes after its deadline: `hold` makes it unconfirmed, `assumeAccepted` counts it as accepted, `sendAgain` sends it once more and may send it twice',
+});
 const doubtDeadlineMinutes = z.int().min(1).max(mostDoubtMinutes).default(1440);
 
 export const PlanCampaign = z
@@ -198,7 +199,7 @@ export const CampaignRun = z
     schedule: Schedule,
     contentVersion: z.int(),
     planVersion: z.int(),
-    doubtPolicy: z.enum(['hold', 'sendAgain']),
+    doubtPolicy: z.enum(doubtPolicies),
     doubtDeadlineMinutes: z.number(),
     startsAt: z.iso
       .datetime()

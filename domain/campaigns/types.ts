@@ -21,8 +21,10 @@ export type RunState = 'planning' | 'waiting' | 'sending' | 'completed' | 'cance
 /** Whether calls to a provider may leave: the one switch every call is checked against. */
 export type Gate = 'open' | 'paused' | 'closed';
 
-/** What a call in doubt becomes after its deadline. */
-export type DoubtPolicy = 'hold' | 'sendAgain';
+/** What a call in doubt becomes after its deadline: unconfirmed, accepted, or planned once more. */
+export const doubtPolicies = ['hold', 'assumeAccepted', 'sendAgain'] as const;
+
+export type DoubtPolicy = (typeof doubtPolicies)[number];
 
 /** What people see of a campaign: the run's state and gate as one word. */
 export type CampaignStatus =

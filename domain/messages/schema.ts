@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { email } from '../customers/schema';
 import { accountChannels } from './accounts/types';
 import { eventSources } from './events';
+import { proofs } from './doubts/types';
 import { messageStates } from './states';
 
 const at = z.iso.datetime();
@@ -49,7 +50,7 @@ export const MessageDetail = z
             .enum(['accepted', 'refused', 'throttled', 'notSent', 'inDoubt'])
             .nullable()
             .meta({ description: 'null while the call runs' }),
-          provenBy: z.enum(['reply', 'event']).nullable(),
+          provenBy: z.enum(proofs).nullable(),
           status: z.int().nullable(),
           reason: z.string().nullable(),
         }),

@@ -20,8 +20,8 @@ export interface RunCounts {
   unsubscribed: number;
 }
 
-// A message follows its dispatch unless it was left out or refused on its own.
-const following = 'd.message_count - d.left_out_count - d.refused_count';
+/** Of a dispatch `d`, in SQL: a message follows it unless it was left out or refused on its own. */
+export const following = 'd.message_count - d.left_out_count - d.refused_count';
 
 const sums = `
   coalesce(sum(d.message_count), 0) as planned,
@@ -105,39 +105,4 @@ export async function countLeftOut(
   );
   const rows: { reason: string; messages: number }[] = counted.rows;
   return Object.fromEntries(rows.map((row) => [row.reason, row.messages]));
-}
-
-/** A call whose outcome is not known, or was recorded twice. */
-export interface DispatchRow {
-  n: number;
-  state: string;
-  attempt: number;
-  messages: number;
-  reason: string | null;
-  calledAt: Date | null;
-  doubtUntil: Date | null;
-  acceptedAttempts: number;
-}
-
-/** The dispatches of a run that a person should look at: in doubt, unconfirmed, or accepted twice. */
-export async function listDoubts(
-  trx: Knex.Transaction,
-  tenantId: string,
-  runId: string,
-): Promise<DispatchRow[]> {
-  const listed = await trx.raw(
-    `select d.n, d.state, d.attempt, ${following} as messages, d.reason,
-            d.called_at as "calledAt", d.doubt_until as "doubtUntil",
-            coalesce(a.accepted, 0) as "acceptedAttempts"
-       from dispatches d
-       left join (
-         select dispatch_n, count(*) as accepted from dispatch_attempts
-          where run_id = :runId and outcome = 'accepted' group by dispatch_n having count(*) > 1
-       ) a on a.dispatch_n = d.n
-      where d.tenant_id = :tenantId and d.run_id = :runId
-        and (d.state in ('in_doubt', 'unconfirmed') or a.accepted > 1)
-      order by d.n limit 1000`,
-    { tenantId, runId },
-  );
-  return listed.rows;
 }

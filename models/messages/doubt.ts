@@ -1,4 +1,5 @@
 import type { Knex } from 'knex';
+import { isUnproven, planAgain } from './doubtsAgain';
 
 /** What of a run is still open, and when its next doubt is due by the campaign's policy. */
 export interface OpenCount {
@@ -28,65 +29,67 @@ export async function countOpen(
   return counted.rows[0];
 }
 
+/** What the policy has made of doubts whose deadline is over; all count dispatches. */
+export interface OverdueDoubts {
+  /** Taken for accepted. */
+  assumed: number;
+  unconfirmed: number;
+  again: number;
+}
+
 /**
- * Applies the policy to doubts whose deadline is over: held ones end as unconfirmed; those to be
- * sent again get one new wave that opens now, unless events that prove them are stored and wait to be
- * applied. Answers how many went either way. `runId` null means every run whose own workflow no
- * longer looks (its gate is closed): there nothing is sent again.
+ * Applies the policy to doubts whose deadline is over: held ones end as unconfirmed, others are taken
+ * for accepted; those to be sent again get one new wave that opens now, unless events that prove them
+ * are stored and wait to be applied. `runId` null means every run whose own workflow no longer looks
+ * (its gate is closed): there nothing is sent again.
  */
 export async function settleOverdueDoubts(
   trx: Knex.Transaction,
   run: { tenantId: string; runId: string; windowMinutes: number } | null,
-): Promise<{ unconfirmed: number; again: number }> {
+): Promise<OverdueDoubts> {
   const ended = await trx.raw(
-    `update dispatches d
-        set state = 'unconfirmed', settled_at = clock_timestamp(), doubt_until = null
-       from campaign_runs r
-      where r.id = d.run_id and d.state = 'in_doubt' and d.doubt_until <= clock_timestamp()
-        and ${run === null ? "r.gate = 'closed'" : "d.tenant_id = :tenantId and d.run_id = :runId and (r.doubt_policy = 'hold' or r.gate = 'closed')"}
-     returning d.n`,
+    `with ended as (
+       update dispatches d
+          set state = case r.doubt_policy when 'assumeAccepted' then 'accepted'
+                                          else 'unconfirmed' end,
+              reason = case r.doubt_policy when 'assumeAccepted' then null else d.reason end,
+              settled_at = clock_timestamp(), doubt_until = null
+         from campaign_runs r
+        where r.id = d.run_id and d.state = 'in_doubt' and d.doubt_until <= clock_timestamp()
+          and ${run === null ? "r.gate = 'closed'" : "d.tenant_id = :tenantId and d.run_id = :runId and (r.doubt_policy <> 'sendAgain' or r.gate = 'closed')"}
+       returning d.run_id, d.n, d.attempt, d.state
+     ), assumed as (
+       update dispatch_attempts a
+          set outcome = 'accepted', proven_by = 'policy', settled_at = clock_timestamp()
+         from ended e
+        where e.state = 'accepted' and a.run_id = e.run_id and a.dispatch_n = e.n
+          and a.attempt = e.attempt
+     )
+     select count(*) filter (where state = 'accepted') as assumed,
+            count(*) filter (where state = 'unconfirmed') as unconfirmed
+       from ended`,
     run === null ? {} : { tenantId: run.tenantId, runId: run.runId },
   );
+  const counts: Omit<OverdueDoubts, 'again'> = ended.rows[0];
   if (run === null) {
-    return { unconfirmed: ended.rows.length, again: 0 };
+    return { ...counts, again: 0 };
   }
-  const again = await trx.raw(
-    `with overdue as (
-       select d.n, d.message_count, d.time_zone, r.plan_version
-         from dispatches d join campaign_runs r on r.id = d.run_id
-        where d.tenant_id = :tenantId and d.run_id = :runId and d.state = 'in_doubt'
-          and d.doubt_until <= clock_timestamp() and r.doubt_policy = 'sendAgain'
-          and r.gate <> 'closed'
-          and not exists (
-            select 1 from message_events e
-             where e.run_id = d.run_id and e.dispatch_n = d.n and e.source <> 'carillon'
-               and e.message_n between d.first_message_n and d.last_message_n
-               and exists (
-                 select 1 from waiting_events w
-                  where e.id between w.event_ids[1] and w.event_ids[w.event_count]
-                    and e.id = any(w.event_ids)))
-        for update of d
-     ), wave as (
-       insert into waves (run_id, plan_version, n, tenant_id, kind, starts_at, closes_at,
-         time_zones, planned_count)
-       select :runId, min(plan_version),
-              (select coalesce(max(n), 0) + 1 from waves
-                where run_id = :runId and plan_version = min(o.plan_version)),
-              :tenantId, 'again', clock_timestamp(),
-              clock_timestamp() + :windowMinutes * interval '1 minute',
-              array_agg(distinct time_zone), sum(message_count)
-         from overdue o having count(*) > 0
-       returning plan_version, n
-     )
-     update dispatches d
-        set state = 'planned', plan_version = wave.plan_version, wave_n = wave.n,
-            doubt_until = null, not_before = null, wait_reason = null
-       from overdue, wave
-      where d.run_id = :runId and d.n = overdue.n
-     returning d.n`,
-    { tenantId: run.tenantId, runId: run.runId, windowMinutes: run.windowMinutes },
+  const overdue = await trx.raw(
+    `select d.n
+       from dispatches d join campaign_runs r on r.id = d.run_id
+      where d.tenant_id = :tenantId and d.run_id = :runId and d.state = 'in_doubt'
+        and d.doubt_until <= clock_timestamp() and r.doubt_policy = 'sendAgain'
+        and r.gate <> 'closed' and ${isUnproven}
+      order by d.n for update of d`,
+    { tenantId: run.tenantId, runId: run.runId },
   );
-  return { unconfirmed: ended.rows.length, again: again.rows.length };
+  const rows: { n: number }[] = overdue.rows;
+  const { planned } = await planAgain(
+    trx,
+    run,
+    rows.map(({ n }) => n),
+  );
+  return { ...counts, again: planned };
 }
 
 /**

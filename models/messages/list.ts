@@ -1,5 +1,6 @@
 import { raw, type QueryBuilder } from 'objection';
 import type { EventSource } from '../../domain/messages/events';
+import type { Proof } from '../../domain/messages/doubts/types';
 import { ledgerStates, type MessageFact, type MessageState } from '../../domain/messages/states';
 import type { Knex } from '../../lib/db';
 import type { SortKey } from '../pages';
@@ -98,7 +99,7 @@ export interface MessageAttempt {
   calledAt: Date;
   settledAt: Date | null;
   outcome: 'accepted' | 'refused' | 'throttled' | 'not_sent' | 'in_doubt' | null;
-  provenBy: 'reply' | 'event' | null;
+  provenBy: Proof | null;
   status: number | null;
   reason: string | null;
 }

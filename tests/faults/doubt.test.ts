@@ -48,10 +48,10 @@ test('a doubt whose proof is stored, but not applied yet, is not sent again at i
       },
     ]),
   );
-  expect(await settleOverdue()).toEqual({ unconfirmed: 0, again: 0 });
+  expect(await settleOverdue()).toEqual({ assumed: 0, unconfirmed: 0, again: 0 });
 
   await acrossTenants(db, 'eventApply', (trx) => applyEvents(trx, 100));
-  expect(await settleOverdue()).toEqual({ unconfirmed: 0, again: 0 });
+  expect(await settleOverdue()).toEqual({ assumed: 0, unconfirmed: 0, again: 0 });
   expect(await ledger.dispatch(dispatch.n)).toMatchObject({ state: 'accepted', attempt: 1 });
 });
 
@@ -68,5 +68,5 @@ test('without any proof it is sent again', async () => {
   const settled = await withTenant(db, tenantId, (trx) =>
     settleOverdueDoubts(trx, { tenantId, runId: run.id, windowMinutes: 60 }),
   );
-  expect(settled).toEqual({ unconfirmed: 0, again: 1 });
+  expect(settled).toEqual({ assumed: 0, unconfirmed: 0, again: 1 });
 });

@@ -10,8 +10,9 @@ import {
   unclaimDispatch,
   type ClaimedDispatch,
 } from '../../models/messages/claims';
-import { countRun, listDoubts } from '../../models/messages/counts';
+import { countRun } from '../../models/messages/counts';
 import { cancelRemaining, settleOverdueDoubts } from '../../models/messages/doubt';
+import { doubtsWhere } from '../../models/messages/doubtsList';
 import { applyEvents, storeEvents } from '../../models/messages/events';
 import {
   setAsideRecipients,
@@ -257,8 +258,8 @@ describe('doubt', () => {
     );
     await take([event(ledger, { kind: 'processed', messageN: 1, attempt: 1 })]);
     expect(
-      await withTenant(db, ledger.tenantId, (trx) =>
-        listDoubts(trx, ledger.tenantId, ledger.run.id),
+      await withTenant(db, ledger.tenantId, async (trx) =>
+        doubtsWhere(trx, { tenantId: ledger.tenantId, runId: ledger.run.id }),
       ),
     ).toMatchObject([{ n: 1, acceptedAttempts: 2 }]);
   });

@@ -1,4 +1,4 @@
-import type { Schedule } from '../../domain/campaigns/types';
+import type { DoubtPolicy, Schedule } from '../../domain/campaigns/types';
 import type { Knex } from '../../lib/db';
 import { newId } from '../../lib/ids';
 import { withTenant } from '../../models/base';
@@ -47,7 +47,7 @@ export async function buildLedger(
     zones?: (string | null)[];
     schedule?: Schedule;
     now?: Date;
-    doubtPolicy?: 'hold' | 'sendAgain';
+    doubtPolicy?: DoubtPolicy;
     doubtDeadlineMs?: number;
   } = {},
 ): Promise<TestLedger> {

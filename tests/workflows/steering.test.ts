@@ -1,3 +1,4 @@
+import type { DoubtPolicy } from '../../domain/campaigns/types';
 import { planWaves } from '../../domain/campaigns/waves';
 import { newId } from '../../lib/ids';
 import { withTenant } from '../../models/base';
@@ -56,7 +57,7 @@ async function send(options: {
   zones?: string[];
   customersPerZone?: number;
   at?: 'now' | number;
-  doubtPolicy?: 'hold' | 'sendAgain';
+  doubtPolicy?: DoubtPolicy;
   doubtDeadlineMs?: number;
   startWorkflow?: boolean;
 }) {

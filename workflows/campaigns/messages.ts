@@ -72,6 +72,8 @@ export const recordsChangedSignal = defineSignal('recordsChanged');
 export const replanSignal = defineSignal('replan');
 /** Something outside changed the ledger of this run: look again. */
 export const ledgerSignal = defineSignal('ledgerChanged');
+/** A new wave of the newest plan is in the records: take it up while the others still run. */
+export const wavesAddedSignal = defineSignal('wavesAdded');
 /** A child tells its campaign how it stands. */
 export const progressSignal = defineSignal<[RunStatus]>('progress');
 /** A wave tells its run, by its workflow id, what its calls wait for and, if that is known, until when. */

@@ -6,6 +6,7 @@ import {
   getExternalWorkflowHandle,
   log,
   ParentClosePolicy,
+  patched,
   setCurrentDetails,
   setHandler,
   sleep,
@@ -25,6 +26,7 @@ import {
   replanSignal,
   statusQuery,
   stopSignal,
+  wavesAddedSignal,
   waveWorkflowId,
   type CampaignInput,
   type HeldUp,
@@ -57,6 +59,9 @@ export async function campaignRun(input: CampaignInput): Promise<RunStatus> {
   });
   setHandler(ledgerSignal, () => run.askReview(), {
     description: 'The ledger was changed by an event or a person.',
+  });
+  setHandler(wavesAddedSignal, () => run.askForWaves(), {
+    description: 'A person had a new wave made for messages that were not sent.',
   });
   // Cancelling the run means cancelling the campaign: the gate closes, and the run goes on to its end.
   void CancellationScope.current().cancelRequested.catch(() =>
@@ -93,6 +98,7 @@ class CampaignRunState {
   private sent = { accepted: 0, refused: 0, leftOut: 0, inDoubt: 0 };
   private isReplanAsked = false;
   private isReviewAsked = false;
+  private areWavesAdded = false;
   private ended: RunStatus['status'] | null = null;
   private explanation = 'Counting the audience.';
   private nextRunAt: string | null = null;
@@ -171,6 +177,14 @@ class CampaignRunState {
     this.isReviewAsked = true;
   }
 
+  askForWaves(): void {
+    // Histories of before were written by a run that did not listen.
+    if (patched('takesUpAddedWaves')) {
+      this.areWavesAdded = true;
+      this.isReviewAsked = true;
+    }
+  }
+
   /** Sleeps until the ledger is to be written; a new schedule or a cancel wakes it. */
   async waitForPlanning(): Promise<void> {
     while (!this.isClosed()) {
@@ -208,6 +222,9 @@ class CampaignRunState {
     const results: Promise<void>[] = [];
     let toldMessages = this.gateMessages;
     for (;;) {
+      if (this.areWavesAdded) {
+        await this.takeAddedWaves();
+      }
       for (const wave of this.queue.splice(0)) {
         results.push(this.runWave(wave));
       }
@@ -222,6 +239,7 @@ class CampaignRunState {
         this.queue.length > 0 ||
         this.gateMessages !== toldMessages ||
         this.heldUpMessages !== heldUpBefore ||
+        this.areWavesAdded ||
         this.isReplanAsked ||
         this.isClosed();
       const next = nextToOpen([...this.living.values()]);
@@ -255,6 +273,7 @@ class CampaignRunState {
    */
   async review(): Promise<boolean> {
     this.isReviewAsked = false;
+    this.areWavesAdded = false;
     const review = await records.reviewRun(this.ref);
     const { counts } = review;
     this.sent = {
@@ -400,6 +419,16 @@ class CampaignRunState {
       } else {
         this.isReplanAsked = true;
       }
+    }
+  }
+
+  private async takeAddedWaves(): Promise<void> {
+    this.areWavesAdded = false;
+    const plan = await records.readRunPlan(this.ref);
+    if (plan.planVersion === this.planVersion) {
+      this.take(plan);
+    } else {
+      this.isReplanAsked = true;
     }
   }
 

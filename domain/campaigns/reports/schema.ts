@@ -113,16 +113,3 @@ export const CampaignLogEntry = z
     createdAt: at,
   })
   .meta({ id: 'CampaignLogEntry' });
-
-export const CampaignDoubt = z
-  .object({
-    dispatch: z.int().min(1),
-    state: z.string(),
-    messages: count,
-    attempt: z.int().min(0),
-    reason: z.string().nullable(),
-    calledAt: at.nullable(),
-    doubtUntil: at.nullable(),
-    acceptedAttempts: count.meta({ description: 'More than one: its messages went out twice' }),
-  })
-  .meta({ id: 'CampaignDoubt' });

@@ -1,0 +1,71 @@
+import type { Knex } from 'knex';
+
+/**
+ * Of a dispatch `d`: no event that proves its call is stored and waits to be applied. What is proven
+ * in a moment must not be sent once more.
+ */
+export const isUnproven = `not exists (
+  select 1 from message_events e
+   where e.run_id = d.run_id and e.dispatch_n = d.n and e.source <> 'carillon'
+     and e.message_n between d.first_message_n and d.last_message_n
+     and exists (
+       select 1 from waiting_events w
+        where e.id between w.event_ids[1] and w.event_ids[w.event_count]
+          and e.id = any(w.event_ids)))`;
+
+/**
+ * Plans dispatches once more, in one new wave that opens now; those of a run whose gate is closed end
+ * as cancelled instead. The caller holds the lock of these dispatches and knows that their newest call
+ * was not accepted, or may be repeated.
+ */
+export async function planAgain(
+  trx: Knex.Transaction,
+  run: { tenantId: string; runId: string; windowMinutes: number },
+  dispatchNs: readonly number[],
+): Promise<{ planned: number; cancelled: number }> {
+  const { tenantId, runId, windowMinutes } = run;
+  if (dispatchNs.length === 0) {
+    return { planned: 0, cancelled: 0 };
+  }
+  // Whoever writes waves of a run holds its lock: the next number is nobody else's then.
+  const locked = await trx.raw(
+    'select gate from campaign_runs where tenant_id = :tenantId and id = :runId for update',
+    { tenantId, runId },
+  );
+  if (locked.rows[0]?.gate === 'closed') {
+    const ended = await trx.raw(
+      `update dispatches
+          set state = 'cancelled', settled_at = clock_timestamp(), doubt_until = null
+        where tenant_id = :tenantId and run_id = :runId and n = any(cast(:ns as int[]))
+       returning n`,
+      { tenantId, runId, ns: dispatchNs },
+    );
+    return { planned: 0, cancelled: ended.rows.length };
+  }
+  const again = await trx.raw(
+    `with chosen as (
+       select d.n, d.message_count, d.time_zone, r.plan_version
+         from dispatches d join campaign_runs r on r.id = d.run_id
+        where d.tenant_id = :tenantId and d.run_id = :runId and d.n = any(cast(:ns as int[]))
+     ), wave as (
+       insert into waves (run_id, plan_version, n, tenant_id, kind, starts_at, closes_at,
+         time_zones, planned_count)
+       select :runId, min(plan_version),
+              (select coalesce(max(n), 0) + 1 from waves
+                where run_id = :runId and plan_version = min(c.plan_version)),
+              :tenantId, 'again', clock_timestamp(),
+              clock_timestamp() + :windowMinutes * interval '1 minute',
+              array_agg(distinct time_zone), sum(message_count)
+         from chosen c having count(*) > 0
+       returning plan_version, n
+     )
+     update dispatches d
+        set state = 'planned', plan_version = wave.plan_version, wave_n = wave.n,
+            settled_at = null, doubt_until = null, not_before = null, wait_reason = null
+       from chosen, wave
+      where d.run_id = :runId and d.n = chosen.n
+     returning d.n`,
+    { tenantId, runId, windowMinutes, ns: dispatchNs },
+  );
+  return { planned: again.rows.length, cancelled: 0 };
+}
