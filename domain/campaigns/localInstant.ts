@@ -12,6 +12,22 @@ const REACH_MS = 16 * 3_600_000;
  * @throws RangeError for a zone Intl does not know, or digits that are no date or time.
  */
 export function localInstant(zone: string, date: string, time: string): Date {
+  const meaning = localMeaning(zone, date, time);
+  return meaning.kind === 'skipped' ? meaning.after : meaning.first;
+}
+
+/** What a wall-clock time means in a zone: its instant, both where it is doubled, or none. */
+export type LocalMeaning =
+  | { kind: 'shown'; first: Date; last: Date }
+  /** Clocks jump over it at `changeAt`; `after` is as long after that as it lies after the jump's beginning. */
+  | { kind: 'skipped'; changeAt: Date; after: Date };
+
+/**
+ * The same, told apart where clocks change.
+ *
+ * @throws RangeError for a zone Intl does not know, or digits that are no date or time.
+ */
+export function localMeaning(zone: string, date: string, time: string): LocalMeaning {
   const place = IANAZone.create(zone);
   if (!place.isValid) {
     throw new RangeError(`unknown time zone: ${zone}`);
@@ -21,14 +37,36 @@ export function localInstant(zone: string, date: string, time: string): Date {
   // doubled hour depend on the season it is asked in; only its offsets are used.
   const beforeMs = offsetMs(place, wallMs - REACH_MS);
   const afterMs = offsetMs(place, wallMs + REACH_MS);
-  const earlier = Math.min(wallMs - beforeMs, wallMs - afterMs);
-  const later = Math.max(wallMs - beforeMs, wallMs - afterMs);
-  for (const instant of [earlier, later]) {
-    if (instant + offsetMs(place, instant) === wallMs) {
-      return new Date(instant);
+  const shown = [wallMs - beforeMs, wallMs - afterMs].filter(
+    (instant) => instant + offsetMs(place, instant) === wallMs,
+  );
+  if (shown.length > 0) {
+    return {
+      kind: 'shown',
+      first: new Date(Math.min(...shown)),
+      last: new Date(Math.max(...shown)),
+    };
+  }
+  return {
+    kind: 'skipped',
+    changeAt: new Date(changeMs(place, wallMs - afterMs, wallMs - beforeMs)),
+    after: new Date(wallMs - beforeMs),
+  };
+}
+
+/** The first millisecond after `fromMs`, up to `toMs`, at which the offset is no more what it was. */
+function changeMs(place: IANAZone, fromMs: number, toMs: number): number {
+  const before = offsetMs(place, fromMs);
+  let [low, high] = [fromMs, toMs];
+  while (high - low > 1) {
+    const middle = Math.floor((low + high) / 2);
+    if (offsetMs(place, middle) === before) {
+      low = middle;
+    } else {
+      high = middle;
     }
   }
-  return new Date(wallMs - beforeMs);
+  return high;
 }
 
 /** The calendar date (YYYY-MM-DD) in the zone at the instant. */

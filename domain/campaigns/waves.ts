@@ -1,4 +1,5 @@
 import { addDays, localDate, localInstant } from './localInstant';
+import { nextQuiet, quietUntil, type QuietHours } from './quietHours';
 import { canonicalZone } from './zones';
 
 const DEFAULT_WINDOW_MINUTES = 60;
@@ -13,6 +14,8 @@ export type HourPastPolicy = 'sendNow' | 'nextDay' | 'skip';
 export type WaveSpec = {
   /** How long each wave stays open after its start; 60 when not given. */
   windowMinutes?: number;
+  /** When nothing may leave, whatever else is said; by the zone's own clock. */
+  quietHours?: QuietHours | null;
 } & (
   | { kind: 'now' }
   | { kind: 'instant'; at: string }
@@ -31,12 +34,17 @@ export interface ZoneGroup {
   customers: number;
 }
 
+/** Why a wave begins later than its schedule says. */
+export type WaveWait = 'quietHours' | 'frequencyCap';
+
 /** One UTC instant of a plan, and the customers whose messages leave from then on. */
 export interface PlannedWave {
   /** 1 for the earliest wave. */
   n: number;
   startsAt: Date;
   closesAt: Date;
+  /** What put it off, where it would have begun earlier. */
+  waitsFor?: WaveWait;
   /** Canonical names, sorted; an unknown zone shows as the one it was given, if any. */
   zones: string[];
   customers: number;
@@ -57,7 +65,7 @@ export interface WavePlan {
 
 /**
  * Puts each zone of an audience into the wave of its instant. Zones that share an instant share a
- * wave; every group is either in `zoneWave` or in `zoneLeftOut`. Groups without customers are
+ * wave if it closes at the same time for them; every group is either in `zoneWave` or in `zoneLeftOut`. Groups without customers are
  * ignored.
  *
  * @throws RangeError for digits that are no date, time or instant, and for a tenant zone that is
@@ -71,7 +79,7 @@ export function planWaves(input: {
 }): WavePlan {
   const { spec, now } = input;
   const groups = input.groups.filter((group) => group.customers > 0);
-  const placed = new Map<number, PlacedGroup[]>();
+  const placed = new Map<string, PlacedGroup[]>();
   const plan: WavePlan = {
     waves: [],
     zoneWave: new Map(),
@@ -85,21 +93,26 @@ export function planWaves(input: {
       plan.leftOut[place.leftOut] += group.customers;
       continue;
     }
-    const atInstant = placed.get(place.startsAt.getTime());
-    if (atInstant) {
-      atInstant.push({ group, zone: place.zone });
+    const window = `${place.startsAt.toISOString()}/${place.closesAt.toISOString()}`;
+    const sharing = placed.get(window);
+    if (sharing) {
+      sharing.push({ ...place, group });
     } else {
-      placed.set(place.startsAt.getTime(), [{ group, zone: place.zone }]);
+      placed.set(window, [{ ...place, group }]);
     }
   }
-  const windowMs = (spec.windowMinutes ?? DEFAULT_WINDOW_MINUTES) * 60_000;
-  const inOrder = [...placed].sort(([a], [b]) => a - b);
-  for (const [index, [startsAtMs, members]] of inOrder.entries()) {
+  const inOrder = [...placed].sort(([a], [b]) => a.localeCompare(b));
+  for (const [index, [, members]] of inOrder.entries()) {
+    const [first] = members;
+    if (first === undefined) {
+      continue;
+    }
     const n = index + 1;
     plan.waves.push({
       n,
-      startsAt: new Date(startsAtMs),
-      closesAt: new Date(startsAtMs + windowMs),
+      startsAt: first.startsAt,
+      closesAt: first.closesAt,
+      ...(members.some(({ isPutOff }) => isPutOff) ? { waitsFor: 'quietHours' } : {}),
       zones: [...new Set(members.flatMap(({ zone }) => zone ?? []))].sort(),
       customers: members.reduce((sum, { group }) => sum + group.customers, 0),
     });
@@ -110,29 +123,56 @@ export function planWaves(input: {
   return plan;
 }
 
-interface PlacedGroup {
-  group: ZoneGroup;
+interface Placed {
+  startsAt: Date;
+  closesAt: Date;
+  /** Quiet hours made it later than it was to be. */
+  isPutOff: boolean;
   zone: string | null;
 }
 
-type Place = { startsAt: Date; zone: string | null } | { leftOut: ZoneLeftOutReason };
+type PlacedGroup = Placed & { group: ZoneGroup };
 
-function placeGroup(spec: WaveSpec, group: ZoneGroup, tenantZone: string, now: Date): Place {
+function placeGroup(
+  spec: WaveSpec,
+  group: ZoneGroup,
+  tenantZone: string,
+  now: Date,
+): Placed | { leftOut: ZoneLeftOutReason } {
   const known = group.zone === null ? null : canonicalZone(group.zone);
-  switch (spec.kind) {
-    case 'now':
-      return { startsAt: now, zone: known };
-    case 'instant':
-      return { startsAt: parseInstant(spec.at), zone: known };
-    case 'localHour': {
-      const zone = known ?? standInZone(spec.unknownZone, tenantZone);
-      if (zone === null) {
-        return { leftOut: 'unknownZone' };
-      }
-      const startsAt = hourStart(zone, spec, now);
-      return startsAt === null ? { leftOut: 'hourPast' } : { startsAt, zone };
-    }
+  if (spec.kind !== 'localHour') {
+    const wished = spec.kind === 'now' ? now : parseInstant(spec.at);
+    return { ...windowFrom(wished, spec, () => known ?? tenantClock(tenantZone)), zone: known };
   }
+  const zone = known ?? standInZone(spec.unknownZone, tenantZone);
+  if (zone === null) {
+    return { leftOut: 'unknownZone' };
+  }
+  const window = hourWindow(zone, spec, now);
+  return window === null ? { leftOut: 'hourPast' } : { ...window, zone };
+}
+
+type Window = Pick<Placed, 'startsAt' | 'closesAt' | 'isPutOff'>;
+
+/** From the instant that is wished for until its window is over, and never in quiet hours. */
+function windowFrom(wished: Date, spec: WaveSpec, zoneOf: () => string): Window {
+  const quiet = spec.quietHours ?? null;
+  const windowMs = (spec.windowMinutes ?? DEFAULT_WINDOW_MINUTES) * 60_000;
+  if (quiet === null) {
+    return {
+      startsAt: wished,
+      closesAt: new Date(wished.getTime() + windowMs),
+      isPutOff: false,
+    };
+  }
+  const zone = zoneOf();
+  const startsAt = quietUntil(zone, quiet, wished) ?? wished;
+  const quietAgainMs = nextQuiet(zone, quiet, startsAt).getTime();
+  return {
+    startsAt,
+    closesAt: new Date(Math.min(startsAt.getTime() + windowMs, quietAgainMs)),
+    isPutOff: startsAt > wished,
+  };
 }
 
 function parseInstant(text: string): Date {
@@ -149,45 +189,52 @@ function standInZone(policy: UnknownZonePolicy, tenantZone: string): string | nu
       return null;
     case 'utc':
       return 'UTC';
-    case 'tenant': {
-      const zone = canonicalZone(tenantZone);
-      if (zone === null) {
-        throw new RangeError(`unknown time zone of the tenant: ${tenantZone}`);
-      }
-      return zone;
-    }
+    case 'tenant':
+      return tenantClock(tenantZone);
   }
 }
 
-function hourStart(
-  zone: string,
-  spec: Extract<WaveSpec, { kind: 'localHour' }>,
-  now: Date,
-): Date | null {
-  const startsAt = localInstant(zone, spec.date, spec.time);
-  if (startsAt >= now) {
-    return startsAt;
+function tenantClock(tenantZone: string): string {
+  const zone = canonicalZone(tenantZone);
+  if (zone === null) {
+    throw new RangeError(`unknown time zone of the tenant: ${tenantZone}`);
+  }
+  return zone;
+}
+
+type LocalHour = Extract<WaveSpec, { kind: 'localHour' }>;
+
+function hourWindow(zone: string, spec: LocalHour, now: Date): Window | null {
+  const at = (date: string) => windowFrom(localInstant(zone, date, spec.time), spec, () => zone);
+  const asked = at(spec.date);
+  if (asked.startsAt >= now) {
+    return asked;
   }
   switch (spec.hourPast) {
     case 'skip':
       return null;
     case 'sendNow':
-      return now;
+      return windowFrom(now, spec, () => zone);
     case 'nextDay':
-      return nextOccurrence(zone, spec, now);
+      return nextOccurrence(zone, spec, now, at);
   }
 }
 
-function nextOccurrence(zone: string, wall: { date: string; time: string }, now: Date): Date {
-  // Yesterday's hour can still lie ahead where a skipped day moved it into today, so the search
-  // starts there, and never on the day that was asked for first.
+function nextOccurrence(
+  zone: string,
+  asked: { date: string },
+  now: Date,
+  at: (date: string) => Window,
+): Window {
+  // Yesterday's hour can still lie ahead where a skipped day or quiet hours moved it into today, so
+  // the search starts there, and never on the day that was asked for first.
   const yesterday = addDays(localDate(zone, now), -1);
-  const dayAfter = addDays(wall.date, 1);
+  const dayAfter = addDays(asked.date, 1);
   let date = yesterday > dayAfter ? yesterday : dayAfter;
   for (;;) {
-    const startsAt = localInstant(zone, date, wall.time);
-    if (startsAt >= now) {
-      return startsAt;
+    const window = at(date);
+    if (window.startsAt >= now) {
+      return window;
     }
     date = addDays(date, 1);
   }
