@@ -10,6 +10,7 @@ import { metricsRoutes } from './campaigns/metrics';
 import { previewRoutes } from './campaigns/preview';
 import { progressRoutes } from './campaigns/progress';
 import { schedulingRoutes } from './campaigns/scheduling';
+import { sendingRulesRoutes } from './campaigns/sendingRules';
 import { steeringRoutes } from './campaigns/steering';
 import { testSendRoutes } from './campaigns/testSend';
 import { customerRoutes } from './customers/customers';
@@ -43,6 +44,7 @@ export const routes: readonly Route[] = [
   ...campaignRoutes,
   ...schedulingRoutes,
   ...steeringRoutes,
+  ...sendingRulesRoutes,
   ...progressRoutes,
   ...metricsRoutes,
   ...doubtRoutes,

@@ -28,6 +28,8 @@ export interface PlannedWaveRef {
   n: number;
   startsAt: string;
   closesAt: string;
+  /** What puts it off, where it would begin earlier. */
+  waitsFor?: string | null;
   zones: string[];
   customers: number;
   dispatches: number;
@@ -59,6 +61,8 @@ export interface RunEstimate {
   /** When the ledger is to be written; not after the first wave. */
   planAt: string;
   firstWaveAt: string | null;
+  /** What puts the first wave off. */
+  waitsFor?: string | null;
   waves: number;
   customers: number;
 }
@@ -113,6 +117,7 @@ export function createRunActivities(deps: ActivityDeps) {
           planVersion: run.planVersion,
           planAt: new Date(planAtMs).toISOString(),
           firstWaveAt: first?.toISOString() ?? null,
+          waitsFor: plan.waves[0]?.waitsFor ?? null,
           waves: plan.waves.length,
           customers: plan.waves.reduce((sum, wave) => sum + wave.customers, 0),
         };

@@ -60,10 +60,11 @@ export function presentPlan(count: AudienceCount, plan: WavePlan): z.output<type
     total: count.total,
     planned: plan.waves.reduce((sum, wave) => sum + wave.customers, 0),
     leftOut: Object.fromEntries(leftOut.filter(([, customers]) => customers > 0)),
-    waves: plan.waves.map(({ n, startsAt, closesAt, zones, customers }) => ({
+    waves: plan.waves.map(({ n, startsAt, closesAt, waitsFor, zones, customers }) => ({
       n,
       startsAt: startsAt.toISOString(),
       closesAt: closesAt.toISOString(),
+      waitsFor: waitsFor === 'quietHours' ? waitsFor : null,
       zones,
       customers,
     })),

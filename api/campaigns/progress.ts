@@ -76,7 +76,7 @@ async function writtenProgress(
     counts: outcomesOf(counts),
     leftOut: run.leftOut,
     doubts: inDoubt,
-    waves: waves.map(presentWave),
+    waves: waves.map((wave) => presentWave(wave, now)),
   };
 }
 
@@ -93,6 +93,7 @@ async function estimatedProgress(
     kind: 'planned' as const,
     startsAt: wave.startsAt,
     closesAt: wave.closesAt,
+    waitsFor: wave.waitsFor ?? null,
     timeZones: wave.zones,
     dispatches: 0,
     planned: wave.customers,
@@ -112,7 +113,7 @@ async function estimatedProgress(
     counts: { ...outcomesOf(nothingYet), planned, open: planned },
     leftOut: Object.fromEntries(leftOut.filter(([, customers]) => customers > 0)),
     doubts: 0,
-    waves: waves.map(presentWave),
+    waves: waves.map((wave) => presentWave(wave, now)),
   };
 }
 
@@ -134,7 +135,8 @@ const nothingYet: RunCounts = {
   unsubscribed: 0,
 };
 
-function presentWave(wave: WaveCounts): Progress['waves'][number] {
+function presentWave(wave: WaveCounts, now: Date): Progress['waves'][number] {
+  const putOff = wave.startsAt > now ? wave.waitsFor : null;
   return {
     planVersion: wave.planVersion,
     n: wave.n,
@@ -144,8 +146,8 @@ function presentWave(wave: WaveCounts): Progress['waves'][number] {
     zones: wave.timeZones,
     dispatches: wave.dispatches,
     ...outcomesOf(wave),
-    waitsUntil: wave.waitsUntil?.toISOString() ?? null,
-    waitReason: wave.waitReason,
+    waitsUntil: (putOff === null ? wave.waitsUntil : wave.startsAt)?.toISOString() ?? null,
+    waitReason: putOff ?? wave.waitReason,
   };
 }
 

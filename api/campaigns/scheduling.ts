@@ -13,6 +13,7 @@ import { invalid } from '../../domain/errors';
 import { countAudience } from '../../models/campaigns/audience';
 import { requireCampaign, scheduleCampaign } from '../../models/campaigns/campaigns';
 import { markWorkflowStarted, type CampaignRun } from '../../models/campaigns/runs';
+import { withSendingRules } from '../../models/campaigns/sendingRules';
 import { loadTenantZone } from '../../models/campaigns/tenantZone';
 import { campaignWorkflowId } from '../../workflows/campaigns/messages';
 import { json } from '../bodies';
@@ -38,14 +39,15 @@ const plan = route({
   async handler({ params: { id }, body: { schedule }, inTenant, tenantId }) {
     const now = new Date();
     requireUsable(schedule, now);
-    const { count, tenantZone } = await inTenant(async (trx) => {
+    const { spec, count, tenantZone } = await inTenant(async (trx) => {
       const { channel, audience } = await requireCampaign(trx, { tenantId, id });
       return {
+        spec: await withSendingRules(trx, { tenantId, channel }, schedule),
         count: await countAudience(trx, tenantId, channel, audience),
         tenantZone: await loadTenantZone(trx, tenantId),
       };
     });
-    const waves = planWaves({ spec: schedule, groups: count.groups, tenantZone, now });
+    const waves = planWaves({ spec, groups: count.groups, tenantZone, now });
     return reply(200, presentPlan(count, waves));
   },
 });
@@ -86,8 +88,9 @@ const send = route({
   meta: startMeta,
   problems: ['campaignIsRunning'],
   handler: (request) => {
-    const { windowMinutes, ...doubt } = request.body;
-    return startRun(request, { schedule: { kind: 'now', windowMinutes }, ...doubt });
+    const { doubtPolicy, doubtDeadlineMinutes, ...window } = request.body;
+    const schedule = { kind: 'now', ...window } as const;
+    return startRun(request, { schedule, doubtPolicy, doubtDeadlineMinutes });
   },
 });
 

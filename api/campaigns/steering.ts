@@ -12,6 +12,7 @@ import type { Campaign } from '../../models/campaigns/Campaign';
 import { requireCampaign } from '../../models/campaigns/campaigns';
 import type { Run } from '../../models/campaigns/Run';
 import { requestReschedule, setGate } from '../../models/campaigns/runs';
+import { withSendingRules } from '../../models/campaigns/sendingRules';
 import { campaignWorkflowId } from '../../workflows/campaigns/messages';
 import { json } from '../bodies';
 import { route, type TenantRequest } from '../route';
@@ -93,10 +94,10 @@ const reschedule = route({
   meta,
   problems: ['campaignNotScheduled', 'campaignIsBeingCancelled'],
   handler: (request) => {
-    const { schedule } = request.body;
-    requireUsable(schedule, new Date());
+    requireUsable(request.body.schedule, new Date());
     return steer(request, 'reschedule', undefined, async (trx, run, actor) => {
       requireNotClosed(run);
+      const schedule = await withSendingRules(trx, run, request.body.schedule);
       await requestReschedule(trx, { tenantId: run.tenantId, runId: run.id, schedule, actor });
     });
   },

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { email, tag } from '../customers/schema';
 import { normalizeTags } from '../customers/tags';
+import { frequencyCap, quietHours } from './rules/schema';
 import { accountChannels } from '../messages/accounts/types';
 import { doubtPolicies } from './types';
 
@@ -113,12 +114,17 @@ const windowMinutes = z
   .default(60)
   .meta({ description: 'How long each wave stays open after its start' });
 
+const sendingRules = {
+  quietHours: quietHours.optional(),
+  frequencyCap: frequencyCap.optional(),
+};
+
 const unknownZones = ['tenant', 'utc', 'skip'] as const;
 const hourPasts = ['sendNow', 'nextDay', 'skip'] as const;
 
 export const WriteSchedule = z
   .discriminatedUnion('kind', [
-    z.strictObject({ kind: z.literal('now'), windowMinutes }),
+    z.strictObject({ kind: z.literal('now'), windowMinutes, ...sendingRules }),
     z.strictObject({
       kind: z.literal('instant'),
       at: z.iso
@@ -126,6 +132,7 @@ export const WriteSchedule = z
         .transform((text) => new Date(text).toISOString())
         .meta({ description: 'RFC 3339, with its offset from UTC' }),
       windowMinutes,
+      ...sendingRules,
     }),
     z.strictObject({
       kind: z.literal('localHour'),
@@ -140,6 +147,7 @@ export const WriteSchedule = z
         .default('nextDay')
         .meta({ description: 'What becomes of customers whose hour is over when it is planned' }),
       windowMinutes,
+      ...sendingRules,
     }),
   ])
   .meta({ id: 'WriteSchedule' });
@@ -159,7 +167,7 @@ export const ScheduleCampaign = z
   .meta({ id: 'ScheduleCampaign' });
 
 export const SendCampaign = z
-  .strictObject({ windowMinutes, doubtPolicy, doubtDeadlineMinutes })
+  .strictObject({ windowMinutes, ...sendingRules, doubtPolicy, doubtDeadlineMinutes })
   .meta({ id: 'SendCampaign' });
 
 export const RescheduleCampaign = z
@@ -170,17 +178,19 @@ export const SteerCampaign = z
   .strictObject({ reason: z.string().trim().min(1).max(200).optional() })
   .meta({ id: 'SteerCampaign', description: 'The reason is shown to operators and in the log' });
 
+const scheduleParts = { windowMinutes: z.int(), ...sendingRules };
+
 export const Schedule = z
   .discriminatedUnion('kind', [
-    z.object({ kind: z.literal('now'), windowMinutes: z.int() }),
-    z.object({ kind: z.literal('instant'), at: z.string(), windowMinutes: z.int() }),
+    z.object({ kind: z.literal('now'), ...scheduleParts }),
+    z.object({ kind: z.literal('instant'), at: z.string(), ...scheduleParts }),
     z.object({
       kind: z.literal('localHour'),
       date: z.string(),
       time: z.string(),
       unknownZone: z.enum(unknownZones),
       hourPast: z.enum(hourPasts),
-      windowMinutes: z.int(),
+      ...scheduleParts,
     }),
   ])
   .meta({ id: 'Schedule' });
@@ -262,6 +272,10 @@ export const CampaignPlan = z
         n: z.int(),
         startsAt: z.iso.datetime(),
         closesAt: z.iso.datetime(),
+        waitsFor: z
+          .enum(['quietHours'])
+          .nullable()
+          .meta({ description: 'What puts the wave off, where it would begin earlier' }),
         zones: z.array(z.string()),
         customers: z.int(),
       }),

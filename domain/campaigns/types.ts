@@ -1,4 +1,5 @@
 import type { AccountChannel } from '../messages/accounts/types';
+import type { FrequencyCap } from './rules/types';
 import type { WaveSpec } from './waves';
 
 /** Whose messages a campaign holds. Everything given must hold; nothing given means everyone. */
@@ -11,8 +12,8 @@ export interface Audience {
   customerIds: string[];
 }
 
-/** A schedule is the wave spec as its author gave it. */
-export type Schedule = WaveSpec;
+/** A schedule is the wave spec as its author gave it, and how often its customers may be written to. */
+export type Schedule = WaveSpec & { frequencyCap?: FrequencyCap | null };
 
 export type Channel = AccountChannel;
 
@@ -73,6 +74,7 @@ export type LeftOutReason =
   | 'erased'
   | 'unknownZone'
   | 'hourPast'
+  | 'capped'
   | 'renderFailed';
 
 /** Who did something to a campaign. A user has an id; an operator works in the Temporal UI. */

@@ -15,6 +15,7 @@ import { Campaign } from './Campaign';
 import { ContentVersion } from './ContentVersion';
 import { logCampaign } from './log';
 import { createRun, getRun, type CampaignRun } from './runs';
+import { withSendingRules } from './sendingRules';
 
 /** What a campaign says, with the targets of its tracked links. */
 export type ContentValues = Pick<
@@ -182,7 +183,7 @@ const hasStatus: Record<Exclude<CampaignStatus, 'draft'>, string> = {
 };
 
 /**
- * Freezes audience and content in a new run. A run with this id is taken for the same one written
+ * Freezes audience, content and the tenant's rules of sending in a new run. A run with this id is taken for the same one written
  * before, so that a repeated request schedules once.
  *
  * @throws conflict campaignIsRunning while another run of the campaign is open.
@@ -205,6 +206,7 @@ export async function scheduleCampaign(
   }
   const run = await createRun(trx, {
     ...options,
+    schedule: await withSendingRules(trx, { ...key, channel: campaign.channel }, wish.schedule),
     id: runId,
     tenantId: key.tenantId,
     campaignId: key.id,

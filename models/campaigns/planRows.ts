@@ -23,6 +23,7 @@ export async function insertWaves(
       kind,
       starts_at: wave.startsAt,
       closes_at: wave.closesAt,
+      waits_for: wave.waitsFor ?? null,
       time_zones: wave.zones,
       planned_count: wave.customers,
     })),

@@ -3,7 +3,12 @@ import type { Gate } from '../../domain/campaigns/types';
 import { mostPerCall } from '../../domain/messages/accounts/types';
 import { messagesPerDispatch } from '../../domain/messages/rateLimits';
 import { conflict } from '../../domain/errors';
-import { planWaves, type WavePlan, type WaveSpec } from '../../domain/campaigns/waves';
+import {
+  planWaves,
+  type WavePlan,
+  type WaveSpec,
+  type WaveWait,
+} from '../../domain/campaigns/waves';
 import { resolveAccount, type ResolvedAccount } from '../messages/accounts';
 import { listLimits } from '../messages/rates';
 import { countAudience } from './audience';
@@ -26,6 +31,8 @@ export interface WaveSummary {
   n: number;
   startsAt: Date;
   closesAt: Date;
+  /** What puts it off, where it would begin earlier. */
+  waitsFor: WaveWait | null;
   zones: string[];
   customers: number;
   dispatches: number;
@@ -139,7 +146,7 @@ async function requireAccount(
 export async function readPlan(trx: Knex.Transaction, run: CampaignRun): Promise<SealedPlan> {
   const waves = await trx.raw(
     `select w.plan_version as "planVersion", w.n, w.starts_at as "startsAt",
-            w.closes_at as "closesAt", w.time_zones as zones, w.planned_count as customers,
+            w.closes_at as "closesAt", w.waits_for as "waitsFor", w.time_zones as zones, w.planned_count as customers,
             count(d.n) as dispatches
        from waves w
        join dispatches d on d.run_id = w.run_id and d.plan_version = w.plan_version

@@ -1,4 +1,5 @@
 import type { Knex } from 'knex';
+import type { WaveWait } from '../../domain/campaigns/waves';
 
 /** How a run stands, summed over its dispatches; every number counts messages. */
 export interface RunCounts {
@@ -62,11 +63,16 @@ export interface WaveCounts extends RunCounts {
   kind: 'planned' | 'late' | 'again';
   startsAt: Date;
   closesAt: Date;
+  /** What puts its instant off. */
+  waitsFor: WaveWait | null;
   timeZones: string[];
   dispatches: number;
+  /** When the first of the calls that wait may leave; while others go on, caps keep none waiting. */
   waitsUntil: Date | null;
   waitReason: string | null;
 }
+
+const isCapped = `coalesce(d.wait_reason, '') = 'frequencyCap'`;
 
 /** The counts of each wave of a run that holds dispatches, oldest plan first. */
 export async function countWaves(
@@ -76,10 +82,19 @@ export async function countWaves(
 ): Promise<WaveCounts[]> {
   const counted = await trx.raw(
     `select w.plan_version as "planVersion", w.n, w.kind, w.starts_at as "startsAt",
-            w.closes_at as "closesAt", w.time_zones as "timeZones",
+            w.closes_at as "closesAt", w.waits_for as "waitsFor", w.time_zones as "timeZones",
             count(d.n) as dispatches,
-            min(d.not_before) filter (where d.state = 'planned') as "waitsUntil",
-            min(d.wait_reason) filter (where d.state = 'planned') as "waitReason",
+            coalesce(
+              min(d.not_before) filter (where d.state = 'planned' and not ${isCapped}),
+              case when bool_and(${isCapped}) filter
+                     (where d.state in ('planned', 'claimed', 'calling'))
+                then min(d.not_before) end) as "waitsUntil",
+            coalesce(
+              (array_agg(d.wait_reason order by d.not_before)
+                filter (where d.state = 'planned' and d.not_before is not null and not ${isCapped}))[1],
+              case when bool_and(${isCapped}) filter
+                     (where d.state in ('planned', 'claimed', 'calling'))
+                then 'frequencyCap' end) as "waitReason",
             ${sums}
        from waves w
        join dispatches d on d.run_id = w.run_id and d.plan_version = w.plan_version

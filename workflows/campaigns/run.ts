@@ -34,7 +34,7 @@ import {
 } from './messages';
 import { summary } from '../summary';
 import { campaignWave, type WaveResult } from './wave';
-import { count, describeStatus, describeWave } from './words';
+import { count, describeStatus, describeWave, describeWaveWait } from './words';
 
 const system = { kind: 'system', id: null } as const;
 // A doubt that events settle wakes the run by a signal; this only bounds a lost one.
@@ -198,7 +198,7 @@ class CampaignRunState {
       const about = `${count(estimate.customers, 'customer')} in ${count(estimate.waves, 'wave')}`;
       if (waitMs > 0) {
         await this.tell(
-          `Scheduled: first wave at ${estimate.firstWaveAt}, ${about}. ` +
+          `Scheduled: first wave at ${estimate.firstWaveAt}${describeWaveWait(estimate.waitsFor)}, ${about}. ` +
             `The audience is fixed at ${estimate.planAt}.`,
         );
         await condition(() => this.isReplanAsked || this.isClosed(), waitMs, {
@@ -459,14 +459,14 @@ class CampaignRunState {
     if (this.gate === 'paused') {
       return this.gateReason === undefined ? 'Paused.' : `Paused: ${this.gateReason}`;
     }
-    const next = nextToOpen([...this.living.values()])?.startsAt ?? null;
+    const next = nextToOpen([...this.living.values()]);
     const sending = [...this.living.values()].filter((wave) => !isAhead(wave)).length;
     const parts = [
       sending > 0 ? `${count(sending, 'wave')} sending` : null,
       this.describeHeldUp(),
       next === null
         ? null
-        : `${count(this.living.size - sending, 'wave')} waiting, the next until ${next}`,
+        : `${count(this.living.size - sending, 'wave')} waiting, the next until ${next.startsAt}${describeWaveWait(next.waitsFor)}`,
     ].filter((part) => part !== null);
     return parts.length === 0 ? 'All waves have returned.' : `${parts.join('; ')}.`;
   }

@@ -17,7 +17,7 @@ import type { PlannedWaveRef } from '../../activities/campaigns/runs';
 import { records, slices } from '../proxies';
 import { summary } from '../summary';
 import { gateSignal, heldUpSignal, stopSignal, type HeldUp } from './messages';
-import { count, describeWave } from './words';
+import { count, describeWave, describeWaveWait } from './words';
 
 export interface WaveInput {
   tenantId: string;
@@ -136,7 +136,7 @@ export async function campaignWave(input: WaveInput): Promise<WaveResult> {
   };
 
   try {
-    show(`Waits for its instant, ${wave.startsAt}.`);
+    show(`Waits for its instant, ${wave.startsAt}${describeWaveWait(wave.waitsFor)}.`);
     const readyAtMs = Date.parse(wave.startsAt) - readyBeforeMs;
     if (readyAtMs > Date.now()) {
       await waitUntil(readyAtMs, title, () => false);

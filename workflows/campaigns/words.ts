@@ -14,6 +14,17 @@ export function describeWave(wave: PlannedWaveRef, wavesInPlan: number): string 
   return `Wave ${wave.n} of ${wavesInPlan}: ${at}, ${zones}, ${count(wave.customers, 'customer')}`;
 }
 
+/** " (quiet hours)" for a wave that is put off, nothing for another one. */
+export function describeWaveWait(waitsFor: string | null | undefined): string {
+  const words = waitsFor == null ? undefined : waitWords[waitsFor];
+  return words === undefined ? '' : ` (${words})`;
+}
+
+const waitWords: Record<string, string> = {
+  quietHours: 'quiet hours',
+  frequencyCap: 'frequency cap',
+};
+
 /** A status as markdown for the Temporal UI. */
 export function describeStatus(status: RunStatus): string {
   return [

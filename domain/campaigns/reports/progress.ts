@@ -1,8 +1,9 @@
 import { runIsOpen, type Gate, type RunState } from '../types';
+import type { WaveWait } from '../waves';
 
 /** What a run stands still for. */
 export interface Waiting {
-  for: 'resume' | 'lastCalls' | 'wave' | 'rateLimit' | 'provider' | 'events';
+  for: 'resume' | 'lastCalls' | 'wave' | WaveWait | 'rateLimit' | 'provider' | 'events';
   /** When it goes on by itself; null when that is up to somebody. */
   until: Date | null;
   /** What is known of the reason. */
@@ -11,6 +12,8 @@ export interface Waiting {
 
 interface WaveTimes {
   startsAt: Date;
+  /** What puts its instant off. */
+  waitsFor?: WaveWait | null;
   /** Messages that have not been sent yet. */
   open: number;
   waitsUntil: Date | null;
@@ -51,10 +54,13 @@ export function waitingOf(run: RunFacts, waves: readonly WaveTimes[], now: Date)
 
 function waitOf(wave: WaveTimes, now: Date): (Waiting & { until: Date }) | null {
   if (wave.startsAt > now) {
-    return { for: 'wave', until: wave.startsAt, detail: null };
+    return { for: wave.waitsFor ?? 'wave', until: wave.startsAt, detail: null };
   }
   if (wave.waitsUntil === null || wave.waitsUntil <= now) {
     return null;
+  }
+  if (wave.waitReason === 'frequencyCap') {
+    return { for: wave.waitReason, until: wave.waitsUntil, detail: null };
   }
   return {
     for: wave.waitReason?.startsWith('rateLimit') === true ? 'rateLimit' : 'provider',

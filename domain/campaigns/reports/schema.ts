@@ -61,7 +61,16 @@ export const CampaignProgress = z
     nextRunAt: at.nullable(),
     waiting: z
       .object({
-        for: z.enum(['resume', 'lastCalls', 'wave', 'rateLimit', 'provider', 'events']),
+        for: z.enum([
+          'resume',
+          'lastCalls',
+          'wave',
+          'quietHours',
+          'frequencyCap',
+          'rateLimit',
+          'provider',
+          'events',
+        ]),
         until: at.nullable(),
         detail: z.string().nullable(),
       })
@@ -78,7 +87,10 @@ export const CampaignProgress = z
         dispatches: count.meta({ description: 'Calls to the provider' }),
         ...outcomes,
         leftOut: count,
-        waitsUntil: at.nullable(),
+        waitsUntil: at.nullable().meta({
+          description:
+            'Calls that are due do not leave before; or a wave that is put off begins then',
+        }),
         waitReason: z.string().nullable(),
       }),
     ),

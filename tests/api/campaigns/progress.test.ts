@@ -67,6 +67,21 @@ test('shows the plan as it would be until it is written', async () => {
   });
 });
 
+test('says that quiet hours put a wave off, and until when', async () => {
+  const hour = (hours: number) =>
+    new Date(Date.now() + hours * 3_600_000).toISOString().slice(11, 16);
+  const ledger = await buildReportedLedger(api, {
+    zones: ['UTC'],
+    schedule: { kind: 'now', quietHours: { from: hour(-1), to: hour(1) } },
+  });
+  const until = ledger.plan.waves[0]?.startsAt.toISOString();
+  expect((await ledger.get('/progress')).body.data).toMatchObject({
+    waiting: { for: 'quietHours', until, detail: null },
+    nextRunAt: until,
+    waves: [{ startsAt: until, waitsUntil: until, waitReason: 'quietHours' }],
+  });
+});
+
 test('counts what is sent, in doubt and open, in all and by wave', async () => {
   const ledger = await buildReportedLedger(api, { customers: 3 });
   const before = await ledger.get('/progress');

@@ -84,7 +84,14 @@ describe('a plan', () => {
 });
 
 function wave(n: number, from: string, to: string, zones: string[], customers: number) {
-  return { n, startsAt: `${from}:00.000Z`, closesAt: `${to}:00.000Z`, zones, customers };
+  return {
+    n,
+    startsAt: `${from}:00.000Z`,
+    closesAt: `${to}:00.000Z`,
+    waitsFor: null,
+    zones,
+    customers,
+  };
 }
 
 describe('a schedule', () => {

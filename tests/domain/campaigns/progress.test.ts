@@ -20,6 +20,18 @@ test.each([
   ['calls leave', run, [due, ahead], null],
   ['the next wave', run, [{ ...due, open: 0 }, ahead], { for: 'wave', until: later, detail: null }],
   [
+    'quiet hours',
+    run,
+    [{ ...ahead, waitsFor: 'quietHours' }],
+    { for: 'quietHours', until: later, detail: null },
+  ],
+  [
+    'a cap',
+    run,
+    [{ ...limited, waitReason: 'frequencyCap' }],
+    { for: 'frequencyCap', until: later, detail: null },
+  ],
+  [
     'the rate',
     run,
     [limited],
