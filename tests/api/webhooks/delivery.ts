@@ -2,6 +2,8 @@ import { createPrivateKey, sign } from 'node:crypto';
 import type { ApiAnswer, TestApi } from '../../support/api';
 
 export interface DeliveryOptions {
+  /** Whose address it goes to; the platform's unless given. */
+  accountId?: string;
   privateKeyPem: string;
   /** Seconds; now unless given. */
   timestamp?: string;
@@ -20,7 +22,8 @@ export function deliver(
   const timestamp = options.timestamp ?? String(Math.floor(Date.now() / 1000));
   const signature =
     options.signature ?? signatureOf(body, { timestamp, privateKeyPem: options.privateKeyPem });
-  return api.send('post', '/webhooks/sendgrid', {
+  const account = options.accountId === undefined ? '' : `/${options.accountId}`;
+  return api.send('post', `/webhooks/sendgrid${account}`, {
     body,
     headers: {
       'Content-Type': 'application/json',

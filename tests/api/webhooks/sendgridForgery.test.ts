@@ -3,6 +3,7 @@ import { newId } from '../../../lib/ids';
 import { createWebhookKeys } from '../../../sandbox';
 import { startTestApi, type TestApi } from '../../support/api';
 import { deliver, signatureOf, type DeliveryOptions } from './delivery';
+import { written } from './written';
 
 const keys = createWebhookKeys();
 const { privateKeyPem } = keys;
@@ -117,11 +118,11 @@ const refused: [string, number, string, () => Delivery][] = [
 ];
 
 test.each(refused)('%s: %d %s, and nothing is written', async (_name, status, code, delivery) => {
-  const before = await written();
+  const before = await written(api);
   const { body, ...options } = delivery();
   const answer = await deliver(api, body ?? complaint(), { privateKeyPem, ...options });
   expect([answer.status, answer.body.code]).toEqual([status, code]);
-  expect(await written()).toEqual(before);
+  expect(await written(api)).toEqual(before);
 });
 
 test('a replay is answered like the first delivery and writes nothing', async () => {
@@ -134,26 +135,18 @@ test('a replay is answered like the first delivery and writes nothing', async ()
   };
   const first = await deliver(api, body, recorded);
   expect([first.status, first.body.data]).toEqual([200, { received: 1, stored: 1, skipped: 0 }]);
-  const before = await written();
+  const before = await written(api);
   const second = await deliver(api, body, recorded);
   expect([second.status, second.body.data]).toEqual([200, { received: 1, stored: 0, skipped: 0 }]);
-  expect(await written()).toEqual(before);
+  expect(await written(api)).toEqual(before);
 });
 
 test('a delivery of no events is fine and writes nothing', async () => {
-  const before = await written();
+  const before = await written(api);
   const answer = await deliver(api, [], { privateKeyPem });
   expect([answer.status, answer.body.data]).toEqual([200, { received: 0, stored: 0, skipped: 0 }]);
-  expect(await written()).toEqual(before);
+  expect(await written(api)).toEqual(before);
 });
-
-/** How many rows there are of everything that a delivery may write. */
-async function written(): Promise<Record<string, number>> {
-  const tables = ['message_events', 'waiting_events', 'suppressions', 'dispatch_attempts'];
-  const counts = tables.map((table) => `(select count(*) from ${table}) as ${table}`);
-  const found = await api.deps.db.raw(`select ${counts.join(', ')}`);
-  return found.rows[0];
-}
 
 function complaint(): string {
   const event = { email: 'someone@example.com', event: 'spamreport', sg_event_id: newId() };

@@ -23,8 +23,9 @@ export async function twilioAccount(
   tenantId: string,
   {
     channel = 'sms',
+    baseUrl,
     ...given
-  }: { channel?: Exclude<Channel, 'email'> } & Partial<TestAccount> = {},
+  }: { channel?: Exclude<Channel, 'email'>; baseUrl?: string } & Partial<TestAccount> = {},
 ): Promise<TestAccount> {
   const account = {
     id: newId(),
@@ -43,7 +44,7 @@ export async function twilioAccount(
         channel,
         name: 'Texts',
         active: true,
-        settings: { accountSid: account.accountSid },
+        settings: { accountSid: account.accountSid, baseUrl },
         credentials: { authToken: account.authToken },
         senders: [{ address: '+4930000000', name: null }],
       },
