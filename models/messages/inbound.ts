@@ -24,7 +24,8 @@ export interface InboundDelivery {
 
 /**
  * Keeps what customers wrote, once each, and does what they wish from the next gate on. A stop
- * suppresses the number on its channel and withdraws the consent; a start takes back what a stop did
+ * suppresses the number on its channel, withdraws the consent, and is a fact of the message it most
+ * likely answers; a start takes back what a stop did
  * and nothing that was said elsewhere. Of several wishes the one written last holds, in whatever
  * order they come. On the platform's number a wish is meant for every tenant that has the customer.
  * Answers how many were new.
@@ -118,12 +119,37 @@ function storeStatement(db: Knex, { accountId, tenantId, notes }: InboundDeliver
            from wished w
           where c.tenant_id = w.tenant_id and c.phone = w.phone
             and (${channels.map(changesConsent).join(' or ')})
+       ), answered as (
+         insert into message_events (provider_event_id, source, run_id, tenant_id, message_n, kind,
+           occurred_at, payload, account_id)
+         select 'unsubscribe:' || last.n, 'carillon', last.run_id, h.tenant_id, last.n, 'unsubscribed',
+                h.written_at, '{"detail": {"by": "${stopSource}"}}', :accountId
+           from heard h cross join lateral (${lastMessage}) last
+          where h.wish = 'stop'
+         on conflict (run_id, provider_event_id) do nothing
+         returning id
+       ), listed as (
+         insert into waiting_events (event_ids, event_count)
+         select array_agg(id order by id), count(*) from answered having count(*) > 0
        )
        select count(*)::int as stored from stored`,
       { notes: JSON.stringify(notes), accountId, tenantId },
     )
     .options({ name: 'storeInbound' });
 }
+
+// What a stop most likely answers: the account's newest message to the number, if it left lately.
+const lastMessage = `
+  select m.run_id, m.n
+    from customers c
+    join messages m on m.tenant_id = c.tenant_id and m.customer_id = c.id
+     and m.channel = h.channel and m.outcome is null
+    join campaign_runs r on r.id = m.run_id and r.account_id = :accountId
+    join dispatches d on d.run_id = m.run_id and d.n = m.dispatch_n
+     and d.called_at between h.written_at - interval '30 days' and h.written_at
+     and d.state in ('calling', 'accepted', 'in_doubt', 'unconfirmed')
+   where c.tenant_id = h.tenant_id and c.phone = h.phone
+   order by d.called_at desc, m.run_id desc, m.n desc limit 1`;
 
 const channels = ['sms', 'whatsapp'] as const;
 type InboundChannel = (typeof channels)[number];

@@ -122,3 +122,31 @@ test('a customer’s STOP is signed, heard and answered with nothing', async () 
     { channel: 'sms', address: '+49301234567', reason: 'unsubscribed' },
   ]);
 });
+
+test('a STOP counts for the message that it answers', async () => {
+  const { db } = api.deps;
+  await db('customers')
+    .where({ tenant_id: ledger.tenantId, id: ledger.customerIds[1] })
+    .update({ phone: '+49301234568' });
+  await db('messages').where({ run_id: ledger.run.id }).update({ channel: 'sms' });
+  await db('dispatches')
+    .where({ run_id: ledger.run.id })
+    .update({ state: 'accepted', called_at: db.raw(`now() - interval '1 day'`) });
+  const stop = () =>
+    askSandbox(sandbox, '/twilio/inbound', 'POST', {
+      url: `${proxy.url}/webhooks/twilio/${account.id}/inbound`,
+      from: '+49301234568',
+      to: '+15005550006',
+      body: 'STOP',
+    });
+  await stop();
+  await stop();
+  expect(await events()).toMatchObject([{ kind: 'unsubscribed', source: 'carillon' }]);
+  await apply();
+  const { customer_id } = await db('messages')
+    .where({ run_id: ledger.run.id })
+    .whereNotNull('unsubscribed_at')
+    .first();
+  expect(customer_id).toBe(ledger.customerIds[1]);
+  expect(await ledger.dispatch(1)).toMatchObject({ unsubscribed_count: 1 });
+});
