@@ -22,7 +22,6 @@ export const problemKinds = {
   malformedForm: 'malformed',
   malformedJson: 'malformed',
   notAnArray: 'malformed',
-  notSupportedYet: 'invalid',
   providerFailed: 'providerFailed',
   providerOutcomeUnknown: 'providerFailed',
   runNotFound: 'notFound',

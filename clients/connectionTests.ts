@@ -8,12 +8,13 @@ import type {
 import { publicAddresses } from '../lib/publicHosts';
 import { testSendGrid } from '../providers/email/sendgridConnection';
 import { testSmtp } from '../providers/email/smtpConnection';
+import { testMeta } from '../providers/meta/connection';
 import { testTwilio } from '../providers/twilio/connection';
 
 /** Asks vendors whether an account's credentials may send; nothing is sent by it. */
 export interface ConnectionTests {
-  /** Null for a vendor that cannot be asked yet. Never rejects because of the vendor. */
-  test(account: OpenedAccount): Promise<ConnectionOutcome> | null;
+  /** Never rejects because of the vendor. */
+  test(account: OpenedAccount): Promise<ConnectionOutcome>;
 }
 
 export interface ConnectionTestOptions {
@@ -37,7 +38,7 @@ export function createConnectionTests(options: ConnectionTestOptions): Connectio
         case 'twilio':
           return testTwilioAccount(settings, credentials, options);
         case 'meta':
-          return null;
+          return testMetaAccount(settings, credentials, options);
       }
     },
   };
@@ -57,6 +58,23 @@ async function testTwilioAccount(
   return outcome.kind === 'accepted'
     ? outcome
     : { ...outcome, reason: outcome.reason.replaceAll(credentials.authToken, '[token]') };
+}
+
+async function testMetaAccount(
+  { phoneNumberId, apiVersion, baseUrl }: VendorSettings['meta'],
+  { accessToken }: VendorCredentials['meta'],
+  { timeoutMs }: ConnectionTestOptions,
+): Promise<ConnectionOutcome> {
+  const outcome = await testMeta({
+    phoneNumberId,
+    accessToken,
+    timeoutMs,
+    ...(apiVersion === undefined ? {} : { apiVersion }),
+    ...(baseUrl === undefined ? {} : { baseUrl }),
+  });
+  return outcome.kind === 'accepted'
+    ? outcome
+    : { ...outcome, reason: outcome.reason.replaceAll(accessToken, '[token]') };
 }
 
 async function testMailServer(

@@ -29,7 +29,7 @@ export function createSender(
         ? smsSender(options, account, opened)
         : whatsAppSender(options, account, opened);
     case 'meta':
-      throw new Error('WhatsApp by Meta is not there yet');
+      return metaSender(options, account, opened);
   }
 }
 
@@ -201,6 +201,39 @@ function whatsAppSender(
       return message.channel !== 'whatsapp' || sender === null || provider.lookUp === undefined
         ? { kind: 'unknown', reason: 'the vendor cannot be asked for it' }
         : provider.lookUp({ to: message.to, sender, content: message.content, calledAt, knownIds });
+    },
+    close: () => afterLastCall(timeoutMs, () => provider.close()),
+  };
+}
+
+function metaSender(
+  { timeoutMs }: SenderOptions,
+  account: Account,
+  { settings, credentials }: Opened<'meta'>,
+): OpenSender {
+  const { phoneNumberId, apiVersion, baseUrl } = settings;
+  const provider = createWhatsAppProvider({
+    vendor: 'meta',
+    accountId: account.id,
+    phoneNumberId,
+    accessToken: credentials.accessToken,
+    timeoutMs,
+    ...(apiVersion === undefined ? {} : { apiVersion }),
+    ...(baseUrl === undefined ? {} : { baseUrl }),
+  });
+  return {
+    batch: null,
+    async send(message, reference) {
+      return message.channel !== 'whatsapp'
+        ? wrongChannel(message)
+        : provider.send({
+            to: message.to,
+            // The account is its number: there is no other to choose.
+            sender: { from: message.sender ?? phoneNumberId },
+            content: message.content,
+            reference,
+            statusCallbackUrl: null,
+          });
     },
     close: () => afterLastCall(timeoutMs, () => provider.close()),
   };

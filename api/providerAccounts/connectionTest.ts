@@ -1,4 +1,4 @@
-import { AppError, conflict } from '../../domain/errors';
+import { conflict } from '../../domain/errors';
 import { ProviderAccount as AccountShape } from '../../domain/messages/accounts/schema';
 import type { OpenedAccount } from '../../domain/messages/accounts/types';
 import { SealingError } from '../../lib/sealing';
@@ -22,21 +22,13 @@ const testConnection = route({
   params: { id: 'providerAccount' },
   idempotent: true,
   answers: { 200: AccountShape },
-  problems: ['accountChanged', 'credentialsUnreadable', 'notSupportedYet'],
+  problems: ['accountChanged', 'credentialsUnreadable'],
   async handler({ params: { id }, deps, inTenant, tenantId }) {
     const key = { tenantId, id };
     const account = await inTenant((trx) => requireProviderAccount(trx, key));
     await requireCallable(account, deps.config);
     // Outside of any transaction: a vendor may take its time.
-    const asked = deps.connectionTests.test(opened(deps, account));
-    if (asked === null) {
-      throw new AppError(
-        'invalid',
-        'notSupportedYet',
-        `Accounts at ${account.vendor} cannot be tested yet.`,
-      );
-    }
-    const outcome = await asked;
+    const outcome = await deps.connectionTests.test(opened(deps, account));
     const tested = await inTenant((trx) => storeConnectionTest(trx, key, account.version, outcome));
     return reply(200, presentAccount(tested));
   },

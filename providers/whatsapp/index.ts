@@ -1,10 +1,13 @@
+import type { MetaAccount } from '../meta/account';
 import type { TwilioAccount } from '../twilio/account';
+import { createMetaWhatsApp } from './meta';
 import { createTwilioWhatsApp } from './twilio';
 import type { WhatsAppProvider } from './types';
 
 /** What each vendor needs to be called; the vendor is its name here. */
 export interface WhatsAppAccounts {
   twilio: TwilioAccount;
+  meta: MetaAccount;
 }
 
 export type WhatsAppVendor = keyof WhatsAppAccounts;
@@ -15,6 +18,7 @@ export type WhatsAppAccount = {
 
 const vendors: { [V in WhatsAppVendor]: (account: WhatsAppAccounts[V]) => WhatsAppProvider } = {
   twilio: createTwilioWhatsApp,
+  meta: createMetaWhatsApp,
 };
 
 /** The provider behind an account. */

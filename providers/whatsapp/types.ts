@@ -3,7 +3,10 @@ import type { LookUp, MessageOutcome, MessageReference } from '../types';
 
 export type { WhatsAppContent } from '../../domain/messages/whatsAppContent';
 
-/** Who a message comes from: a WhatsApp number of ours (E.164), or a vendor's pool of them. */
+/**
+ * Who a message comes from: a WhatsApp number of ours (E.164), or a vendor's pool of them. A vendor
+ * whose accounts are one number each does not look at it.
+ */
 export type WhatsAppSender = { from: string } | { messagingServiceSid: string };
 
 /** One WhatsApp message to one person. */

@@ -85,6 +85,7 @@ const settings = {
   meta: z.strictObject({
     phoneNumberId: token(/^\d{5,20}$/, 'Is 5 to 20 digits.'),
     businessAccountId: token(/^\d{5,20}$/, 'Is 5 to 20 digits.'),
+    apiVersion: token(/^v\d{2}\.\d$/, 'Is a version as v25.0.').optional(),
     baseUrl: baseUrl.optional(),
   }),
 };
@@ -115,6 +116,10 @@ const credentials = {
   meta: z.strictObject({
     accessToken: token(/^[\w.|-]+$/, 'Is a token without white space.').meta(writeOnly),
     appSecret: token(/^[0-9a-f]{32}$/, 'Is 32 characters of 0-9 and a-f.').meta(writeOnly),
+    // What anybody can guess would let anybody have our webhooks verified as theirs.
+    verifyToken: token(/^[\w.~-]{16,200}$/, 'Is 16 to 200 letters, digits, and . _ ~ or -.')
+      .optional()
+      .meta(writeOnly),
   }),
 };
 
@@ -251,6 +256,7 @@ export const ProviderAccount = z
         z.object({
           phoneNumberId: z.string(),
           businessAccountId: z.string(),
+          apiVersion: z.string().optional(),
           baseUrl: z.string().optional(),
         }),
       ])

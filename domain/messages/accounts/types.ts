@@ -30,7 +30,13 @@ export interface VendorSettings {
     messagingServiceSid?: string | undefined;
     baseUrl?: string | undefined;
   };
-  meta: { phoneNumberId: string; businessAccountId: string; baseUrl?: string | undefined };
+  meta: {
+    phoneNumberId: string;
+    businessAccountId: string;
+    /** Of the vendor's interface, as `v25.0`; it ends a version about two years after it came. */
+    apiVersion?: string | undefined;
+    baseUrl?: string | undefined;
+  };
 }
 
 /** What opens an account, and never leaves us but to its vendor. */
@@ -39,7 +45,8 @@ export interface VendorCredentials {
   sendgrid: { apiKey: string; webhookPublicKey?: string | undefined };
   smtp: { username: string; password: string };
   twilio: { authToken: string };
-  meta: { accessToken: string; appSecret: string };
+  /** `verifyToken` is what the account's owner tells the vendor to say when it asks for webhooks. */
+  meta: { accessToken: string; appSecret: string; verifyToken?: string | undefined };
 }
 
 /** One vendor's settings with its credentials: all that a provider is made of. */

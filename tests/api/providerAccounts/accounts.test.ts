@@ -295,6 +295,18 @@ test.each<[string, object, string, string]>([
     'senders.0.address',
     'wrongFormat',
   ],
+  [
+    'a verify token that can be guessed',
+    metaBody({ credentials: { ...metaBody().credentials, verifyToken: 'bells' } }),
+    'credentials.verifyToken',
+    'wrongFormat',
+  ],
+  [
+    'a version that is none',
+    metaBody({ settings: { ...metaBody().settings, apiVersion: 'latest' } }),
+    'settings.apiVersion',
+    'wrongFormat',
+  ],
   ['a default in passing', sendGridBody({ isDefault: true }), 'isDefault', 'unknownField'],
   [
     'another tenant',

@@ -49,7 +49,11 @@ export function metaBody(overrides: Record<string, unknown> = {}) {
     channel: 'whatsapp',
     name: 'WhatsApp',
     settings: { phoneNumberId: '106540352242922', businessAccountId: '102290129340398' },
-    credentials: { accessToken: 'EAAG-token', appSecret: 'e'.repeat(32) },
+    credentials: {
+      accessToken: 'EAAG-token',
+      appSecret: 'e'.repeat(32),
+      verifyToken: 'chosen-by-the-owner',
+    },
     ...overrides,
   };
 }

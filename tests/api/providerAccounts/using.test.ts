@@ -345,12 +345,34 @@ describe('a test of the connection', () => {
     ]);
   });
 
-  test('is not there yet for Meta, and says so', async () => {
-    const json = metaBody();
+  const metaError = (code: number, message: string) =>
+    JSON.stringify({ error: { code, message, type: 'OAuthException' } });
+  test.each<[string, VendorAnswer, string, string | null]>([
+    ['a number of ours', { status: 200, body: '{"id":"106540352242922"}' }, 'accepted', null],
+    ['another number', { status: 200, body: '{"id":"1"}' }, 'unreachable', 'not one of'],
+    [
+      'a wrong token, repeated',
+      { status: 401, body: metaError(190, 'no: EAAG-token') },
+      'refused',
+      'no: [token]',
+    ],
+    ['too many calls', { status: 400, body: metaError(80007, 'later') }, 'unreachable', 'later'],
+    ['a cut connection', null, 'unreachable', 'ECONNRESET'],
+  ])('at Meta: %s', async (_, answer, outcome, reason) => {
     const tenant = await buildTenant(api.deps);
+    const { settings } = metaBody();
+    const json = metaBody({ settings: { ...settings, baseUrl: vendor.url } });
     const { id } = await postAccount(api, tenant, json);
+    vendor.answer = answer;
+    vendor.asked.length = 0;
     const tested = await act(tenant, 'post', `${id}/test`, {});
-    expect([tested.status, tested.body.code]).toEqual([422, 'notSupportedYet']);
-    expect(dataOf(await act(tenant, 'get', id), 200).lastTest).toBeNull();
+
+    const { lastTest } = dataOf(tested, 200);
+    expect(lastTest).toMatchObject({ outcome });
+    expect(String(lastTest.reason)).toContain(String(reason));
+    expect(tested.text).not.toContain('EAAG-token');
+    expect(vendor.asked.map(({ path }) => path)).toEqual([
+      `GET /v25.0/${settings.phoneNumberId}?fields=id,status`,
+    ]);
   });
 });
