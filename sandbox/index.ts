@@ -1,5 +1,10 @@
 import type { Server } from 'node:http';
 import { openIntake, type Intake } from './intake';
+import { metaVendor } from './meta/acceptedMessage';
+import { DEMO_META_ACCOUNT, numbersOf } from './meta/accounts';
+import { createTemplates } from './meta/templates';
+import { createStatusChannel } from './meta/webhook';
+import { createWindows } from './meta/windows';
 import type { SandboxOptions } from './options';
 import { createSendGridVendor } from './sendgrid/acceptedMail';
 import { createEventChannel } from './sendgrid/eventPost';
@@ -16,6 +21,7 @@ export type { EngagementRates, SandboxMode, SandboxOptions, WebhookTarget } from
 export type { Call } from './calls';
 export type { FaultPlan } from './faults';
 export { createWebhookKeys, publicKeyOf } from './sendgrid/eventPost';
+export { DEMO_META_ACCOUNT, type MetaSandboxAccount } from './meta/accounts';
 export { DEMO_TWILIO_ACCOUNT, type TwilioSandboxAccount } from './twilio/accounts';
 
 const CLOSE_GRACE_MS = 2_000;
@@ -38,14 +44,18 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     engagement: options.engagement ?? null,
   };
   const twilioAccounts = accountsOf(options.twilioAccounts ?? [DEMO_TWILIO_ACCOUNT]);
-  const channels = new Map([['twilio', createCallbackChannel(twilioAccounts)]]);
+  const metaNumbers = numbersOf(options.metaAccounts ?? [DEMO_META_ACCOUNT]);
+  const channels = new Map([
+    ['twilio', createCallbackChannel(twilioAccounts)],
+    ['meta', createStatusChannel(metaNumbers)],
+  ]);
   if (webhook) {
     channels.set('sendgrid', createEventChannel(webhook));
   }
   const intake = await openIntake({
     dataDir: dataDir ?? null,
     mode,
-    vendors: [createSendGridVendor(audience), twilioVendor, createSmtpVendor()],
+    vendors: [createSendGridVendor(audience), twilioVendor, metaVendor, createSmtpVendor()],
     channels,
     logger,
   });
@@ -55,6 +65,12 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     mailSend,
     sendGridKeys: apiKeys ?? null,
     twilioAccounts,
+    meta: {
+      intake,
+      numbers: metaNumbers,
+      templates: createTemplates(),
+      windows: createWindows(),
+    },
     logger,
   });
   try {

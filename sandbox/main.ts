@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { createLogger, type Logger } from '../lib/logger';
-import { DEMO_ENGAGEMENT, startSandbox, type SandboxOptions } from './index';
+import { DEMO_ENGAGEMENT, DEMO_META_ACCOUNT, startSandbox, type SandboxOptions } from './index';
 
 const PARENT_CHECK_MS = 1_000;
 
@@ -15,6 +15,8 @@ const Flags = z.object({
   mode: z.enum(['inbox', 'sink']).default('inbox'),
   'webhook-url': z.url().optional(),
   'webhook-key-file': z.string().optional(),
+  /** Where statuses and messages of the demo WhatsApp number at Meta go. */
+  'meta-webhook-url': z.url().optional(),
   'api-key': z.array(z.string()).optional(),
   engagement: z.boolean().default(false),
   seed: z.string().optional(),
@@ -73,6 +75,7 @@ function readFlags(): Flags {
       mode: { type: 'string' },
       'webhook-url': { type: 'string' },
       'webhook-key-file': { type: 'string' },
+      'meta-webhook-url': { type: 'string' },
       'api-key': { type: 'string', multiple: true },
       engagement: { type: 'boolean' },
       seed: { type: 'string' },
@@ -95,6 +98,7 @@ function readFlags(): Flags {
 async function optionsFrom(flags: Flags, log: Logger): Promise<SandboxOptions> {
   const url = flags['webhook-url'];
   const keyFile = flags['webhook-key-file'];
+  const metaWebhookUrl = flags['meta-webhook-url'];
   return {
     port: flags.port,
     host: flags.host,
@@ -102,6 +106,9 @@ async function optionsFrom(flags: Flags, log: Logger): Promise<SandboxOptions> {
     dataDir: flags['data-dir'],
     mode: flags.mode,
     webhook: url && keyFile ? { url, privateKeyPem: await readFile(keyFile, 'utf8') } : undefined,
+    metaAccounts: [
+      { ...DEMO_META_ACCOUNT, ...(metaWebhookUrl ? { webhookUrl: metaWebhookUrl } : {}) },
+    ],
     apiKeys: flags['api-key'],
     engagement: flags.engagement ? DEMO_ENGAGEMENT : undefined,
     eventSeed: flags.seed,

@@ -1,4 +1,5 @@
 import type { Logger } from '../lib/logger';
+import type { MetaSandboxAccount } from './meta/accounts';
 import type { TwilioSandboxAccount } from './twilio/accounts';
 import type { SmtpOptions } from './smtp/options';
 
@@ -53,6 +54,8 @@ export interface SandboxOptions {
   smtp?: SmtpOptions;
   /** Twilio accounts that may call; default the demo account. */
   twilioAccounts?: readonly TwilioSandboxAccount[];
+  /** WhatsApp numbers at Meta that may send; default the demo number. */
+  metaAccounts?: readonly MetaSandboxAccount[];
   /** Makes the simulated audience repeatable; default `carillon`. */
   eventSeed?: string;
   /** Default none: recipients act only as their address says. */

@@ -7,6 +7,11 @@ import { answer } from './exchange';
 import { messageRoutes } from './inbox/messages';
 import { pageRoutes } from './inbox/pages';
 import type { Intake } from './intake';
+import { createMetaApi } from './meta/api';
+import { metaRoutes } from './meta/control';
+import { refusal as metaRefusal } from './meta/errors';
+import { isMetaPath } from './meta/paths';
+import type { MetaParts } from './meta/sendMessage';
 import * as errors from './sendgrid/errors';
 import { scopesRoutes } from './sendgrid/scopes';
 import type { SendingEndpoint } from './sendingEndpoint';
@@ -28,18 +33,26 @@ export function createSandboxServer(parts: {
   mailSend: SendingEndpoint;
   sendGridKeys: readonly string[] | null;
   twilioAccounts: Accounts;
+  meta: MetaParts;
   logger: Logger;
 }): Server {
-  const { intake, mailSend, sendGridKeys, twilioAccounts, logger } = parts;
-  const vendors = [scopesRoutes(sendGridKeys), inboundRoutes(intake, twilioAccounts)];
+  const { intake, mailSend, sendGridKeys, twilioAccounts, meta, logger } = parts;
+  const vendors = [
+    scopesRoutes(sendGridKeys),
+    inboundRoutes(intake, twilioAccounts),
+    metaRoutes(meta),
+  ];
   const rest = createApp(intake, vendors, logger).callback();
   const twilioApi = createTwilioApi(intake, twilioAccounts);
+  const metaApi = createMetaApi(meta);
   const server = createServer((request, response) => {
     const path = pathOf(request);
     if (path === '/v3/mail/send') {
       void sendMail(request, response);
     } else if (path.startsWith(TWILIO_PATH)) {
       void answered(twilioApi, twilioRefusal(20500).body, request, response);
+    } else if (isMetaPath(path)) {
+      void answered(metaApi, metaRefusal(131000).body, request, response);
     } else {
       void rest(request, response);
     }
