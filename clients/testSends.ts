@@ -1,4 +1,5 @@
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
+import type { Channel } from '../domain/campaigns/types';
 import type { Temporal } from '../lib/temporal';
 import { testSendWorkflowId, type testSend } from '../workflows/campaigns/testSend';
 import { queues } from '../workflows/queues';
@@ -11,6 +12,7 @@ export interface StartableTestSend {
   tenantId: string;
   campaignId: string;
   name: string;
+  channel: Channel;
   recipients: number;
 }
 
@@ -45,7 +47,7 @@ export function createTestSends(
           { key: searchAttributes.tenant, value: test.tenantId },
           { key: searchAttributes.kind, value: 'testSend' },
           { key: searchAttributes.campaign, value: test.campaignId },
-          { key: searchAttributes.channel, value: 'email' },
+          { key: searchAttributes.channel, value: test.channel },
         ],
       });
     } catch (error) {

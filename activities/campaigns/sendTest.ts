@@ -1,18 +1,14 @@
 import { Context } from '@temporalio/activity';
-import { compileStored } from '../../domain/messages/compileStored';
-import { type RenderedMessage, RenderFailure } from '../../domain/messages/content';
+import { RenderFailure } from '../../domain/messages/content';
 import {
+  previewLinks,
   previewRecipient,
   sampleCustomer,
   type ShownCustomer,
 } from '../../domain/messages/preview';
-import { renderOne } from '../../domain/messages/renderOne';
+import { renderStored, type RenderedStored } from '../../domain/messages/renderStored';
 import { withTenant } from '../../models/base';
-import {
-  emailContent,
-  loadCampaignContent,
-  type EmailCampaignContent,
-} from '../../models/campaigns/contents';
+import { loadCampaignContent, type CampaignContent } from '../../models/campaigns/contents';
 import {
   claimTestSend,
   getTestSend,
@@ -23,9 +19,10 @@ import {
 } from '../../models/campaigns/testSends';
 import { findCustomer } from '../../models/customers/customers';
 import { resolveAccount, type ResolvedAccount } from '../../models/messages/accounts';
-import type { EmailOutcome } from '../../providers/email/types';
+import type { EmailOutcome, EmailProvider } from '../../providers/email/types';
 import type { MessageOutcome } from '../../providers/types';
 import type { ActivityDeps } from '../deps';
+import type { AccountSender, OneMessage } from '../messages/accountSenders';
 import { outlastOutage } from '../messages/outlastOutage';
 
 export interface TestSendRef {
@@ -48,16 +45,18 @@ export function createSendTest(deps: ActivityDeps) {
       if (test === null) {
         return null;
       }
-      const { customerId } = test;
+      const { customerId, addresses } = test;
+      const content = await loadCampaignContent(trx, tenantId, test.campaignId);
+      const { channel } = content;
       return {
         test,
-        account: await resolveAccount(trx, tenantId, 'email'),
-        content: emailContent(await loadCampaignContent(trx, tenantId, test.campaignId)),
+        content,
+        account: await resolveAccount(trx, tenantId, channel),
         customer:
           customerId === null
             ? sampleCustomer
             : await findCustomer(trx, { tenantId, id: customerId }),
-        suppressed: await suppressedAmong(trx, tenantId, test.addresses),
+        suppressed: await suppressedAmong(trx, { tenantId, channel, addresses }),
       };
     });
     if (work !== null) {
@@ -82,7 +81,7 @@ async function call(
   work: {
     test: TestSend;
     account: ResolvedAccount | null;
-    content: EmailCampaignContent;
+    content: CampaignContent;
     customer: ShownCustomer | null;
   },
 ): Promise<End> {
@@ -97,42 +96,96 @@ async function call(
   if (message === null) {
     return { state: 'refused', reason: 'renderFailed' };
   }
-  const recipient = previewRecipient(work.customer, deps.publicUrl);
   const sender = await deps.senders.of(tenantId, account.id);
-  const mail = {
-    ...message,
-    subject: `[Test] ${message.subject}`,
-    from: { email: content.fromEmail, name: content.fromName },
-    replyTo: content.replyTo,
-  };
-  const { unsubscribe: unsubscribeUrl } = recipient.links;
-  // No run has this id, so that the events of a test touch no ledger.
-  const reference = { runId: test.id, dispatchN: 1, attempt: 1 };
-  if (sender.batch !== null) {
-    return endOf(
-      await sender.batch.send({
-        ...mail,
-        reference,
-        recipients: test.addresses.map((email, index) => ({
-          messageN: index + 1,
-          email,
-          name: null,
-          substitutionsJson: '{}',
-          unsubscribeUrl,
-        })),
-      }),
-    );
-  }
+  return message.channel === 'email' && sender.batch !== null
+    ? sendBatch(deps, sender.batch, { test, message })
+    : sendEach(deps, sender, { test, message });
+}
+
+type RenderedMail = Extract<RenderedStored, { channel: 'email' }>;
+
+async function sendBatch(
+  { publicUrl }: ActivityDeps,
+  batch: EmailProvider,
+  { test, message }: { test: TestSend; message: RenderedMail },
+): Promise<End> {
+  const { subject, html, text, from, replyTo } = message;
+  const { unsubscribe: unsubscribeUrl } = previewLinks(publicUrl);
+  const outcome = await batch.send({
+    from,
+    replyTo,
+    subject: subjectOfTest(subject),
+    html,
+    text,
+    reference: referenceOf(test),
+    recipients: test.addresses.map((email, index) => ({
+      messageN: index + 1,
+      email,
+      name: null,
+      substitutionsJson: '{}',
+      unsubscribeUrl,
+    })),
+  });
+  return endOf(outcome);
+}
+
+async function sendEach(
+  deps: ActivityDeps,
+  sender: AccountSender,
+  { test, message }: { test: TestSend; message: RenderedStored },
+): Promise<End> {
   const ends = await Promise.all(
-    test.addresses.map(async (email, index) => {
-      const to = { email, name: null };
-      const one = { ...mail, channel: 'email', to, unsubscribeUrl } as const;
-      return endOf(await sender.send(one, { ...reference, messageN: index + 1 }));
-    }),
+    test.addresses.map(async (address, index) =>
+      endOf(
+        await sender.send(addressed(deps, message, address), {
+          ...referenceOf(test),
+          messageN: index + 1,
+        }),
+      ),
+    ),
   );
   return ends.reduce((worst, end) =>
     severity.indexOf(end.state) > severity.indexOf(worst.state) ? end : worst,
   );
+}
+
+// No run has this id, so that the events of a test touch no ledger.
+function referenceOf(test: TestSend) {
+  return { runId: test.id, dispatchN: 1, attempt: 1 };
+}
+
+function addressed(
+  { publicUrl }: ActivityDeps,
+  message: RenderedStored,
+  address: string,
+): OneMessage {
+  switch (message.channel) {
+    case 'email':
+      return {
+        channel: 'email',
+        from: message.from,
+        replyTo: message.replyTo,
+        to: { email: address, name: null },
+        subject: subjectOfTest(message.subject),
+        html: message.html,
+        text: message.text,
+        unsubscribeUrl: previewLinks(publicUrl).unsubscribe,
+      };
+    case 'sms':
+      return { ...message, to: address };
+    case 'whatsapp':
+      return {
+        channel: 'whatsapp',
+        to: address,
+        sender: message.sender,
+        content: message.message,
+      };
+  }
+}
+
+// A text has no room for a mark, and a template none at all.
+function subjectOfTest(subject: string): string {
+  return `[Test] ${subject}`;
 }
 
 // What the author has to know of: that one may have arrived all the same comes last.
@@ -141,15 +194,14 @@ const severity: End['state'][] = ['accepted', 'not_sent', 'refused', 'in_doubt']
 // Links of a test lead straight to their pages: there is no message to count clicks for.
 function render(
   deps: ActivityDeps,
-  content: EmailCampaignContent,
+  content: CampaignContent,
   customer: ShownCustomer,
-): RenderedMessage | null {
+): RenderedStored | null {
   try {
-    return renderOne(
-      compileStored(content, { trackClicks: false, trackOpens: false }),
-      previewRecipient(customer, deps.publicUrl),
-      { at: new Date() },
-    );
+    return renderStored(content, previewRecipient(customer, deps.publicUrl), {
+      at: new Date(),
+      isTracked: false,
+    });
   } catch (error) {
     if (error instanceof RenderFailure) {
       return null;

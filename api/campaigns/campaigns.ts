@@ -18,13 +18,14 @@ import {
   requireCampaign,
   unknownCustomers,
   type CampaignValues,
-  type ContentValues,
 } from '../../models/campaigns/campaigns';
+import { contentValuesOf } from '../../models/campaigns/contentValues';
 import { json } from '../bodies';
 import { requireUnchanged } from '../etags';
 import { fieldsOf, listPage } from '../lists';
 import { basePath, reply, route } from '../route';
-import { checkedContent } from './checkedContent';
+import { changedContent } from './changedContent';
+import { checkedContent, type GivenContent } from './checkedContent';
 import { presentCampaign, presentSummary } from './present';
 import { ListCampaigns } from './requests';
 
@@ -42,7 +43,7 @@ const create = route({
   idempotent: true,
   answers: { 201: CampaignShape },
   async handler({ body, inTenant, tenantId, userId, idempotentId }) {
-    const values = { ...body, content: checkedContent(body.content) };
+    const values = writtenValues(body);
     const key = { tenantId, id: idempotentId() };
     const campaign = await inTenant(async (trx) => {
       await requireKnownCustomers(trx, tenantId, body.audience.customerIds);
@@ -96,7 +97,8 @@ const replace = route({
   path: '/campaigns/:id',
   name: 'replaceCampaign',
   summary: 'Write a whole campaign: what is left out is cleared',
-  description: 'While a run is open only the name may differ from what is stored.',
+  description:
+    'While a run is open only the name may differ from what is stored; the channel never may.',
   tags,
   permission: 'campaign:write',
   params,
@@ -104,7 +106,7 @@ const replace = route({
   answers: { 200: CampaignShape },
   problems: ['campaignIsScheduled'],
   async handler({ params: { id }, body, ifMatch, inTenant, tenantId, userId }) {
-    const values = { ...body, content: checkedContent(body.content) };
+    const values = writtenValues(body);
     const campaign = await inTenant(async (trx) => {
       const stored = await lockCampaign(trx, { tenantId, id });
       requireUnchanged(ifMatch, presentCampaign(stored));
@@ -158,8 +160,25 @@ const remove = route({
 
 export const campaignRoutes = [create, list, get, replace, change, remove];
 
+function writtenValues(body: z.output<typeof WriteCampaign>): CampaignValues {
+  const { name, audience } = body;
+  return { name, audience, content: checkedContent(givenContent(body)) };
+}
+
+function givenContent(body: z.output<typeof WriteCampaign>): GivenContent {
+  switch (body.channel) {
+    case 'email':
+      return { channel: body.channel, ...body.content };
+    case 'sms':
+      return { channel: body.channel, ...body.content };
+    case 'whatsapp':
+      return { channel: body.channel, ...body.content };
+  }
+}
+
 function changedValues(stored: Campaign, body: z.output<typeof ChangeCampaign>): CampaignValues {
   const { audience, content } = body;
+  const was = contentValuesOf(stored.content);
   return {
     name: body.name ?? stored.name,
     audience: {
@@ -167,24 +186,8 @@ function changedValues(stored: Campaign, body: z.output<typeof ChangeCampaign>):
       excludeTags: audience?.excludeTags ?? stored.audience.excludeTags,
       customerIds: audience?.customerIds ?? stored.audience.customerIds,
     },
-    content: content === undefined ? stored.content : changedContent(stored.content, content),
+    content: content === undefined ? was : changedContent(was, content),
   };
-}
-
-function changedContent(
-  stored: ContentValues,
-  content: NonNullable<z.output<typeof ChangeCampaign>['content']>,
-): ContentValues {
-  const orStored = <T>(given: T | undefined, was: T): T => (given === undefined ? was : given);
-  return checkedContent({
-    fromName: orStored(content.fromName, stored.fromName),
-    fromEmail: content.fromEmail ?? stored.fromEmail,
-    replyTo: orStored(content.replyTo, stored.replyTo),
-    subject: content.subject ?? stored.subject,
-    preheader: orStored(content.preheader, stored.preheader),
-    html: content.html ?? stored.html,
-    text: orStored(content.text, stored.text),
-  });
 }
 
 // Customers who were named before and removed since are no mistake of this request.

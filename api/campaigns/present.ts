@@ -10,23 +10,12 @@ import { campaignStatus, type Schedule } from '../../domain/campaigns/types';
 import type { WavePlan } from '../../domain/campaigns/waves';
 import type { AudienceCount } from '../../models/campaigns/audience';
 import type { Campaign } from '../../models/campaigns/Campaign';
+import type { ContentVersion } from '../../models/campaigns/ContentVersion';
+import { contentValuesOf } from '../../models/campaigns/contentValues';
 import type { CampaignRun } from '../../models/campaigns/runs';
 
 export function presentCampaign(campaign: Campaign): z.output<typeof CampaignShape> {
-  const { content } = campaign;
-  return {
-    ...presentPlain(campaign),
-    content: {
-      version: content.version,
-      fromName: content.fromName,
-      fromEmail: content.fromEmail,
-      replyTo: content.replyTo,
-      subject: content.subject,
-      preheader: content.preheader,
-      html: content.html,
-      text: content.text,
-    },
-  };
+  return { ...presentPlain(campaign), content: presentContent(campaign.content) };
 }
 
 export function presentSummary(campaign: Campaign): z.output<typeof SummaryShape> {
@@ -69,6 +58,21 @@ export function presentPlan(count: AudienceCount, plan: WavePlan): z.output<type
       customers,
     })),
   };
+}
+
+function presentContent(row: ContentVersion): z.output<typeof CampaignShape>['content'] {
+  const { version } = row;
+  const content = contentValuesOf(row);
+  switch (content.channel) {
+    case 'email': {
+      const { channel: _, links: __, ...shown } = content;
+      return { version, ...shown };
+    }
+    case 'sms':
+      return { version, sender: content.sender, body: content.body };
+    case 'whatsapp':
+      return { version, sender: content.sender, message: content.message };
+  }
 }
 
 function presentPlain(campaign: Campaign) {

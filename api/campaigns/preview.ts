@@ -1,8 +1,7 @@
-import { compileStored } from '../../domain/messages/compileStored';
-import { previewRecipient } from '../../domain/messages/preview';
 import { MessagePreview, PreviewMessage } from '../../domain/messages/schema';
+import { smsSegments } from '../../domain/messages/smsSegments';
 import { publicUrl } from '../../lib/publicUrl';
-import { emailContent, loadCampaignContent } from '../../models/campaigns/contents';
+import { loadCampaignContent } from '../../models/campaigns/contents';
 import { json } from '../bodies';
 import { reply, route } from '../route';
 import { renderShown, shownCustomer } from './rendering';
@@ -13,7 +12,7 @@ const previewCampaign = route({
   name: 'previewCampaign',
   summary: 'One customer’s message, byte for byte as it would be delivered now',
   description:
-    'Only the addresses of links, pixel and unsubscribe page differ: those of a delivery name the message, those of a preview lead nowhere and count for nobody.',
+    'Only the addresses of links, pixel and unsubscribe page differ: those of a delivery name the message, those of a preview lead nowhere and count for nobody. Of a text message it also says into how many segments it is cut; an address that is longer in a delivery may add one.',
   tags: ['campaigns'],
   permission: 'campaign:test',
   params: { id: 'campaign' },
@@ -22,18 +21,19 @@ const previewCampaign = route({
   answers: { 200: MessagePreview },
   async handler({ params: { id }, body, inTenant, tenantId, deps }) {
     const { content, customer } = await inTenant(async (trx) => ({
-      content: emailContent(await loadCampaignContent(trx, tenantId, id)),
+      content: await loadCampaignContent(trx, tenantId, id),
       customer: await shownCustomer(trx, tenantId, body.customerId),
     }));
-    const compiled = compileStored(content);
-    const recipient = previewRecipient(customer, publicUrl(deps.config));
+    const message = renderShown(content, customer, {
+      publicUrl: publicUrl(deps.config),
+      isTracked: true,
+    });
     return reply(200, {
       contentVersion: content.version,
       customerId: body.customerId ?? null,
-      from: { email: content.fromEmail, name: content.fromName },
-      replyTo: content.replyTo,
-      ...renderShown(compiled, recipient),
-      links: compiled.links,
+      ...(message.channel === 'sms'
+        ? { ...message, segments: smsSegments(message.body) }
+        : message),
     });
   },
 });

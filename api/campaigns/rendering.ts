@@ -1,8 +1,15 @@
 import { invalidField } from '../../domain/errors';
-import type { CompiledContent } from '../../domain/messages/compileContent';
-import { type Recipient, type RenderedMessage, RenderFailure } from '../../domain/messages/content';
-import { renderOne } from '../../domain/messages/renderOne';
-import { sampleCustomer, type ShownCustomer } from '../../domain/messages/preview';
+import { RenderFailure } from '../../domain/messages/content';
+import {
+  previewRecipient,
+  sampleCustomer,
+  type ShownCustomer,
+} from '../../domain/messages/preview';
+import {
+  renderStored,
+  type RenderedStored,
+  type StoredMessage,
+} from '../../domain/messages/renderStored';
 import type { Knex } from '../../lib/db';
 import { findCustomer } from '../../models/customers/customers';
 
@@ -22,10 +29,18 @@ export async function shownCustomer(
   return customer;
 }
 
-/** The message for one recipient; 422 renderFailed when their values do not fit the content. */
-export function renderShown(compiled: CompiledContent, recipient: Recipient): RenderedMessage {
+/** The message for one customer; 422 renderFailed when their values do not fit the content. */
+export function renderShown(
+  content: StoredMessage,
+  customer: ShownCustomer,
+  options: { publicUrl: string; isTracked: boolean },
+): RenderedStored {
+  const { isTracked } = options;
   try {
-    return renderOne(compiled, recipient, { at: new Date() });
+    return renderStored(content, previewRecipient(customer, options.publicUrl), {
+      at: new Date(),
+      isTracked,
+    });
   } catch (error) {
     if (error instanceof RenderFailure) {
       throw invalidField(

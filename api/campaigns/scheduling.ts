@@ -11,7 +11,8 @@ import type { Schedule } from '../../domain/campaigns/types';
 import { planWaves } from '../../domain/campaigns/waves';
 import { invalid } from '../../domain/errors';
 import { countAudience } from '../../models/campaigns/audience';
-import { requireCampaign, scheduleCampaign } from '../../models/campaigns/campaigns';
+import { lockCampaign, requireCampaign, scheduleCampaign } from '../../models/campaigns/campaigns';
+import { contentValuesOf } from '../../models/campaigns/contentValues';
 import { markWorkflowStarted, type CampaignRun } from '../../models/campaigns/runs';
 import { withSendingRules } from '../../models/campaigns/sendingRules';
 import { loadTenantZone } from '../../models/campaigns/tenantZone';
@@ -19,9 +20,11 @@ import { campaignWorkflowId } from '../../workflows/campaigns/messages';
 import { json } from '../bodies';
 import { reply, route, type TenantRequest } from '../route';
 import { presentCampaign, presentPlan } from './present';
+import { requireAccount } from './requireAccount';
 
 const tags = ['campaigns'];
 const params = { id: 'campaign' } as const;
+const unsendable = ['noProviderAccount', 'senderMissing', 'senderNotOfAccount'] as const;
 const startMeta = z.object({ workflowId: z.string(), workflow: z.enum(['started', 'pending']) });
 
 const plan = route({
@@ -36,11 +39,13 @@ const plan = route({
   body: json(PlanCampaign),
   idempotent: true,
   answers: { 200: CampaignPlan },
+  problems: unsendable,
   async handler({ params: { id }, body: { schedule }, inTenant, tenantId }) {
     const now = new Date();
     requireUsable(schedule, now);
     const { spec, count, tenantZone } = await inTenant(async (trx) => {
-      const { channel, audience } = await requireCampaign(trx, { tenantId, id });
+      const { channel, audience, content } = await requireCampaign(trx, { tenantId, id });
+      await requireAccount(trx, tenantId, contentValuesOf(content));
       return {
         spec: await withSendingRules(trx, { tenantId, channel }, schedule),
         count: await countAudience(trx, tenantId, channel, audience),
@@ -66,7 +71,7 @@ const schedule = route({
   idempotent: true,
   answers: { 202: CampaignShape },
   meta: startMeta,
-  problems: ['campaignIsRunning'],
+  problems: ['campaignIsRunning', ...unsendable],
   async handler(request) {
     requireUsable(request.body.schedule, new Date());
     return startRun(request, request.body);
@@ -86,7 +91,7 @@ const send = route({
   idempotent: true,
   answers: { 202: CampaignShape },
   meta: startMeta,
-  problems: ['campaignIsRunning'],
+  problems: ['campaignIsRunning', ...unsendable],
   handler: (request) => {
     const { doubtPolicy, doubtDeadlineMinutes, ...window } = request.body;
     const schedule = { kind: 'now', ...window } as const;
@@ -116,19 +121,22 @@ async function startRun(
   meta: { workflowId: string; workflow: 'started' | 'pending' };
 }> {
   const { inTenant, tenantId, userId, idempotentId, params: given } = request;
-  const { campaign, run } = await inTenant((trx) =>
-    scheduleCampaign(
-      trx,
-      { tenantId, id: given.id },
-      {
-        runId: idempotentId(),
-        schedule: wish.schedule,
-        doubtPolicy: wish.doubtPolicy,
-        doubtDeadlineMs: wish.doubtDeadlineMinutes * 60_000,
-        actor: { kind: 'user', id: userId },
-      },
-    ),
-  );
+  const key = { tenantId, id: given.id };
+  const runId = idempotentId();
+  const { campaign, run } = await inTenant(async (trx) => {
+    const stored = await lockCampaign(trx, key);
+    // A repeated request is answered as the first one was, whatever became of the account since.
+    if (stored.currentRunId !== runId) {
+      await requireAccount(trx, tenantId, contentValuesOf(stored.content));
+    }
+    return scheduleCampaign(trx, key, {
+      runId,
+      schedule: wish.schedule,
+      doubtPolicy: wish.doubtPolicy,
+      doubtDeadlineMs: wish.doubtDeadlineMinutes * 60_000,
+      actor: { kind: 'user', id: userId },
+    });
+  });
   const workflow = await startWorkflow(request, { ...run, name: campaign.name });
   return {
     status: 202,

@@ -1,11 +1,12 @@
 import type { z } from 'zod';
-import { AppError, invalid, invalidField, notFound } from '../../domain/errors';
-import { compileStored } from '../../domain/messages/compileStored';
-import { previewRecipient } from '../../domain/messages/preview';
+import type { Channel } from '../../domain/campaigns/types';
+import { normalizeEmail } from '../../domain/customers/email';
+import { normalizePhone } from '../../domain/customers/phone';
+import { AppError, conflict, invalid, invalidField, notFound } from '../../domain/errors';
 import { SendTest, TestSend } from '../../domain/messages/schema';
 import type { Knex } from '../../lib/db';
 import { publicUrl } from '../../lib/publicUrl';
-import { emailContent, loadCampaignContent } from '../../models/campaigns/contents';
+import { loadCampaignContent } from '../../models/campaigns/contents';
 import {
   getTestSend,
   suppressedAmong,
@@ -16,6 +17,7 @@ import {
 import { json } from '../bodies';
 import { basePath, reply, route } from '../route';
 import { renderShown, shownCustomer } from './rendering';
+import { requireAccount } from './requireAccount';
 
 const tags = ['campaigns'];
 
@@ -25,29 +27,37 @@ const sendTest = route({
   name: 'sendCampaignTest',
   summary: 'Send one customer’s message to up to five addresses of your own',
   description:
-    'The subject begins with "[Test]", links lead straight to their pages, and nothing is counted. It is never sent twice for one Idempotency-Key. 202 when it takes longer than 15 seconds: look at `Location` later.',
+    'Addresses of the campaign’s channel. The subject of mail begins with "[Test]"; texts and WhatsApp messages are what customers would get. Links lead straight to their pages, and nothing is counted. It is never sent twice for one Idempotency-Key. 202 when it takes longer than 15 seconds: look at `Location` later.',
   tags,
   permission: 'campaign:test',
   params: { id: 'campaign' },
   body: json(SendTest),
   idempotent: true,
   answers: { 200: TestSend, 202: TestSend },
-  problems: ['providerFailed', 'providerOutcomeUnknown', 'workflowsUnavailable'],
+  problems: [
+    'noProviderAccount',
+    'senderMissing',
+    'senderNotOfAccount',
+    'providerFailed',
+    'providerOutcomeUnknown',
+    'workflowsUnavailable',
+  ],
   async handler({ params, body, deps, inTenant, tenantId, userId, idempotentId, requestId }) {
-    const addresses = uniqueAddresses(body.to);
     const key = { tenantId, id: idempotentId() };
     const { content, test } = await inTenant(async (trx) => {
-      const found = emailContent(await loadCampaignContent(trx, tenantId, params.id));
-      await refuseSuppressed(trx, tenantId, body.to);
+      const found = await loadCampaignContent(trx, tenantId, params.id);
+      const to = normalizedAddresses(found.channel, body.to);
+      await refuseSuppressed(trx, { tenantId, channel: found.channel, to });
+      await requireAccount(trx, tenantId, found);
       // What cannot be rendered is told at once and not to a worker.
       const customer = await shownCustomer(trx, tenantId, body.customerId);
-      renderShown(compileStored(found), previewRecipient(customer, publicUrl(deps.config)));
+      renderShown(found, customer, { publicUrl: publicUrl(deps.config), isTracked: false });
       return {
         content: found,
         test: await writeTestSend(trx, key, {
           campaignId: params.id,
           customerId: body.customerId ?? null,
-          addresses,
+          addresses: uniqueAddresses(to),
           createdBy: userId,
         }),
       };
@@ -59,7 +69,8 @@ const sendTest = route({
           tenantId,
           campaignId: params.id,
           name: content.campaignName,
-          recipients: addresses.length,
+          channel: content.channel,
+          recipients: test.recipientCount,
         });
       } catch (error) {
         deps.logger.warn({ requestId, campaignId: params.id, err: error }, 'test not started');
@@ -91,16 +102,43 @@ const getTest = route({
 
 export const testSendRoutes = [sendTest, getTest];
 
-function uniqueAddresses(given: string[]): string[] {
-  return [...new Map(given.map((address) => [address.toLowerCase(), address])).values()];
+function normalizedAddresses(channel: Channel, given: string[]): string[] {
+  const { normalize, ...refusal } = addressRules[channel];
+  const found = given.map(normalize);
+  const wrong = found.flatMap((address, index) =>
+    address === null ? [{ path: `to.${index}`, ...refusal }] : [],
+  );
+  if (wrong.length > 0) {
+    throw invalid(wrong);
+  }
+  return found.filter((address) => address !== null);
+}
+
+const phoneRule = {
+  normalize: normalizePhone,
+  code: 'wrongPhone',
+  message: 'Is not a phone number in E.164, such as "+4930123456".',
+};
+
+const addressRules = {
+  email: {
+    normalize: normalizeEmail,
+    code: 'wrongEmail',
+    message: 'Is not an email address mail can be sent to.',
+  },
+  sms: phoneRule,
+  whatsapp: phoneRule,
+} satisfies Record<Channel, unknown>;
+
+function uniqueAddresses(to: string[]): string[] {
+  return [...new Map(to.map((address) => [address.toLowerCase(), address])).values()];
 }
 
 async function refuseSuppressed(
   trx: Knex.Transaction,
-  tenantId: string,
-  to: string[],
+  { tenantId, channel, to }: { tenantId: string; channel: Channel; to: string[] },
 ): Promise<void> {
-  const suppressed = await suppressedAmong(trx, tenantId, to);
+  const suppressed = await suppressedAmong(trx, { tenantId, channel, addresses: to });
   if (suppressed.size > 0) {
     throw invalid(
       to.flatMap((address, index) => (suppressed.has(address) ? [suppressedProblem(index)] : [])),
@@ -151,6 +189,8 @@ function notSent(reason: string): AppError {
   switch (reason) {
     case 'suppressed':
       return invalidField('to', 'suppressed', 'One of the addresses has just been suppressed.');
+    case 'noProviderAccount':
+      return conflict('noProviderAccount', 'There is no account any more by which it could leave.');
     case 'unknownCustomer':
       return invalidField('customerId', 'unknownCustomer', 'The customer has just been removed.');
     case 'renderFailed':

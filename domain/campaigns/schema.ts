@@ -1,8 +1,9 @@
 import { z } from 'zod';
-import { email, tag } from '../customers/schema';
+import { tag } from '../customers/schema';
 import { normalizeTags } from '../customers/tags';
 import { frequencyCap, quietHours } from './rules/schema';
 import { accountChannels } from '../messages/accounts/types';
+import { Content, changedContent, oneLine, writtenContents } from './contents/schema';
 import { doubtPolicies } from './types';
 
 const maxAudienceTags = 100;
@@ -11,10 +12,6 @@ const maxAudienceCustomers = 1_000;
 const leastWindowMinutes = 5;
 const mostWindowMinutes = 24 * 60;
 const mostDoubtMinutes = 7 * 24 * 60;
-
-const channel = z.enum(['email']);
-// What is read may be of any channel; what is written above is not yet.
-const shownChannel = z.enum(accountChannels);
 
 export const campaignStatuses = [
   'draft',
@@ -25,19 +22,6 @@ export const campaignStatuses = [
   'cancelled',
   'failed',
 ] as const;
-
-// What stands in a header must not begin another one.
-const headerText = z
-  .string()
-  .trim()
-  .min(1)
-  .max(100)
-  .regex(/^\P{Cc}*$/u, 'Must not hold line breaks or other control characters.');
-
-const blankIsNull = (text: string | null | undefined) =>
-  text == null || text.trim() === '' ? null : text;
-const blankIsNullIfGiven = (text: string | null | undefined) =>
-  text === undefined ? undefined : blankIsNull(text);
 
 const tags = z.array(tag).max(maxAudienceTags).transform(normalizeTags);
 const customerIds = z
@@ -61,47 +45,39 @@ const changedAudience = z.strictObject({
   customerIds: customerIds.optional(),
 });
 
-// How long each part may be and what its Liquid may say is for `compileContent` to judge, which
-// knows the line and the column.
-const writtenContent = z.strictObject({
-  fromName: headerText.nullish().transform((text) => text ?? null),
-  fromEmail: email,
-  replyTo: email.nullish().transform((text) => text ?? null),
-  subject: z.string(),
-  preheader: z.string().nullish().transform(blankIsNull),
-  html: z.string(),
-  text: z.string().nullish().transform(blankIsNull),
-});
+const shared = { name: oneLine, audience: writtenAudience.prefault({}) };
 
-const changedContent = z.strictObject({
-  fromName: headerText.nullish(),
-  fromEmail: email.optional(),
-  replyTo: email.nullish(),
-  subject: z.string().optional(),
-  preheader: z.string().nullish().transform(blankIsNullIfGiven),
-  html: z.string().optional(),
-  text: z.string().nullish().transform(blankIsNullIfGiven),
-});
-
-const campaignName = z
-  .string()
-  .trim()
-  .min(1)
-  .max(100)
-  .regex(/^\P{Cc}*$/u, 'Must not hold line breaks or other control characters.');
-
+/** A campaign with the content of its channel, which is mail when it says none. */
 export const WriteCampaign = z
-  .strictObject({
-    name: campaignName,
-    channel: channel.default('email'),
-    audience: writtenAudience.prefault({}),
-    content: writtenContent,
-  })
+  .discriminatedUnion(
+    'channel',
+    [
+      z.strictObject({
+        ...shared,
+        channel: z.literal('email').optional().default('email'),
+        content: writtenContents.email,
+      }),
+      z.strictObject({
+        ...shared,
+        channel: z.literal('sms'),
+        content: writtenContents.sms,
+      }),
+      z.strictObject({
+        ...shared,
+        channel: z.literal('whatsapp'),
+        content: writtenContents.whatsapp,
+      }),
+    ],
+    {
+      error: ({ code }) =>
+        code === 'invalid_union' ? `Is one of ${accountChannels.join(', ')}.` : undefined,
+    },
+  )
   .meta({ id: 'WriteCampaign' });
 
 export const ChangeCampaign = z
   .strictObject({
-    name: campaignName.optional(),
+    name: oneLine.optional(),
     audience: changedAudience.optional(),
     content: changedContent.optional(),
   })
@@ -233,10 +209,10 @@ export const CampaignSummary = z
   .object({
     id: z.uuid(),
     name: z.string(),
-    channel: shownChannel,
+    channel: z.enum(accountChannels),
     status: z.enum(campaignStatuses),
     audience,
-    subject: z.string(),
+    subject: z.string().nullable().meta({ description: 'Of mail; null on other channels' }),
     run: CampaignRun.nullable().meta({ description: 'The newest one' }),
     createdAt: z.iso.datetime(),
     updatedAt: z.iso.datetime(),
@@ -246,16 +222,7 @@ export const CampaignSummary = z
 export const Campaign = z
   .object({
     ...CampaignSummary.omit({ subject: true }).shape,
-    content: z.object({
-      version: z.int(),
-      fromName: z.string().nullable(),
-      fromEmail: z.string(),
-      replyTo: z.string().nullable(),
-      subject: z.string(),
-      preheader: z.string().nullable(),
-      html: z.string(),
-      text: z.string().nullable(),
-    }),
+    content: Content,
   })
   .meta({ id: 'Campaign' });
 

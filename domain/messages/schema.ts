@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { email } from '../customers/schema';
+import { shownMessage } from '../campaigns/contents/schema';
 import { accountChannels } from './accounts/types';
 import { eventSources } from './events';
 import { proofs } from './doubts/types';
@@ -85,24 +85,53 @@ export const PreviewMessage = z
   .refine((body) => (body.customerId === undefined) !== (body.sample === undefined), exactlyOne)
   .meta({ id: 'PreviewMessage' });
 
+const shownTo = {
+  contentVersion: z.int().min(1),
+  customerId: z.uuid().nullable(),
+};
+const sender = z
+  .string()
+  .nullable()
+  .meta({ description: 'null: the account’s messaging service or its first sender' });
+
 export const MessagePreview = z
-  .object({
-    contentVersion: z.int().min(1),
-    customerId: z.uuid().nullable(),
-    from: z.object({ email: z.string(), name: z.string().nullable() }),
-    replyTo: z.string().nullable(),
-    subject: z.string(),
-    html: z.string(),
-    text: z.string(),
-    links: z.array(z.string()).meta({
-      description: 'Where the tracked links lead; the last part of each is its index here',
+  .discriminatedUnion('channel', [
+    z.object({
+      ...shownTo,
+      channel: z.literal('email'),
+      from: z.object({ email: z.string(), name: z.string().nullable() }),
+      replyTo: z.string().nullable(),
+      subject: z.string(),
+      html: z.string(),
+      text: z.string(),
+      links: z.array(z.string()).meta({
+        description: 'Where the tracked links lead; the last part of each is its index here',
+      }),
     }),
-  })
+    z.object({
+      ...shownTo,
+      channel: z.literal('sms'),
+      sender,
+      body: z.string(),
+      segments: z.object({
+        encoding: z
+          .enum(['gsm7', 'ucs2'])
+          .meta({ description: 'ucs2 as soon as one character is outside of GSM-7' }),
+        units: z.int(),
+        segments: z.int().meta({ description: 'How many messages the network carries and bills' }),
+      }),
+    }),
+    z.object({ ...shownTo, channel: z.literal('whatsapp'), sender, message: shownMessage }),
+  ])
   .meta({ id: 'MessagePreview' });
 
 export const SendTest = z
   .strictObject({
-    to: z.array(email).min(1).max(5),
+    to: z
+      .array(z.string().trim().min(1).max(320))
+      .min(1)
+      .max(5)
+      .meta({ description: 'Addresses of the campaign’s channel: e-mail, or phones in E.164' }),
     customerId: z
       .uuid()
       .optional()

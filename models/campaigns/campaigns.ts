@@ -1,27 +1,22 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { QueryBuilder } from 'objection';
-import { conflict, notFound } from '../../domain/errors';
+import { conflict, invalidField, notFound } from '../../domain/errors';
 import {
   runIsOpen,
   type Actor,
   type Audience,
   type CampaignStatus,
-  type Channel,
   type DoubtPolicy,
   type Schedule,
 } from '../../domain/campaigns/types';
 import type { Knex } from '../../lib/db';
 import type { SortKey } from '../pages';
 import { Campaign } from './Campaign';
+import { columnsOfContent, contentValuesOf, type ContentValues } from './contentValues';
 import { ContentVersion } from './ContentVersion';
 import { logCampaign } from './log';
 import { createRun, getRun, type CampaignRun } from './runs';
 import { withSendingRules } from './sendingRules';
-
-/** What a campaign says, with the targets of its tracked links. */
-export type ContentValues = Pick<
-  ContentVersion,
-  'fromName' | 'fromEmail' | 'replyTo' | 'subject' | 'preheader' | 'html' | 'text' | 'links'
->;
 
 export interface CampaignValues {
   name: string;
@@ -53,18 +48,18 @@ export const campaignSorts = {
 export async function createCampaign(
   trx: Knex.Transaction,
   key: Key,
-  { content, ...values }: CampaignValues & { channel: Channel },
+  { content, ...values }: CampaignValues,
   actor: Actor,
 ): Promise<Campaign> {
   const written = await Campaign.query(trx)
-    .insert({ ...values, ...key, createdBy: actor.id })
+    .insert({ ...values, ...key, channel: content.channel, createdBy: actor.id })
     .onConflict(['tenant_id', 'id'])
     .ignore()
     .returning('*');
   // An ignored insert answers the values it was given, without what the table adds.
   if (written?.createdAt !== undefined) {
     await ContentVersion.query(trx).insert({
-      ...content,
+      ...columnsOfContent(content),
       tenantId: key.tenantId,
       campaignId: key.id,
       version: 1,
@@ -93,8 +88,9 @@ export async function lockCampaign(trx: Knex.Transaction, key: Key): Promise<Cam
 
 /**
  * Writes the values over a locked campaign. Content that a run refers to stays as it is and gets a
- * newer version beside it.
+ * newer version beside it. The channel stays: tests and reports of a campaign speak of one.
  *
+ * @throws invalid when the values are of another channel.
  * @throws conflict campaignIsScheduled when audience or content would change while a run is open.
  */
 export async function changeCampaign(
@@ -103,6 +99,13 @@ export async function changeCampaign(
   values: CampaignValues,
   actor: Actor,
 ): Promise<Campaign> {
+  if (values.content.channel !== campaign.channel) {
+    throw invalidField(
+      'channel',
+      'channelIsFixed',
+      `The campaign goes out by ${campaign.channel}; write another one for another channel.`,
+    );
+  }
   const changed = changedParts(campaign, values);
   if (changed.length === 0) {
     return campaign;
@@ -240,20 +243,18 @@ function changedParts(campaign: Campaign, values: CampaignValues): string[] {
   const parts = [
     { part: 'name', was: campaign.name, is: values.name },
     { part: 'audience', was: audienceParts(audience), is: audienceParts(values.audience) },
-    { part: 'content', was: contentParts(content), is: contentParts(values.content) },
+    { part: 'content', was: asWritten(contentValuesOf(content)), is: asWritten(values.content) },
   ];
-  return parts
-    .filter(({ was, is }) => JSON.stringify(was) !== JSON.stringify(is))
-    .map(({ part }) => part);
+  return parts.filter(({ was, is }) => !isDeepStrictEqual(was, is)).map(({ part }) => part);
 }
 
 function audienceParts({ includeTags, excludeTags, customerIds }: Audience) {
   return [includeTags, excludeTags, customerIds];
 }
 
-function contentParts(content: Omit<ContentValues, 'links'>) {
-  const { fromName, fromEmail, replyTo, subject, preheader, html, text } = content;
-  return [fromName, fromEmail, replyTo, subject, preheader, html, text];
+/** Links follow from the rest, and from how they are found today. */
+function asWritten(content: ContentValues) {
+  return content.channel === 'email' ? { ...content, links: [] } : content;
 }
 
 async function writeContent(
@@ -267,11 +268,18 @@ async function writeContent(
     [tenantId, id, contentVersion],
   );
   if (used.rows.length === 0) {
-    await ContentVersion.query(trx).findById([tenantId, id, contentVersion]).patch(content);
+    await ContentVersion.query(trx)
+      .findById([tenantId, id, contentVersion])
+      .patch(columnsOfContent(content));
     return contentVersion;
   }
   const version = contentVersion + 1;
-  await ContentVersion.query(trx).insert({ ...content, tenantId, campaignId: id, version });
+  await ContentVersion.query(trx).insert({
+    ...columnsOfContent(content),
+    tenantId,
+    campaignId: id,
+    version,
+  });
   return version;
 }
 

@@ -1,7 +1,6 @@
 import type { Knex } from 'knex';
 import { notFound } from '../../domain/errors';
-import type { SmsContent } from '../../domain/messages/smsContent';
-import type { WhatsAppContent } from '../../domain/messages/whatsAppContent';
+import type { EmailValues, SmsValues, WhatsAppValues } from './contentValues';
 
 /** A version of what a campaign says, with the names its templates may show. */
 export type CampaignContent = EmailCampaignContent | SmsCampaignContent | WhatsAppCampaignContent;
@@ -12,29 +11,9 @@ interface Version {
   tenantName: string;
 }
 
-export interface EmailCampaignContent extends Version {
-  channel: 'email';
-  fromName: string | null;
-  fromEmail: string;
-  replyTo: string | null;
-  subject: string;
-  preheader: string | null;
-  html: string;
-  text: string | null;
-}
-
-export interface SmsCampaignContent extends Version, SmsContent {
-  channel: 'sms';
-  /** One of the account's senders; null for its first one, or its messaging service. */
-  sender: string | null;
-}
-
-export interface WhatsAppCampaignContent extends Version {
-  channel: 'whatsapp';
-  /** One of the account's senders; null for its first one, or its messaging service. */
-  sender: string | null;
-  message: WhatsAppContent;
-}
+export interface EmailCampaignContent extends Version, Omit<EmailValues, 'links'> {}
+export interface SmsCampaignContent extends Version, SmsValues {}
+export interface WhatsAppCampaignContent extends Version, WhatsAppValues {}
 
 /** The content as mail; for whoever has looked at the channel before. */
 export function emailContent(content: CampaignContent): EmailCampaignContent {

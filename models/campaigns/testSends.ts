@@ -1,4 +1,5 @@
 import type { Knex } from 'knex';
+import type { Channel } from '../../domain/campaigns/types';
 import { notFound } from '../../domain/errors';
 
 export type TestSendState =
@@ -135,18 +136,17 @@ export async function expireTestSends(trx: Knex.Transaction): Promise<number> {
   return expired.rows.length;
 }
 
-/** Which of the addresses nothing may be sent to. */
+/** Which of the addresses nothing may be sent to on the channel. */
 export async function suppressedAmong(
   trx: Knex.Transaction,
-  tenantId: string,
-  addresses: string[],
+  of: { tenantId: string; channel: Channel; addresses: string[] },
 ): Promise<Set<string>> {
   const found = await trx.raw(
     `select given.address
        from unnest(cast(:addresses as text[])) as given (address)
-       join suppressions s on s.tenant_id = :tenantId and s.channel = 'email'
+       join suppressions s on s.tenant_id = :tenantId and s.channel = :channel
         and s.address = lower(given.address)`,
-    { tenantId, addresses },
+    of,
   );
   const rows: { address: string }[] = found.rows;
   return new Set(rows.map(({ address }) => address));

@@ -1,5 +1,6 @@
 import { createPrivateKey, sign } from 'node:crypto';
 import type { RequestOptions } from '../support/api';
+import { channelCases } from './channelInput.cases';
 
 /** What the requests of the table speak of. */
 export interface BadGround {
@@ -115,6 +116,7 @@ const others = (
 });
 
 export const badCases: BadCase[] = [
+  ...channelCases,
   register('no e-mail', { email: undefined }, 'email'),
   register('an e-mail that is none', { email: 'not an address' }, 'email'),
   register('a short password', { password: 'short' }, 'password'),

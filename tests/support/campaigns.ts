@@ -18,6 +18,34 @@ export function contentBody(overrides: Record<string, unknown> = {}) {
   };
 }
 
+/** A campaign by text message, as a caller writes it. */
+export function smsBody(content: Record<string, unknown> = {}) {
+  return {
+    name: 'Spring sale',
+    channel: 'sms',
+    content: { body: 'Hi {{ customer.firstName }}, the sale is on', ...content },
+  };
+}
+
+/** A campaign by WhatsApp, with a template of two variables. */
+export function whatsAppBody(content: Record<string, unknown> = {}) {
+  return {
+    name: 'Spring sale',
+    channel: 'whatsapp',
+    content: { message: templateMessage(), ...content },
+  };
+}
+
+export function templateMessage(overrides: Record<string, unknown> = {}) {
+  return {
+    kind: 'template',
+    id: 'spring_sale',
+    language: 'en',
+    variables: { '1': '{{ customer.firstName | default: "you" }}', '2': '{{ tenant.name }}' },
+    ...overrides,
+  };
+}
+
 /** Writes a campaign through the API and answers its data. */
 export async function postCampaign(
   api: TestApi,

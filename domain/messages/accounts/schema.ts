@@ -38,18 +38,18 @@ function senders(address: z.ZodType<string, string>) {
 
 const emailSenders = senders(email);
 const phoneSenders = senders(phone);
-const textSenders = senders(
-  z.union([
-    phone,
-    z
-      .string()
-      .trim()
-      .regex(
-        /^(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}$/,
-        'Is neither a number in E.164 nor a name of at most 11 letters and digits.',
-      ),
-  ]),
-);
+/** A number, or a name where the network takes one. */
+export const textSender = z.union([
+  phone,
+  z
+    .string()
+    .trim()
+    .regex(
+      /^(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}$/,
+      'Is neither a number in E.164 nor a name of at most 11 letters and digits.',
+    ),
+]);
+const textSenders = senders(textSender);
 
 /** A DNS name or an IP address, as it is called; which ones may be called is decided elsewhere. */
 const host = z
