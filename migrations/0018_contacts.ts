@@ -1,6 +1,6 @@
 import type { Knex } from 'knex';
 
-// Who was written to, for runs that cap how often; why a wave begins later than it was to; what a
+// Who was written to, for runs that cap how often, and by how many calls that may have arrived; why a wave begins later than it was to; what a
 // tenant's campaigns keep to when they say nothing themselves; and how many messages of an account
 // their recipients' servers put off lately.
 export async function up(knex: Knex): Promise<void> {
@@ -12,6 +12,7 @@ export async function up(knex: Knex): Promise<void> {
       run_id uuid not null,
       message_n int not null,
       at timestamptz not null,
+      calls int not null default 1 check (calls > 0),
       primary key (tenant_id, channel, customer_id, run_id, message_n)
     );
     -- They are written in the order of time and forgotten in it.

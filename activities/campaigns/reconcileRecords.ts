@@ -5,6 +5,7 @@ import { listOpenRuns, type OpenRun } from '../../models/campaigns/reconciling';
 import { endRun, markWorkflowStarted } from '../../models/campaigns/runs';
 import { expireTestSends } from '../../models/campaigns/testSends';
 import { releaseExpiredLeases } from '../../models/messages/claims';
+import { forgetContacts } from '../../models/messages/contacts';
 import { cancelRemaining, settleOverdueDoubts } from '../../models/messages/doubt';
 import { forgetOldKeys } from '../../models/requests/idempotencyKeys';
 import type { ActivityDeps } from '../deps';
@@ -30,6 +31,7 @@ export function createReconcileRecords(deps: ActivityDeps) {
     await acrossTenants(deps.db, 'reconcile', async (trx) => {
       await settleOverdueDoubts(trx, null);
       await forgetOldKeys(trx);
+      await forgetContacts(trx);
       await expireTestSends(trx);
       await failAbandonedImports(trx, abandonedAfterMs);
     });
