@@ -108,12 +108,18 @@ export interface PostedEvent {
   [field: string]: unknown;
 }
 
-/** A webhook of ours that keeps what it gets; `statuses` are its next answers, then 204. */
+/**
+ * A webhook of ours that keeps what it gets; `statuses` are its next answers, then 204. `answer`
+ * makes the texts of 200s, where it has any.
+ */
 export async function openReceiver(publicKeyBase64?: string) {
   const posts: { events: PostedEvent[]; raw: string; signed: boolean }[] = [];
   const requests: { method: string; url: string; headers: IncomingHttpHeaders; body: string }[] =
     [];
   const statuses: number[] = [];
+  const receiver: { answer: ((request: { url: string }) => string | null) | null } = {
+    answer: null,
+  };
   const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -121,12 +127,13 @@ export async function openReceiver(publicKeyBase64?: string) {
       const raw = Buffer.concat(chunks);
       const { method = '', url = '', headers } = request;
       requests.push({ method, url, headers, body: raw.toString() });
-      response.statusCode = statuses.shift() ?? 204;
+      const text = receiver.answer?.({ url }) ?? null;
+      response.statusCode = statuses.shift() ?? (text === null ? 204 : 200);
       if (url === '/events') {
         const signed = publicKeyBase64 ? isSigned(raw, headers, publicKeyBase64) : false;
         posts.push({ events: JSON.parse(raw.toString()), raw: raw.toString(), signed });
       }
-      response.end();
+      response.end(text ?? '');
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -141,14 +148,14 @@ export async function openReceiver(publicKeyBase64?: string) {
   const { port }: Pick<AddressInfo, 'port'> =
     typeof address === 'object' && address ? address : { port: 0 };
   const url = `http://127.0.0.1:${port}`;
-  return {
+  return Object.assign(receiver, {
     url,
     hook: `${url}/events`,
     posts,
     requests,
     statuses,
     events: () => posts.flatMap((post) => post.events),
-  };
+  });
 }
 
 function isSigned(raw: Buffer, headers: IncomingHttpHeaders, publicKeyBase64: string): boolean {
