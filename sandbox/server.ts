@@ -12,6 +12,7 @@ import { metaRoutes } from './meta/control';
 import { refusal as metaRefusal } from './meta/errors';
 import { isMetaPath } from './meta/paths';
 import type { MetaParts } from './meta/sendMessage';
+import { activityRoutes } from './sendgrid/activity';
 import * as errors from './sendgrid/errors';
 import { scopesRoutes } from './sendgrid/scopes';
 import type { SendingEndpoint } from './sendingEndpoint';
@@ -39,6 +40,7 @@ export function createSandboxServer(parts: {
   const { intake, mailSend, sendGridKeys, twilioAccounts, meta, logger } = parts;
   const vendors = [
     scopesRoutes(sendGridKeys),
+    activityRoutes(intake, sendGridKeys),
     inboundRoutes(intake, twilioAccounts),
     metaRoutes(meta),
   ];

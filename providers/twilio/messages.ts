@@ -36,7 +36,8 @@ export interface TwilioMessages {
    * Looks for the message of a call by recipient, sender, text and time: Twilio keeps no key of
    * ours with a message. It lists by the time of sending, so what still waits in its queues is
    * missed: `notFound` proves nothing until the queue is known to be empty (10 hours at most,
-   * `validityPeriodS` if it was given). Two messages that fit are `unknown`.
+   * `validityPeriodS` if it was given). Two messages that fit are `unknown`, and so is one with
+   * another text: Twilio replaces characters where it was told to.
    */
   lookUp(search: TwilioSearch): Promise<LookUp>;
   close(): void;
@@ -80,18 +81,18 @@ export function createTwilioMessages(account: TwilioAccount): TwilioMessages {
         limit: maxListed,
       });
       const known = new Set(search.knownIds);
-      const found = listed.filter(
+      const ofThatTime = listed.filter(
         (message) =>
           !known.has(message.sid) &&
           message.dateCreated >= from &&
           message.dateCreated <= until &&
-          (search.body === null || message.body === search.body) &&
           ('from' in search.sender ||
             message.messagingServiceSid === search.sender.messagingServiceSid),
       );
+      const found = ofThatTime.filter(({ body }) => search.body === null || body === search.body);
       return judge(
         found.map(({ sid }) => sid),
-        listed.length === maxListed,
+        { others: ofThatTime.length - found.length, isCut: listed.length === maxListed },
       );
     } catch (error) {
       const outcome = outcomeOfError(error, Date.now());
@@ -110,13 +111,16 @@ function windowOf(calledAt: Date): { from: Date; until: Date } {
   return { from: new Date(at - clockSkewMs), until: new Date(at + longestCallMs) };
 }
 
-function judge(sids: string[], isCut: boolean): LookUp {
+function judge(sids: string[], { others, isCut }: { others: number; isCut: boolean }): LookUp {
   const [first, second] = sids;
   if (second !== undefined) {
     return { kind: 'unknown', reason: 'more than one message fits' };
   }
   if (first !== undefined) {
     return { kind: 'found', providerMessageId: first };
+  }
+  if (others > 0) {
+    return { kind: 'unknown', reason: 'a message of that time has another text' };
   }
   return isCut ? { kind: 'unknown', reason: 'too many messages to look at' } : { kind: 'notFound' };
 }

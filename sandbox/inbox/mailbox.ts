@@ -116,6 +116,11 @@ export class Mailbox {
     return this.requests;
   }
 
+  /** The requests of one run, in the order they came. */
+  requestsOfRun(run: string): JournaledRequest[] {
+    return this.requests.filter((_, place) => this.runs[this.firstMessages[place] ?? -1] === run);
+  }
+
   clear(): void {
     this.requests = [];
     this.firstMessages = [];

@@ -66,6 +66,10 @@ const settings = {
   sendgrid: z.strictObject({
     region: z.enum(['global', 'eu']).default('global'),
     baseUrl: baseUrl.optional(),
+    activityLookUp: z.boolean().optional().meta({
+      description:
+        'The account is licensed for the Email Activity Feed, where calls in doubt are looked for',
+    }),
   }),
   smtp: z.strictObject({
     host,
@@ -242,7 +246,11 @@ export const ProviderAccount = z
     name: z.string(),
     settings: z
       .union([
-        z.object({ region: z.enum(['global', 'eu']), baseUrl: z.string().optional() }),
+        z.object({
+          region: z.enum(['global', 'eu']),
+          baseUrl: z.string().optional(),
+          activityLookUp: z.boolean().optional(),
+        }),
         z.object({
           host: z.string(),
           port: z.int(),

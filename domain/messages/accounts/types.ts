@@ -22,8 +22,15 @@ export interface Sender {
 
 /** Where a vendor is called and as what; nothing in it is secret. */
 export interface VendorSettings {
-  /** `baseUrl` is for the sandbox. */
-  sendgrid: { region: 'global' | 'eu'; baseUrl?: string | undefined };
+  /**
+   * `baseUrl` is for the sandbox. `activityLookUp`: the account is licensed for the Email Activity
+   * Feed, so that it can be asked for calls in doubt.
+   */
+  sendgrid: {
+    region: 'global' | 'eu';
+    baseUrl?: string | undefined;
+    activityLookUp?: boolean | undefined;
+  };
   smtp: { host: string; port: number; security: 'tls' | 'starttls' | 'none' };
   twilio: {
     accountSid: string;

@@ -56,7 +56,6 @@ test('a message whose answer was lost is found by what it says', async () => {
 
 test.each([
   ['to another', '+49307654321', 'Your code is 7', {}],
-  ['with another text', '+49301234567', 'Your code is 8', {}],
   ['from another', '+49301234567', 'Your code is 7', { sender: { from: '+15005550010' } }],
   [
     'from a pool',
@@ -69,6 +68,14 @@ test.each([
 ])('a message %s is not taken for it', async (_, to, body, changes) => {
   await send('+49301234567', 'Your code is 7');
   expect(await lookUp(to, body, changes)).toEqual({ kind: 'notFound' });
+});
+
+test('a message of that time with another text leaves it unknown', async () => {
+  await send('+49301234567', 'Your code is 7');
+  expect(await lookUp('+49301234567', 'Your code is 8')).toEqual({
+    kind: 'unknown',
+    reason: 'a message of that time has another text',
+  });
 });
 
 test('a message that still waits is not found: its absence proves nothing', async () => {
