@@ -2,6 +2,7 @@ import type { Logger } from '../lib/logger';
 import type { Knex } from '../lib/db';
 import type { WavePlanner } from '../models/campaigns/planning';
 import type { Channel } from '../domain/campaigns/types';
+import type { LookUpRules } from '../domain/messages/doubts/lookUps';
 import type { AccountSenders } from './messages/accountSenders';
 
 /** What activities work with; one of each a process. */
@@ -18,7 +19,10 @@ export interface ActivityDeps {
   /** After how long a slice returns so that the workflow can look around. */
   sliceMs: number;
   /** Tells a run's workflow that its ledger changed; a workflow that is gone is no error. */
-  signalRun(run: { tenantId: string; campaignId: string; runN: number }): Promise<void>;
+  signalRun(
+    run: { tenantId: string; campaignId: string; runN: number },
+    what?: 'ledgerChanged' | 'wavesAdded',
+  ): Promise<void>;
   /** Tells a campaign's workflow to read how its run is steered. */
   signalSteering(run: { tenantId: string; campaignId: string }): Promise<void>;
   /** Starts a campaign's workflow for a run that has none. */
@@ -27,6 +31,8 @@ export interface ActivityDeps {
   isRunAlive(run: { id: string; tenantId: string; campaignId: string }): Promise<boolean>;
   /** Only tests and benchmarks replace it. */
   planner?: WavePlanner;
+  /** When vendors are asked for calls in doubt; only tests replace it, because it takes hours. */
+  lookUpRules?: LookUpRules;
 }
 
 export interface StartableRun {

@@ -4,6 +4,7 @@ import { createSendTest } from './campaigns/sendTest';
 import type { ActivityDeps } from './deps';
 import { createApplyStoredEvents } from './messages/applyStoredEvents';
 import { createDispatchSlice } from './messages/dispatchSlice';
+import { createLookUpDoubts } from './messages/lookUps';
 
 export type { ActivityDeps } from './deps';
 
@@ -14,6 +15,7 @@ export function createActivities(deps: ActivityDeps) {
     sendTest: createSendTest(deps),
     reconcileRecords: createReconcileRecords(deps),
     dispatchSlice: createDispatchSlice(deps),
+    lookUpDoubts: createLookUpDoubts(deps),
     applyStoredEvents: createApplyStoredEvents(deps),
   };
 }

@@ -58,3 +58,15 @@ export const testCalls = proxyActivities<Activities>({
   startToCloseTimeout: '1 minute',
   retry: { initialInterval: '500ms', maximumInterval: '10s' },
 });
+
+/**
+ * Asks a vendor for calls in doubt, for some ten seconds. Whoever waits for it goes on without when it
+ * does not come about: events, deadlines and people settle doubts as well.
+ */
+export const lookUps = proxyActivities<Activities>({
+  taskQueue: queues.email,
+  startToCloseTimeout: '2 minutes',
+  scheduleToCloseTimeout: '3 minutes',
+  heartbeatTimeout: '30s',
+  retry: { initialInterval: '1s', maximumInterval: '10s', maximumAttempts: 3 },
+});

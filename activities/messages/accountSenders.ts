@@ -6,7 +6,7 @@ import type { Sealing } from '../../lib/sealing';
 import { withTenant } from '../../models/base';
 import { openAccount } from '../../models/messages/accountCredentials';
 import { ProviderAccount } from '../../models/messages/ProviderAccount';
-import type { EmailProvider } from '../../providers/email/types';
+import type { EmailCall, EmailProvider } from '../../providers/email/types';
 import type { LookUp, MessageOutcome, MessageReference } from '../../providers/types';
 import type { WhatsAppContent } from '../../providers/whatsapp/types';
 import { createSender } from './createSender';
@@ -48,6 +48,8 @@ export interface AccountSender {
   send(message: OneMessage, reference: MessageReference): Promise<MessageOutcome>;
   /** Asks the vendor for the message of a call in doubt, where it can be asked. */
   lookUp?(call: CallInDoubt): Promise<LookUp>;
+  /** The same for a call of many messages, which the vendor knows by our reference. */
+  lookUpBatch?: (reference: EmailCall['reference']) => Promise<LookUp>;
 }
 
 export interface AccountSenders {
@@ -73,7 +75,7 @@ export interface SenderOptions {
 }
 
 /** What makes the calls of an account; `close` waits for those that are under way. */
-export type OpenSender = Pick<AccountSender, 'batch' | 'send' | 'lookUp'> & {
+export type OpenSender = Pick<AccountSender, 'batch' | 'send' | 'lookUp' | 'lookUpBatch'> & {
   close(): Promise<void>;
 };
 
@@ -100,6 +102,7 @@ export function createAccountSenders(options: SenderOptions): AccountSenders {
         batch: sender.batch,
         send: (message, reference) => sender.send(message, reference),
         ...(sender.lookUp === undefined ? {} : { lookUp: sender.lookUp }),
+        ...(sender.lookUpBatch === undefined ? {} : { lookUpBatch: sender.lookUpBatch }),
       };
     },
     async close() {

@@ -3,6 +3,7 @@ import type { OpenedAccount, VendorSettings } from '../../domain/messages/accoun
 import { publicAddresses } from '../../lib/publicHosts';
 import type { ProviderAccount } from '../../models/messages/ProviderAccount';
 import { createEmailProvider } from '../../providers/email';
+import { createSendGridActivity } from '../../providers/email/sendgridActivity';
 import { createSmtp } from '../../providers/email/smtp';
 import type { OneByOneEmailProvider } from '../../providers/email/oneByOne';
 import { createSmsProvider } from '../../providers/sms';
@@ -56,8 +57,20 @@ function sendGridSender(
       message.channel === 'email'
         ? sendSingle(batch, message, reference)
         : Promise.resolve(wrongChannel(message)),
+    ...(settings.activityLookUp === true
+      ? { lookUpBatch: activityOf({ timeoutMs }, { settings, credentials }) }
+      : {}),
     close: () => Promise.resolve(),
   };
+}
+
+function activityOf(
+  { timeoutMs }: Pick<SenderOptions, 'timeoutMs'>,
+  { settings, credentials }: Pick<Opened<'sendgrid'>, 'settings' | 'credentials'>,
+): NonNullable<OpenSender['lookUpBatch']> {
+  const { region, baseUrl } = settings;
+  const activity = createSendGridActivity({ ...credentials, region, baseUrl, timeoutMs });
+  return (reference) => activity.lookUp(reference);
 }
 
 // Servers take a handful of connections from one place; many replace one after a hundred messages.

@@ -7,7 +7,7 @@ import { planAgainWindows } from './againWindows';
  */
 export const isUnproven = `not exists (
   select 1 from message_events e
-   where e.run_id = d.run_id and e.dispatch_n = d.n and e.source <> 'carillon'
+   where e.run_id = d.run_id and e.dispatch_n in (d.n, d.parent_n) and e.source <> 'carillon'
      and e.message_n between d.first_message_n and d.last_message_n
      and exists (
        select 1 from waiting_events w

@@ -33,6 +33,7 @@ import {
   type RunStatus,
 } from './messages';
 import { summary } from '../summary';
+import { DoubtLookUps } from './lookUps';
 import { campaignWave, type WaveResult } from './wave';
 import { count, describeStatus, describeWave, describeWaveWait } from './words';
 
@@ -99,6 +100,7 @@ class CampaignRunState {
   private isReplanAsked = false;
   private isReviewAsked = false;
   private areWavesAdded = false;
+  private readonly lookUps: DoubtLookUps;
   private ended: RunStatus['status'] | null = null;
   private explanation = 'Counting the audience.';
   private nextRunAt: string | null = null;
@@ -112,6 +114,7 @@ class CampaignRunState {
 
   constructor(private readonly input: CampaignInput) {
     this.ref = { tenantId: input.tenantId, runId: input.runId };
+    this.lookUps = new DoubtLookUps(this.ref);
   }
 
   status(): RunStatus {
@@ -290,15 +293,20 @@ class CampaignRunState {
     if (review.planned + review.held + review.inDoubt === 0) {
       return true;
     }
-    const waitMs =
-      review.lookAgainAt === null
-        ? 5_000
-        : Math.max(Date.parse(review.lookAgainAt) - Date.now(), 1_000);
+    const mayAsk = review.inDoubt > 0 && patched('looksUpDoubts');
+    if (mayAsk && (await this.lookUps.ask()) > 0) {
+      return false;
+    }
+    const lookAgainAtMs = Math.min(
+      review.lookAgainAt === null ? Date.now() + 5_000 : Date.parse(review.lookAgainAt),
+      mayAsk ? this.lookUps.nextAtMs : Number.POSITIVE_INFINITY,
+    );
+    const waitMs = Math.max(lookAgainAtMs - Date.now(), 1_000);
     const waitsFor =
       review.inDoubt > 0
         ? `${count(review.inDoubt, 'call')} in doubt: waits for events until ${review.lookAgainAt}`
         : `Waits for ${count(review.held, 'call')} that a worker holds`;
-    await this.tell(`${waitsFor}.`);
+    await this.tell(`${waitsFor}.${mayAsk ? this.lookUps.describe() : ''}`);
     await condition(
       () => this.isReviewAsked || this.isReplanAsked || this.isClosed(),
       Math.min(waitMs, longestBlindWaitMs),
@@ -367,6 +375,7 @@ class CampaignRunState {
   private async runWave(wave: PlannedWaveRef): Promise<void> {
     const workflowId = this.idOf(wave);
     this.living.set(workflowId, wave);
+    this.lookUps.askSoon();
     let result: WaveResult | null = null;
     try {
       result = await executeChild(campaignWave, {

@@ -1,0 +1,201 @@
+import { Context } from '@temporalio/activity';
+import {
+  absenceProves,
+  lookUpRules,
+  nextLookUpAt,
+  type LookUpRule,
+} from '../../domain/messages/doubts/lookUps';
+import { isDatabaseUnavailable } from '../../lib/databaseErrors';
+import { withTenant } from '../../models/base';
+import { accountOf } from '../../models/campaigns/accountOf';
+import { getRun } from '../../models/campaigns/runs';
+import {
+  claimLookUps,
+  nextLookUpDue,
+  noteLookUps,
+  takeLookUpTurn,
+  type CallToLookUp,
+} from '../../models/messages/doubtsLookUp';
+import { settleDoubts } from '../../models/messages/doubtsSettle';
+import type { LookUp } from '../../providers/types';
+import type { RunRef } from '../campaigns/runs';
+import type { ActivityDeps } from '../deps';
+import { waitMs } from './wait';
+
+/** What the vendor was asked; the numbers are calls. */
+export interface LookedUp {
+  asked: number;
+  /** Accepted: the vendor has their messages. */
+  found: number;
+  /** Surely never accepted, and planned once more. */
+  notSent: number;
+  /** When to ask again; null when there is nobody to ask, or nothing to ask for. */
+  nextAt: string | null;
+}
+
+// The run waits for it, so that it stays quick to be cancelled.
+const roundMs = 10_000;
+const heartbeatEveryMs = 5_000;
+const mostAtOnce = 8;
+
+/**
+ * Asks the vendor of a run for its calls in doubt that are due, and settles what the answers prove.
+ * Running it twice is safe: a look-up changes nothing, each is taken by one worker at a time, and of
+ * all that settle a doubt only the first does.
+ */
+export function createLookUpDoubts(deps: ActivityDeps) {
+  return async function lookUpDoubts(run: RunRef): Promise<LookedUp> {
+    const context = Context.current();
+    const vendor = await openVendor(deps, run);
+    const looked: LookedUp = { asked: 0, found: 0, notSent: 0, nextAt: null };
+    if (vendor === null) {
+      return looked;
+    }
+    const beating = setInterval(() => context.heartbeat(looked), heartbeatEveryMs);
+    try {
+      const turnAt = await askRound(deps, {
+        run,
+        vendor,
+        looked,
+        signal: context.cancellationSignal,
+      });
+      const dueAt = await withTenant(deps.db, run.tenantId, (trx) =>
+        nextLookUpDue(trx, run, vendor.rule),
+      );
+      const nextMs = dueAt === null ? null : Math.max(dueAt.getTime(), turnAt?.getTime() ?? 0);
+      looked.nextAt = nextMs === null ? null : new Date(nextMs).toISOString();
+      return looked;
+    } finally {
+      clearInterval(beating);
+    }
+  };
+}
+
+/** Somebody who can be asked for a run's calls. */
+interface AskableVendor {
+  accountId: string;
+  rule: LookUpRule;
+  ask(calls: readonly CallToLookUp[]): Promise<LookUp[]>;
+}
+
+/** Null when the vendor cannot be asked: it has nothing to look in, or its account cannot be opened. */
+async function openVendor(
+  deps: ActivityDeps,
+  { tenantId, runId }: RunRef,
+): Promise<AskableVendor | null> {
+  try {
+    const accountId = await withTenant(deps.db, tenantId, (trx) => accountOf(trx, tenantId, runId));
+    const sender = await deps.senders.of(tenantId, accountId);
+    const rule = (deps.lookUpRules ?? lookUpRules)[sender.vendor];
+    const { lookUpBatch } = sender;
+    return rule === null || lookUpBatch === undefined
+      ? null
+      : {
+          accountId,
+          rule,
+          ask: (calls) =>
+            Promise.all(
+              calls.map(({ n, attempt }) => lookUpBatch({ runId, dispatchN: n, attempt })),
+            ),
+        };
+  } catch (error) {
+    if (isDatabaseUnavailable(error)) {
+      throw error;
+    }
+    // Doubts wait for events and their deadline then, as they do where there are no look-ups.
+    deps.logger.warn({ err: error, runId }, 'the vendor cannot be asked for calls in doubt');
+    return null;
+  }
+}
+
+/** Asks until nothing is due or the round is over; answers when it is the account's turn again. */
+async function askRound(
+  deps: ActivityDeps,
+  round: { run: RunRef; vendor: AskableVendor; looked: LookedUp; signal: AbortSignal },
+): Promise<Date | null> {
+  const { run, vendor, looked, signal } = round;
+  const { rule, accountId } = vendor;
+  const endsAtMs = Date.now() + roundMs;
+  while (Date.now() < endsAtMs && !signal.aborted) {
+    if (rule.spacingMs > 0) {
+      const dueAt = await withTenant(deps.db, run.tenantId, (trx) => nextLookUpDue(trx, run, rule));
+      if (dueAt === null || dueAt.getTime() > Date.now()) {
+        return null;
+      }
+      const turnAt = await takeLookUpTurn(deps.db, accountId, rule.spacingMs);
+      if (turnAt !== null && turnAt.getTime() >= endsAtMs) {
+        return turnAt;
+      }
+      if (turnAt !== null) {
+        await waitMs(Math.max(turnAt.getTime() - Date.now(), 20), signal);
+        continue;
+      }
+    }
+    const calls = await withTenant(deps.db, run.tenantId, (trx) =>
+      claimLookUps(trx, run, { rule, limit: rule.spacingMs > 0 ? 1 : mostAtOnce }),
+    );
+    if (calls.length === 0) {
+      return null;
+    }
+    const answers = await vendor.ask(calls);
+    const settled = await settle(deps, run, rule, { calls, answers });
+    looked.asked += calls.length;
+    looked.found += settled.found;
+    looked.notSent += settled.notSent;
+  }
+  return null;
+}
+
+/** Writes the answers down, and what they prove. */
+async function settle(
+  deps: ActivityDeps,
+  { tenantId, runId }: RunRef,
+  rule: LookUpRule,
+  { calls, answers }: { calls: readonly CallToLookUp[]; answers: readonly LookUp[] },
+): Promise<{ found: number; notSent: number }> {
+  const now = new Date();
+  const pairs = calls.flatMap((call, index) => {
+    const answer = answers[index];
+    return answer === undefined ? [] : [{ call, answer }];
+  });
+  const found = pairs.flatMap(({ call, answer }) =>
+    answer.kind === 'found'
+      ? [{ ...keyOf(call), providerMessageId: answer.providerMessageId }]
+      : [],
+  );
+  const absent = pairs
+    .filter(
+      ({ call, answer }) => answer.kind === 'notFound' && absenceProves(rule, call.calledAt, now),
+    )
+    .map(({ call }) => keyOf(call));
+  return withTenant(deps.db, tenantId, async (trx) => {
+    const { schedule } = await getRun(trx, tenantId, runId);
+    const run = { tenantId, runId, windowMinutes: schedule.windowMinutes ?? 60 };
+    const by = { provenBy: 'lookUp' } as const;
+    const accepted = await settleDoubts(trx, run, {
+      ...by,
+      as: 'accepted',
+      which: { calls: found },
+    });
+    const notSent = await settleDoubts(trx, run, {
+      ...by,
+      as: 'notSent',
+      which: { calls: absent },
+    });
+    await noteLookUps(
+      trx,
+      run,
+      pairs.map(({ call, answer }) => ({
+        ...call,
+        answer: answer.kind,
+        reason: answer.kind === 'unknown' ? answer.reason : null,
+        nextAt: nextLookUpAt(rule, { ...call, now }),
+      })),
+    );
+    return { found: accepted.dispatchNs.length, notSent: notSent.dispatchNs.length };
+  });
+}
+
+function keyOf({ n, attempt }: CallToLookUp): { dispatchN: number; attempt: number } {
+  return { dispatchN: n, attempt };
+}
