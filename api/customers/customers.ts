@@ -172,7 +172,7 @@ function wholeOf(body: WrittenCustomer): CustomerValues {
     timeZone: body.timeZone ?? null,
     tags: body.tags ?? [],
     attributes: body.attributes ?? {},
-    ...consentOf(body.consent ?? {}),
+    ...consentsOf(body.consent ?? {}),
   };
 }
 
@@ -181,16 +181,43 @@ function changeOf(body: WrittenCustomer): CustomerChange {
   return {
     ...plain,
     ...(newTags === undefined ? {} : { tags: newTags ?? [] }),
-    ...(consent === undefined || (consent !== null && consent.email === undefined)
-      ? {}
-      : consentOf(consent ?? {})),
+    ...(consent === undefined ? {} : consent === null ? consentsOf({}) : changedConsents(consent)),
   };
 }
 
-function consentOf({ email }: NonNullable<WrittenCustomer['consent']>): CustomerValues {
+type WrittenConsents = NonNullable<WrittenCustomer['consent']>;
+
+function consentsOf({ email, sms, whatsapp }: WrittenConsents): CustomerValues {
+  return { ...emailConsent(email), ...smsConsent(sms), ...whatsappConsent(whatsapp) };
+}
+
+function changedConsents({ email, sms, whatsapp }: WrittenConsents): CustomerValues {
   return {
-    emailConsent: email?.status ?? 'unknown',
-    emailConsentSource: email === undefined ? null : (email.source ?? 'api'),
-    emailConsentAt: email === undefined ? null : (email.at ?? new Date()),
+    ...(email === undefined ? {} : emailConsent(email)),
+    ...(sms === undefined ? {} : smsConsent(sms)),
+    ...(whatsapp === undefined ? {} : whatsappConsent(whatsapp)),
   };
+}
+
+type WrittenConsent = WrittenConsents['email'];
+
+function emailConsent(given: WrittenConsent): CustomerValues {
+  const { status, source, at } = consentOf(given);
+  return { emailConsent: status, emailConsentSource: source, emailConsentAt: at };
+}
+
+function smsConsent(given: WrittenConsent): CustomerValues {
+  const { status, source, at } = consentOf(given);
+  return { smsConsent: status, smsConsentSource: source, smsConsentAt: at };
+}
+
+function whatsappConsent(given: WrittenConsent): CustomerValues {
+  const { status, source, at } = consentOf(given);
+  return { whatsappConsent: status, whatsappConsentSource: source, whatsappConsentAt: at };
+}
+
+function consentOf(given: WrittenConsent) {
+  return given === undefined
+    ? { status: 'unknown' as const, source: null, at: null }
+    : { status: given.status, source: given.source ?? 'api', at: given.at ?? new Date() };
 }

@@ -31,7 +31,7 @@ const uploadCustomers = route({
   summary: 'Import customers from a CSV file',
   description: [
     'A form with one `file`: CSV in UTF-8 of at most 50 MiB and 1,000,000 rows, its first row naming the columns.',
-    'Columns email, phone, firstName, lastName, language, timeZone, externalId, tags and emailConsent are known, in any case and with spaces or underscores; others become attributes.',
+    'Columns email, phone, firstName, lastName, language, timeZone, externalId, tags, emailConsent, smsConsent and whatsappConsent are known, in any case and with spaces or underscores; others become attributes.',
     'A row finds its customer by externalId, else by email, and changes what it gives; empty cells change nothing, tags are added, and a withdrawn consent stays withdrawn.',
     'Rows that cannot be imported are counted, and the first 10,000 of them listed under the import (`rejectionsKept` says how many). A file that is broken as a whole is refused and changes nothing.',
   ].join(' '),

@@ -28,6 +28,16 @@ export function presentCustomer(customer: Customer): z.output<typeof CustomerSha
         source: customer.emailConsentSource,
         at: customer.emailConsentAt?.toISOString() ?? null,
       },
+      sms: {
+        status: customer.smsConsent,
+        source: customer.smsConsentSource,
+        at: customer.smsConsentAt?.toISOString() ?? null,
+      },
+      whatsapp: {
+        status: customer.whatsappConsent,
+        source: customer.whatsappConsentSource,
+        at: customer.whatsappConsentAt?.toISOString() ?? null,
+      },
     },
     createdAt: customer.createdAt.toISOString(),
     updatedAt: customer.updatedAt.toISOString(),

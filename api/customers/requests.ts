@@ -5,10 +5,12 @@ import {
   externalId,
   ImportRejection,
   language,
+  phone,
   Suppression,
   tag,
   timeZone,
 } from '../../domain/customers/schema';
+import { normalizePhone } from '../../domain/customers/phone';
 import { suppressionChannels, suppressionReasons } from '../../domain/customers/types';
 import { customerSorts } from '../../models/customers/customers';
 import { rejectionSorts } from '../../models/customers/imports';
@@ -21,6 +23,7 @@ export const ListCustomers = listQuery({
   defaultSort: '-createdAt',
   filters: {
     email: email.optional(),
+    phone: phone.optional(),
     externalId: externalId.optional(),
     tag: tag.optional(),
     timeZone: timeZone.optional(),
@@ -38,7 +41,13 @@ export const ListSuppressions = listQuery({
   filters: {
     channel: z.enum(suppressionChannels).optional(),
     reason: z.enum(suppressionReasons).optional(),
-    address: z.string().trim().min(1).max(320).optional(),
+    address: z
+      .string()
+      .trim()
+      .min(1)
+      .max(320)
+      .transform((text) => normalizePhone(text) ?? text)
+      .optional(),
   },
 });
 

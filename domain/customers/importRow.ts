@@ -39,6 +39,8 @@ const fieldNames: Record<string, Field> = {
   tz: 'timeZone',
   tags: 'tags',
   emailconsent: 'emailConsent',
+  smsconsent: 'smsConsent',
+  whatsappconsent: 'whatsappConsent',
 };
 
 /** Reads a header row: names we know become fields, the others attributes, empty ones nothing. */
@@ -154,6 +156,8 @@ const nothing: ImportedCustomer = {
   tags: null,
   attributes: null,
   emailConsent: null,
+  smsConsent: null,
+  whatsappConsent: null,
 };
 
 interface Refusal {
@@ -179,9 +183,11 @@ function fill(customer: ImportedCustomer, field: Field, text: string): Refusal |
     }
     case 'tags':
       return fillTags(customer, text);
-    case 'emailConsent': {
+    case 'emailConsent':
+    case 'smsConsent':
+    case 'whatsappConsent': {
       const status = consentStatuses.find((each) => each === text.toLowerCase());
-      customer.emailConsent = status ?? null;
+      customer[field] = status ?? null;
       return status === undefined
         ? { code: 'wrongConsent', reason: `Is not one of ${consentStatuses.join(', ')}.` }
         : null;

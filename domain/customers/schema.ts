@@ -97,17 +97,19 @@ function fits(value: Attributes): boolean {
   return fitsAttributes(value);
 }
 
+const consentOfChannel = z.strictObject({
+  status: z.enum(consentStatuses),
+  source: z.string().trim().min(1).max(100).optional(),
+  at: instantBetween(
+    () => [new Date('1900-01-01T00:00:00Z'), new Date(Date.now() + 86_400_000)],
+    'Must be between the year 1900 and tomorrow.',
+  ).optional(),
+});
+
 const consent = z.strictObject({
-  email: z
-    .strictObject({
-      status: z.enum(consentStatuses),
-      source: z.string().trim().min(1).max(100).optional(),
-      at: instantBetween(
-        () => [new Date('1900-01-01T00:00:00Z'), new Date(Date.now() + 86_400_000)],
-        'Must be between the year 1900 and tomorrow.',
-      ).optional(),
-    })
-    .optional(),
+  email: consentOfChannel.optional(),
+  sms: consentOfChannel.optional(),
+  whatsapp: consentOfChannel.optional(),
 });
 
 /**
@@ -142,6 +144,12 @@ export const WriteCustomer = written
   )
   .meta({ id: 'WriteCustomer' });
 
+const shownConsent = z.object({
+  status: z.enum(consentStatuses),
+  source: z.string().nullable(),
+  at: z.iso.datetime().nullable(),
+});
+
 export const Customer = z
   .object({
     id: z.uuid(),
@@ -154,24 +162,34 @@ export const Customer = z
     timeZone: z.string().nullable(),
     tags: z.array(z.string()),
     attributes: z.record(z.string(), z.unknown()),
-    consent: z.object({
-      email: z.object({
-        status: z.enum(consentStatuses),
-        source: z.string().nullable(),
-        at: z.iso.datetime().nullable(),
-      }),
-    }),
+    consent: z.object({ email: shownConsent, sms: shownConsent, whatsapp: shownConsent }),
     createdAt: z.iso.datetime(),
     updatedAt: z.iso.datetime(),
   })
   .meta({ id: 'Customer' });
 
+const suppressionReason = z.enum(suppressionReasons).default('manual');
+
 export const AddSuppression = z
-  .strictObject({
-    channel: z.enum(['email']).default('email'),
-    address: email,
-    reason: z.enum(suppressionReasons).default('manual'),
-  })
+  .discriminatedUnion(
+    'channel',
+    [
+      z.strictObject({
+        channel: z.literal('email').optional().default('email'),
+        address: email,
+        reason: suppressionReason,
+      }),
+      z.strictObject({
+        channel: z.enum(['sms', 'whatsapp']),
+        address: phone,
+        reason: suppressionReason,
+      }),
+    ],
+    {
+      error: ({ code }) =>
+        code === 'invalid_union' ? `Is one of ${suppressionChannels.join(', ')}.` : undefined,
+    },
+  )
   .meta({ id: 'AddSuppression' });
 
 export const Suppression = z

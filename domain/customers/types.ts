@@ -28,6 +28,8 @@ export interface ImportedCustomer {
   tags: string[] | null;
   attributes: Attributes | null;
   emailConsent: ConsentStatus | null;
+  smsConsent: ConsentStatus | null;
+  whatsappConsent: ConsentStatus | null;
 }
 
 /** Why one row of a file was not imported. */

@@ -22,6 +22,12 @@ export class Customer extends BaseModel {
   declare emailConsent: ConsentStatus;
   declare emailConsentSource: string | null;
   declare emailConsentAt: Date | null;
+  declare smsConsent: ConsentStatus;
+  declare smsConsentSource: string | null;
+  declare smsConsentAt: Date | null;
+  declare whatsappConsent: ConsentStatus;
+  declare whatsappConsentSource: string | null;
+  declare whatsappConsentAt: Date | null;
   declare createdAt: Date;
   declare updatedAt: Date;
 }

@@ -26,6 +26,12 @@ export type CustomerValues = Partial<
     | 'emailConsent'
     | 'emailConsentSource'
     | 'emailConsentAt'
+    | 'smsConsent'
+    | 'smsConsentSource'
+    | 'smsConsentAt'
+    | 'whatsappConsent'
+    | 'whatsappConsentSource'
+    | 'whatsappConsentAt'
   >
 >;
 
@@ -40,6 +46,7 @@ interface Key {
 
 export interface CustomerFilters {
   email?: string | undefined;
+  phone?: string | undefined;
   externalId?: string | undefined;
   tag?: string | undefined;
   timeZone?: string | undefined;
@@ -139,6 +146,9 @@ export function customersWhere(
   const query = Customer.query(trx).where('tenant_id', tenantId);
   if (filters.email !== undefined) {
     query.whereRaw('lower(email) = lower(?)', [filters.email]);
+  }
+  if (filters.phone !== undefined) {
+    query.where('phone', filters.phone);
   }
   if (filters.externalId !== undefined) {
     query.where('external_id', filters.externalId);

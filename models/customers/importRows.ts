@@ -1,4 +1,4 @@
-import type { ImportedCustomer, Rejection } from '../../domain/customers/types';
+import type { ConsentStatus, ImportedCustomer, Rejection } from '../../domain/customers/types';
 import type { Knex } from '../../lib/db';
 import { brokenUniqueConstraint, isDeadlock } from '../../lib/databaseErrors';
 import { newId } from '../../lib/ids';
@@ -194,12 +194,18 @@ function merged(earlier: ImportedCustomer, later: ImportedCustomer): ImportedCus
       later.attributes === null
         ? earlier.attributes
         : { ...earlier.attributes, ...later.attributes },
-    // A file may withdraw a consent, never give one back.
-    emailConsent:
-      earlier.emailConsent === 'withdrawn'
-        ? 'withdrawn'
-        : (later.emailConsent ?? earlier.emailConsent),
+    emailConsent: mergedConsent(earlier.emailConsent, later.emailConsent),
+    smsConsent: mergedConsent(earlier.smsConsent, later.smsConsent),
+    whatsappConsent: mergedConsent(earlier.whatsappConsent, later.whatsappConsent),
   };
+}
+
+/** A file may withdraw a consent, never give one back. */
+function mergedConsent(
+  earlier: ConsentStatus | null,
+  later: ConsentStatus | null,
+): ConsentStatus | null {
+  return earlier === 'withdrawn' ? earlier : (later ?? earlier);
 }
 
 async function upsert(
@@ -222,20 +228,21 @@ async function upsert(
     tags: values.tags ?? [],
     attributes: values.attributes ?? {},
     email_consent: values.emailConsent ?? 'unknown',
+    sms_consent: values.smsConsent ?? 'unknown',
+    whatsapp_consent: values.whatsappConsent ?? 'unknown',
   }));
   // In one order everywhere, so that imports of the same customers wait instead of deadlocking.
   rows.sort((a, b) => compare(orderOf(a), orderOf(b)));
   await trx.raw(
     `insert into customers as c
        (id, tenant_id, external_id, email, phone, first_name, last_name, language, time_zone, tags,
-        attributes, email_consent, email_consent_source, email_consent_at)
+        attributes, ${consents.map(consentColumns).join(', ')})
      select id, :tenantId, external_id, email, phone, first_name, last_name, language, time_zone,
-            tags, attributes, email_consent,
-            case when email_consent <> 'unknown' then 'import' end,
-            case when email_consent <> 'unknown' then now() end
+            tags, attributes, ${consents.map(newConsent).join(', ')}
        from jsonb_to_recordset(cast(:rows as jsonb)) as r
          (id uuid, external_id text, email text, phone text, first_name text, last_name text,
-          language text, time_zone text, tags text[], attributes jsonb, email_consent text)
+          language text, time_zone text, tags text[], attributes jsonb,
+          ${consents.map((consent) => `${consent} text`).join(', ')})
      on conflict (tenant_id, id) do update set
        external_id = coalesce(excluded.external_id, c.external_id),
        email = coalesce(excluded.email, c.email),
@@ -249,19 +256,33 @@ async function upsert(
                                 with ordinality as t (tag, n)
                               group by t.tag order by min(t.n)) end,
        attributes = c.attributes || excluded.attributes,
-       email_consent = case when excluded.email_consent = 'unknown'
-                              or c.email_consent = 'withdrawn'
-                            then c.email_consent else excluded.email_consent end,
-       email_consent_source = case when excluded.email_consent in ('unknown', c.email_consent)
-                                     or c.email_consent = 'withdrawn'
-                                   then c.email_consent_source
-                                   else excluded.email_consent_source end,
-       email_consent_at = case when excluded.email_consent in ('unknown', c.email_consent)
-                                 or c.email_consent = 'withdrawn'
-                               then c.email_consent_at else excluded.email_consent_at end,
+       ${consents.map(changedConsent).join(',\n       ')},
        updated_at = now()`,
     { tenantId, rows: JSON.stringify(rows) },
   );
+}
+
+const consents = ['email_consent', 'sms_consent', 'whatsapp_consent'];
+
+function consentColumns(consent: string): string {
+  return `${consent}, ${consent}_source, ${consent}_at`;
+}
+
+function newConsent(consent: string): string {
+  return `${consent},
+            case when ${consent} <> 'unknown' then 'import' end,
+            case when ${consent} <> 'unknown' then now() end`;
+}
+
+/** What is withdrawn stays so, and what stays keeps where and when it came from. */
+function changedConsent(consent: string): string {
+  const stays = `excluded.${consent} in ('unknown', c.${consent}) or c.${consent} = 'withdrawn'`;
+  return ['', '_source', '_at']
+    .map((part) => {
+      const column = `${consent}${part}`;
+      return `${column} = case when ${stays} then c.${column} else excluded.${column} end`;
+    })
+    .join(',\n       ');
 }
 
 function orderOf(row: { email: string | null; external_id: string | null; id: string }): string {

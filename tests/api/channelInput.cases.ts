@@ -41,6 +41,25 @@ const test = (what: string, to: unknown, field: string): BadCase => ({
 
 const mail = { fromEmail: 'shop@example.com', subject: 'Hello', html: '<p>Hello</p>' };
 
+const suppression = (what: string, json: object, field: string): BadCase => ({
+  what: `a suppression of ${what}`,
+  request: ({ token }) => ({ method: 'post', path: '/api/v1/suppressions', token, json }),
+  ...invalid,
+  field,
+});
+
+const consent = (what: string, given: unknown, field: string): BadCase => ({
+  what: `a customer with ${what}`,
+  request: ({ token }) => ({
+    method: 'post',
+    path: '/api/v1/customers',
+    token,
+    json: { phone: '+4930123456', consent: given },
+  }),
+  ...invalid,
+  field,
+});
+
 /** Wrong requests about what is not mail. */
 export const channelCases: BadCase[] = [
   campaign('fax', 'what no channel takes', { body: 'Hi' }, 'channel'),
@@ -103,6 +122,24 @@ export const channelCases: BadCase[] = [
   test('a phone', ['+4930123456'], 'to.0'),
   test('a second address that is none', ['a@example.com', 'b@'], 'to.1'),
   test('an empty text', [''], 'to.0'),
+  suppression('an unknown channel', { channel: 'fax', address: '+4930123456' }, 'channel'),
+  suppression('a number by mail', { address: '+4930123456' }, 'address'),
+  suppression('an address by text', { channel: 'sms', address: 'a@example.com' }, 'address'),
+  suppression('a local number', { channel: 'whatsapp', address: '030 123456' }, 'address'),
+  suppression(
+    'a number without end',
+    { channel: 'sms', address: `+${'1'.repeat(400)}` },
+    'address',
+  ),
+  suppression('nobody', { channel: 'sms' }, 'address'),
+  consent('a consent that is none', { sms: { status: 'maybe' } }, 'consent.sms.status'),
+  consent('a consent without a status', { whatsapp: {} }, 'consent.whatsapp.status'),
+  consent('a consent for fax', { fax: { status: 'granted' } }, 'consent.fax'),
+  consent(
+    'a consent of the year 3000',
+    { sms: { status: 'granted', at: '3000-01-01T00:00:00Z' } },
+    'consent.sms.at',
+  ),
 ];
 
 function variablesOf(count: number): Record<string, string> {

@@ -334,6 +334,46 @@ describe('one customer', () => {
     });
   });
 
+  test('keeps a consent for each channel, and PATCH leaves those it does not name', async () => {
+    const tenant = await buildTenant(api.deps);
+    const { id, consent } = (
+      await create(tenant, {
+        phone: '+34 600 123 456',
+        consent: {
+          sms: { status: 'granted', source: 'checkout', at: '2026-01-02T03:04:05Z' },
+          whatsapp: { status: 'withdrawn' },
+        },
+      })
+    ).body.data;
+    const unknown = { status: 'unknown', source: null, at: null };
+    expect(consent).toEqual({
+      email: unknown,
+      sms: { status: 'granted', source: 'checkout', at: '2026-01-02T03:04:05.000Z' },
+      whatsapp: { status: 'withdrawn', source: 'api', at: expect.any(String) },
+    });
+    const { token } = tenant;
+    const change = async (json: object, method = 'patch') =>
+      (await api.send(method, `${path}/${id}`, { token, json })).body.data.consent;
+
+    const granted = { whatsapp: { status: 'granted', source: 'form' } };
+    const changed = await change({ consent: granted });
+    expect(changed).toEqual({
+      ...consent,
+      whatsapp: { status: 'granted', source: 'form', at: expect.any(String) },
+    });
+    expect(await change({ consent: {}, firstName: 'Ana' })).toEqual(changed);
+    expect(await change({ phone: '+34600123456', consent: granted }, 'put')).toMatchObject({
+      email: unknown,
+      sms: unknown,
+      whatsapp: { status: 'granted' },
+    });
+    expect(await change({ consent: null })).toEqual({
+      email: unknown,
+      sms: unknown,
+      whatsapp: unknown,
+    });
+  });
+
   test('PATCH does not take the last identity away', async () => {
     const tenant = await buildTenant(api.deps);
     const customer = await buildCustomer(api.deps, { tenant });

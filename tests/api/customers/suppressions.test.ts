@@ -35,6 +35,32 @@ test('adds an address once, whatever its case, and removes it', async () => {
   expect(list.body).toMatchObject({ data: [], meta: { total: 0 } });
 });
 
+test('keeps numbers in E.164, each channel for itself', async () => {
+  const { token } = await buildTenant(api.deps);
+  const added = await api.send('post', path, {
+    token,
+    json: { channel: 'sms', address: '+49 (30) 123-456' },
+  });
+  expect([added.status, added.body.data]).toMatchObject([
+    201,
+    { channel: 'sms', address: '+4930123456', reason: 'manual' },
+  ]);
+  const number = { address: '+4930123456' };
+  const again = await api.send('post', path, { token, json: { channel: 'sms', ...number } });
+  expect([again.status, again.body.data]).toEqual([200, added.body.data]);
+  const other = await api.send('post', path, { token, json: { channel: 'whatsapp', ...number } });
+  expect(other.status).toBe(201);
+
+  const list = async (query: Record<string, string>) =>
+    (await api.send('get', `${path}?${new URLSearchParams(query).toString()}`, { token })).body.meta
+      .total;
+  expect(await list({ channel: 'sms' })).toBe(1);
+  expect(await list({ address: '+49 30 123456' })).toBe(2);
+  await api.send('delete', `${path}/${added.body.data.id}`, { token });
+  expect(await list({ channel: 'sms' })).toBe(0);
+  expect(await list({})).toBe(1);
+});
+
 test('lists by address, reason and channel', async () => {
   const { token } = await buildTenant(api.deps);
   for (const [address, reason] of [

@@ -172,6 +172,43 @@ test('writes over customers that are there: empty cells change nothing, tags are
   });
 });
 
+test('takes a consent for each channel, and gives none back that was withdrawn', async () => {
+  const tenant = await buildTenant(api.deps);
+  const header = 'email,Phone,SMS consent,whatsapp_consent,emailConsent\n';
+  await upload(
+    tenant,
+    `${header}a@example.com,+49 30 111,granted,WITHDRAWN,\nb@example.com,,withdrawn,,\n`,
+  );
+  const second = await upload(
+    tenant,
+    `${header}a@example.com,,,granted,granted\nb@example.com,,granted,granted,\nb@example.com,,,withdrawn,\n`,
+  );
+  expect(second.body.data).toMatchObject({ created: 0, updated: 3, rejected: 0 });
+  const at = expect.any(Date);
+  expect(await customersOf(tenant)).toMatchObject([
+    {
+      phone: '+4930111',
+      email_consent: 'granted',
+      sms_consent: 'granted',
+      sms_consent_source: 'import',
+      sms_consent_at: at,
+      whatsapp_consent: 'withdrawn',
+    },
+    {
+      email_consent: 'unknown',
+      email_consent_source: null,
+      sms_consent: 'withdrawn',
+      whatsapp_consent: 'withdrawn',
+      whatsapp_consent_source: 'import',
+      whatsapp_consent_at: at,
+    },
+  ]);
+  const refused = await upload(tenant, `${header}c@example.com,,perhaps,,\n`);
+  expect(await rejectionsOf(tenant, refused.body.data.id)).toMatchObject([
+    { row: 2, field: 'smsConsent', code: 'wrongConsent' },
+  ]);
+});
+
 test('lets a later row of the same customer write over the earlier one', async () => {
   const tenant = await buildTenant(api.deps);
   const answer = await upload(
