@@ -31,6 +31,7 @@ export const problemKinds = {
   staleSignature: 'unauthenticated',
   tooManyEvents: 'malformed',
   webhookNotConfigured: 'unavailable',
+  webhookNotVerified: 'forbidden',
   workflowsUnavailable: 'unavailable',
   wrongCredentials: 'unauthenticated',
 } as const satisfies Record<string, ErrorKind>;

@@ -30,6 +30,7 @@ import { clickRoutes } from './tracking/clicks';
 import { openRoutes } from './tracking/opens';
 import { preferenceRoutes } from './tracking/preferences';
 import { unsubscribeRoutes } from './tracking/unsubscribes';
+import { metaWebhookRoutes } from './webhooks/meta';
 import { sendGridWebhookRoutes } from './webhooks/sendgrid';
 import { twilioWebhookRoutes } from './webhooks/twilio';
 
@@ -57,6 +58,7 @@ export const routes: readonly Route[] = [
   ...connectionTestRoutes,
   ...sendGridWebhookRoutes,
   ...twilioWebhookRoutes,
+  ...metaWebhookRoutes,
   ...clickRoutes,
   ...openRoutes,
   ...unsubscribeRoutes,

@@ -5,27 +5,24 @@ import { newId } from '../../lib/ids';
 import { Counter, type Registry } from '../../lib/metrics';
 import { storeDelivery } from '../../models/messages/events';
 import { storeInbound, type InboundNote } from '../../models/messages/inbound';
-import type { WebhookAccount } from '../../models/messages/webhookAccounts';
+import type { SigningAccount } from '../../models/messages/webhookAccounts';
 import type { ApiDeps } from '../deps';
 
 type IntakeDeps = Pick<ApiDeps, 'db' | 'metrics'>;
 
-/** Events of one vendor's delivery, and how many others were passed over, by reason. */
-export interface ReadDelivery {
+/** Whose key something was signed with. */
+interface Signed {
   vendor: Vendor;
-  /** Whose key signed it. */
-  accountId: string;
-  events: readonly MessageEvent[];
-  skipped: Readonly<Record<string, number>>;
+  account: SigningAccount;
 }
 
 /**
- * Stores a delivery and counts what became of it. It stores in one order everywhere, so that the
- * same events in two deliveries wait, not lock up.
+ * Stores events and counts what became of them. It stores in one order everywhere, so that the same
+ * events in two deliveries wait, not lock up.
  */
 export async function takeEvents(
   { db, metrics }: IntakeDeps,
-  { vendor, accountId, events, skipped }: ReadDelivery,
+  { vendor, account, events }: Signed & { events: readonly MessageEvent[] },
 ): Promise<{ stored: number }> {
   const keyOf = (event: MessageEvent) => `${event.runId ?? ''}/${event.providerEventId}`;
   const ordered = events
@@ -33,23 +30,36 @@ export async function takeEvents(
     .sort((a, b) => (a.key < b.key ? -1 : 1))
     .map(({ event }) => event);
   const { stored, wrongAccount } = await whileInTheWay(() =>
-    storeDelivery(db, { accountId, events: ordered }),
+    storeDelivery(db, { accountId: account.id, events: ordered }),
   );
   const known = events.length - stored - wrongAccount;
-  count(metrics, vendor, { stored, known, wrongAccount, ...skipped });
+  count(metrics, vendor, { stored, known, wrongAccount });
   return { stored };
 }
 
-/** What customers wrote, by one account. */
+/** Stores what customers wrote, does what they wish, and counts it. */
 export async function takeInbound(
   { db, metrics }: IntakeDeps,
-  { id, tenantId, opened }: Pick<WebhookAccount<Vendor>, 'id' | 'tenantId' | 'opened'>,
-  messages: readonly Omit<InboundNote, 'id'>[],
+  { vendor, account, notes }: Signed & { notes: readonly Omit<InboundNote, 'id'>[] },
 ): Promise<{ stored: number }> {
-  const notes = messages.map((message) => ({ ...message, id: newId() }));
-  const stored = await whileInTheWay(() => storeInbound(db, { accountId: id, tenantId, notes }));
-  count(metrics, opened.vendor, { inbound: stored, inboundKnown: notes.length - stored });
+  const stored = await whileInTheWay(() =>
+    storeInbound(db, {
+      accountId: account.id,
+      tenantId: account.tenantId,
+      notes: notes.map((note) => ({ ...note, id: newId() })),
+    }),
+  );
+  count(metrics, vendor, { inbound: stored, inboundKnown: notes.length - stored });
   return { stored };
+}
+
+/** Counts what was passed over, by reason. */
+export function countSkipped(
+  { metrics }: Pick<IntakeDeps, 'metrics'>,
+  vendor: Vendor,
+  skipped: Readonly<Record<string, number>>,
+): void {
+  count(metrics, vendor, skipped);
 }
 
 const storeAttempts = 3;
@@ -68,7 +78,7 @@ async function whileInTheWay<T>(store: () => Promise<T>): Promise<T> {
 
 const counterName = 'carillon_webhook_events_total';
 
-function count(metrics: Registry, vendor: Vendor, results: Record<string, number>): void {
+function count(metrics: Registry, vendor: Vendor, results: Readonly<Record<string, number>>): void {
   const known = metrics.getSingleMetric(counterName);
   const counter =
     known instanceof Counter

@@ -1,5 +1,6 @@
-import { z } from 'zod';
+import type { z } from 'zod';
 import { AppError } from '../../domain/errors';
+import type { SigningAccount } from '../../models/messages/webhookAccounts';
 import { readSendGridEvents } from '../../providers/email/sendgridEvents';
 import {
   isSignedBySendGrid,
@@ -11,18 +12,11 @@ import type { ApiContext } from '../context';
 import type { ApiDeps } from '../deps';
 import { publicRoute, reply } from '../route';
 import { accountParams, invalidSignature, webhookAccount } from './accounts';
-import { takeEvents } from './intake';
+import { countSkipped, takeEvents } from './intake';
+import { parseSigned, Receipt } from './jsonBody';
 
 const limitBytes = 5 * 1024 * 1024;
 const maxEvents = 20_000;
-
-const Receipt = z
-  .object({
-    received: z.int(),
-    stored: z.int().meta({ description: 'Those that were not known before' }),
-    skipped: z.int(),
-  })
-  .meta({ id: 'WebhookReceipt' });
 
 const shared = {
   method: 'post',
@@ -42,7 +36,7 @@ const problems = [
 ] as const;
 
 // As workers write it when they start.
-const platformAccountId = 'sendgrid';
+const platformAccount = { id: 'sendgrid', tenantId: null };
 
 const receiveEvents = publicRoute({
   ...shared,
@@ -63,7 +57,7 @@ const receiveEvents = publicRoute({
       );
     }
     authenticate(context, body, publicKey);
-    return reply(200, await take(deps, platformAccountId, body));
+    return reply(200, await take(deps, platformAccount, body));
   },
 });
 
@@ -83,7 +77,7 @@ const receiveEventsOfAccount = publicRoute({
       throw invalidSignature();
     }
     authenticate(context, body, publicKey);
-    return reply(200, await take(deps, account.id, body));
+    return reply(200, await take(deps, account, body));
   },
 });
 
@@ -91,12 +85,13 @@ export const sendGridWebhookRoutes = [receiveEvents, receiveEventsOfAccount];
 
 async function take(
   deps: Pick<ApiDeps, 'db' | 'metrics'>,
-  accountId: string,
+  account: SigningAccount,
   body: Buffer,
 ): Promise<z.output<typeof Receipt>> {
   const batch = parseBatch(body);
   const { events, skipped } = readSendGridEvents(batch, new Date());
-  const { stored } = await takeEvents(deps, { vendor: 'sendgrid', accountId, events, skipped });
+  const { stored } = await takeEvents(deps, { vendor: 'sendgrid', account, events });
+  countSkipped(deps, 'sendgrid', skipped);
   return { received: batch.length, stored, skipped: batch.length - events.length };
 }
 
@@ -120,12 +115,7 @@ function authenticate(context: ApiContext, body: Buffer, publicKey: string): voi
 }
 
 function parseBatch(body: Buffer): unknown[] {
-  let value: unknown;
-  try {
-    value = JSON.parse(body.toString('utf8'));
-  } catch (cause) {
-    throw new AppError('malformed', 'malformedJson', 'The body is not valid JSON.', { cause });
-  }
+  const value = parseSigned(body);
   if (!Array.isArray(value)) {
     throw new AppError('malformed', 'notAnArray', 'The body must be an array of events.');
   }

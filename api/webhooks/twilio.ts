@@ -14,7 +14,7 @@ import type { ApiDeps } from '../deps';
 import { ignoredQuery } from '../parameters';
 import { publicRoute, rawAnswer, rawReply } from '../route';
 import { accountParams, invalidSignature, webhookAccount } from './accounts';
-import { takeEvents, takeInbound } from './intake';
+import { countSkipped, takeEvents, takeInbound } from './intake';
 
 // The longest there is holds a message of 1,600 characters and the addresses of ten files.
 const limitBytes = 128 * 1024;
@@ -46,13 +46,11 @@ const receiveStatus = publicRoute({
         'MessageSid and MessageStatus have to say which message, and what of it.',
       );
     }
-    const isEvent = typeof event !== 'string';
-    await takeEvents(deps, {
-      vendor: 'twilio',
-      accountId: account.id,
-      events: isEvent ? [event] : [],
-      skipped: isEvent ? {} : { [event]: 1 },
-    });
+    if (typeof event === 'string') {
+      countSkipped(deps, 'twilio', { [event]: 1 });
+    } else {
+      await takeEvents(deps, { vendor: 'twilio', account, events: [event] });
+    }
     return rawReply(200, noAnswer);
   },
 });
@@ -71,10 +69,13 @@ const receiveInbound = publicRoute({
     if (message === null) {
       throw malformedForm('MessageSid, From and To have to say which message, and whose.');
     }
-    const { channel, from, to, providerMessageId, optOut } = message;
-    await takeInbound(deps, account, [
-      { channel, from, to, providerMessageId, wish: optOut, writtenAt: new Date() },
-    ]);
+    const { channel, from, to, providerMessageId, optOut, writtenAt } = message;
+    const wish = { wish: optOut, writtenAt: writtenAt ?? new Date() };
+    await takeInbound(deps, {
+      vendor: 'twilio',
+      account,
+      notes: [{ channel, from, to, providerMessageId, ...wish }],
+    });
     return rawReply(200, noAnswer);
   },
 });

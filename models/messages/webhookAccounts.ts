@@ -5,11 +5,15 @@ import { acrossTenantsInOneTrip } from '../base';
 import { openAccount } from './accountCredentials';
 import { ProviderAccount } from './ProviderAccount';
 
-/** An account that a webhook speaks for, with what its signature is checked by. */
-export interface WebhookAccount<V extends Vendor> {
+/** An account by whose key something was signed. */
+export interface SigningAccount {
   id: string;
   /** Null for the platform's own. */
   tenantId: string | null;
+}
+
+/** The same with what its signature is checked by. */
+export interface WebhookAccount<V extends Vendor> extends SigningAccount {
   opened: Extract<OpenedAccount, { vendor: V }>;
 }
 
@@ -39,6 +43,33 @@ export async function findWebhookAccount<V extends Vendor>(
   const account = ProviderAccount.fromDatabaseJson(row);
   const opened = openAccount(sealing, account);
   return isAt(vendor, opened) ? { id: account.id, tenantId: account.tenantId, opened } : null;
+}
+
+/**
+ * The accounts at Meta of the same tenant that have these numbers; a number that several have is the
+ * default's, or the oldest one's.
+ */
+export async function findAccountsOfNumbers(
+  db: Knex,
+  { tenantId }: SigningAccount,
+  phoneNumberIds: readonly string[],
+): Promise<{ phoneNumberId: string; account: SigningAccount }[]> {
+  const [rows] = await acrossTenantsInOneTrip(db, 'eventIntake', [
+    {
+      raw: db
+        .raw(
+          `select distinct on (number) id, number
+             from provider_accounts, lateral (select settings->>'phoneNumberId' as number) s
+            where vendor = 'meta' and tenant_id is not distinct from cast(? as uuid)
+              and number = any(cast(? as text[]))
+            order by number, is_default desc, created_at, id`,
+          [tenantId, [...phoneNumberIds]],
+        )
+        .options({ name: 'accountsOfNumbers' }),
+    },
+  ]);
+  const found: { id: string; number: string }[] = rows ?? [];
+  return found.map(({ id, number }) => ({ phoneNumberId: number, account: { id, tenantId } }));
 }
 
 function isAt<V extends Vendor>(
