@@ -9,8 +9,11 @@ import {
 } from '../../models/messages/claims';
 import { markSending } from '../../models/campaigns/runs';
 import type { ActivityDeps } from '../deps';
-import { createRunMail } from './runMail';
-import { createSendDispatch, type SentCounts } from './sendDispatch';
+import { holdRun } from './holdRun';
+import { createRunContents } from './runContent';
+import { createSendDispatch } from './sendDispatch';
+import { createSendLane } from './sendLane';
+import type { SentCounts } from './sentCounts';
 import { waitMs } from './wait';
 
 export type SliceInput = WaveKey;
@@ -30,6 +33,10 @@ const longestWaitMs = 2_000;
 // bring a stop to a slice that is between two calls.
 const heartbeatEveryMs = 2_000;
 
+// What a lane of single calls may take longer; the activity's own time is several times as long.
+const mostOvertimeMs = 60_000;
+const switchedOff = 'The provider account is switched off';
+
 /**
  * One lane of a wave for about `sliceMs`: claim, leave out, reserve rate, render, pass the gate,
  * call, settle, next. Running it twice is safe because every dispatch is claimed under a fencing
@@ -37,8 +44,9 @@ const heartbeatEveryMs = 2_000;
  */
 export function createDispatchSlice(deps: ActivityDeps) {
   const { db } = deps;
-  const mailOf = createRunMail(deps);
+  const contentOf = createRunContents(deps);
   const sendDispatch = createSendDispatch(deps);
+  const sendLane = createSendLane(deps);
   return async function dispatchSlice(wave: SliceInput): Promise<SliceResult> {
     const context = Context.current();
     const slice: Slice = {
@@ -68,8 +76,12 @@ export function createDispatchSlice(deps: ActivityDeps) {
         await withTenantByKey(db, wave.tenantId, (trx) => releaseEarlierAttempts(trx, wave, slice));
       }
       // Before the instant of the wave, so that its first call does not wait for it.
-      const mail = await mailOf(wave.tenantId, wave.runId);
-      const sender = await deps.senders.of(wave.tenantId, mail.accountId);
+      const content = await contentOf(wave.tenantId, wave.runId);
+      const sender = await deps.senders.of(wave.tenantId, content.accountId);
+      if (!sender.isActive) {
+        await withTenantByKey(db, wave.tenantId, (trx) => holdRun(trx, wave, switchedOff));
+        return end('paused');
+      }
       const endsAtMs = Date.now() + deps.sliceMs;
       while (!context.cancellationSignal.aborted) {
         if (Date.now() >= endsAtMs) {
@@ -99,13 +111,17 @@ export function createDispatchSlice(deps: ActivityDeps) {
             );
             hasClaimed = true;
           }
-          const sent = await sendDispatch({
+          const { batch } = sender;
+          const work = {
             wave,
             dispatch: claim.dispatch,
-            mail,
             sender,
             signal: context.cancellationSignal,
-          });
+          };
+          const sent =
+            batch === null || content.channel !== 'email'
+              ? await sendLane({ ...work, content, endsAtMs: endsAtMs + mostOvertimeMs })
+              : await sendDispatch({ ...work, mail: content, batch });
           totals.dispatches += sent.dispatches;
           totals.accepted += sent.accepted;
           totals.refused += sent.refused;

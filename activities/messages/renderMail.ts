@@ -1,12 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { setImmediate as otherEvents } from 'node:timers/promises';
-import type { Recipient } from '../../domain/messages/content';
 import { createBatchRenderer } from '../../domain/messages/renderBatch';
-import type { Recipient as LedgerRecipient } from '../../models/messages/gate';
+import type { Recipient as LedgerRecipient } from '../../models/messages/recipients';
 import type { EmailCall, EmailDraft } from '../../providers/email/types';
-import type { ActivityDeps } from '../deps';
 import { createLimiter } from './limiter';
-import type { RunMail } from './runMail';
+import { addressed, linksOf, nameOf, type Addressed, type LinkDeps } from './recipient';
+import type { RunMail } from './runContent';
 
 /** A run's mail for the recipients of one dispatch, written into a call that has not left. */
 export interface RenderedMail {
@@ -29,9 +28,6 @@ const turnMs = 25;
 // One turn of the event loop renders for one dispatch: they take their turns one after the other.
 const turns = createLimiter(1);
 
-/** The parts of the process that rendering needs. */
-export type RenderDeps = Pick<ActivityDeps, 'trackingTokens' | 'publicUrl'>;
-
 /** The mail of one dispatch while its recipients arrive. */
 export interface MailRendering {
   /** Writes a recipient into the call at once if that is cheap: nothing of them is kept then. */
@@ -44,7 +40,7 @@ export interface MailRendering {
 }
 
 export function startRendering(
-  deps: RenderDeps,
+  deps: LinkDeps,
   { mail, runId, draft }: { mail: RunMail; runId: string; draft: EmailDraft },
 ): MailRendering {
   const renderer = createBatchRenderer(mail.compiled, {
@@ -79,11 +75,11 @@ export function startRendering(
   return {
     add(one) {
       rendered.loaded.ns.push(one.n);
-      rendered.loaded.addresses += one.emailHash ?? 0;
+      rendered.loaded.addresses += one.addressHash ?? 0;
       if (one.email === null) {
         return;
       }
-      const recipient = withLinks(one, one.email, linksOf(deps, runId, one.n));
+      const recipient = addressed(one, one.email, linksOf(deps, runId, one.n));
       const json = renderer.renderPlain(recipient);
       if (json === null) {
         others.push(recipient);
@@ -112,44 +108,13 @@ export function startRendering(
   };
 }
 
-type Addressed = Recipient & { email: string };
-
-// Spelled out: a spread of as many properties costs as much as rendering them.
-function withLinks(one: LedgerRecipient, email: string, links: Recipient['links']): Addressed {
-  return {
-    n: one.n,
-    email,
-    firstName: one.firstName,
-    lastName: one.lastName,
-    phone: one.phone,
-    language: one.language,
-    timeZone: one.timeZone,
-    externalId: one.externalId,
-    tags: one.tags,
-    attributes: one.attributes,
-    links,
-  };
-}
-
 function addTo(rendered: RenderedMail, recipient: Addressed, substitutionsJson: string): void {
-  const { firstName, lastName } = recipient;
-  const name =
-    firstName !== null && lastName !== null ? `${firstName} ${lastName}` : (firstName ?? lastName);
   rendered.messageNs.push(recipient.n);
   rendered.draft.add({
     messageN: recipient.n,
     email: recipient.email,
-    name: name === '' ? null : name,
+    name: nameOf(recipient),
     substitutionsJson,
     unsubscribeUrl: recipient.links.unsubscribe,
   });
-}
-
-function linksOf(deps: RenderDeps, runId: string, messageN: number): Recipient['links'] {
-  const token = deps.trackingTokens.token({ runId, messageN });
-  return {
-    click: `${deps.publicUrl}/t/c/${token}`,
-    open: `${deps.publicUrl}/t/o/${token}`,
-    unsubscribe: `${deps.publicUrl}/t/u/${token}`,
-  };
 }

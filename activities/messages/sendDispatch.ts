@@ -1,7 +1,7 @@
 import { withTenantByKey } from '../../models/base';
-import { setGate } from '../../models/campaigns/runs';
 import { unclaimDispatch, type ClaimedDispatch, type WaveKey } from '../../models/messages/claims';
-import { loadRecipients, passGate } from '../../models/messages/gate';
+import { passGate } from '../../models/messages/gate';
+import { loadRecipients } from '../../models/messages/recipients';
 import {
   blockAccount,
   lookAtRate,
@@ -17,26 +17,16 @@ import {
   type Call,
 } from '../../models/messages/settle';
 import { splitOffMessages, splitToFit } from '../../models/messages/splitOff';
-import type { EmailDraft, EmailOutcome } from '../../providers/email/types';
+import type { EmailDraft, EmailOutcome, EmailProvider } from '../../providers/email/types';
 import type { ActivityDeps } from '../deps';
 import type { AccountSender } from './accountSenders';
 import { createLimiter } from './limiter';
 import { outlastOutage } from './outlastOutage';
 import { startRendering, type RenderedMail } from './renderMail';
-import type { RunMail } from './runMail';
+import { holdRun, refusedMessage } from './holdRun';
+import { nothingSent, type SentCounts } from './sentCounts';
+import type { RunMail } from './runContent';
 import { waitMs } from './wait';
-
-/** What became of messages; `dispatches` counts calls. */
-export interface SentCounts {
-  dispatches: number;
-  accepted: number;
-  refused: number;
-  leftOut: number;
-  inDoubt: number;
-}
-
-const nothing: SentCounts = { dispatches: 0, accepted: 0, refused: 0, leftOut: 0, inDoubt: 0 };
-const systemActor = { kind: 'system', id: null } as const;
 
 /** One claimed dispatch, and what its lane knows about it. */
 export interface DispatchWork {
@@ -44,6 +34,7 @@ export interface DispatchWork {
   dispatch: ClaimedDispatch;
   mail: RunMail;
   sender: AccountSender;
+  batch: EmailProvider;
   signal: AbortSignal;
 }
 
@@ -60,34 +51,30 @@ export function createSendDispatch(
 ): (work: DispatchWork) => Promise<SentCounts> {
   const preparing = createLimiter(mostPreparedAtOnce);
   return async function sendDispatch(work) {
-    const { wave, dispatch, sender } = work;
+    const { wave, dispatch, batch } = work;
     const { tenantId, runId } = wave;
-    const { batch } = sender;
-    if (batch === null) {
-      throw new Error(`${sender.vendor} takes one message a call`);
-    }
     const rate = await lookAtRate(deps.db, rateCall(work));
     if (rate.kind === 'tooLarge') {
       await withTenantByKey(deps.db, tenantId, (trx) =>
         splitToFit(trx, { tenantId, runId, dispatch, most: rate.most }),
       );
       await giveBack(deps, work, null);
-      return nothing;
+      return nothingSent;
     }
     if (rate.kind === 'wait') {
       await giveBack(deps, work, { notBefore: rate.until, reason: rate.reason });
-      return nothing;
+      return nothingSent;
     }
     const written = await preparing(() => writeCall(deps, work, batch.draft()));
     if (written === null) {
-      return nothing;
+      return nothingSent;
     }
     const call =
       rate.kind === 'unlimited'
         ? await letLeave(deps, work, written, null)
         : await whenItsTurn(deps, work, written);
     if (call?.kind !== 'left') {
-      return { ...nothing, leftOut: call?.kind === 'empty' ? dispatch.messageCount : 0 };
+      return { ...nothingSent, leftOut: call?.kind === 'empty' ? dispatch.messageCount : 0 };
     }
     const outcome = await call.reply;
     const reference = { tenantId, runId, dispatchN: dispatch.n, attempt: call.attempt };
@@ -126,7 +113,7 @@ async function writeCall(
   const { wave, dispatch, mail } = work;
   const { tenantId, runId } = wave;
   const rendering = startRendering(deps, { mail, runId, draft });
-  const wanted = { tenantId, runId, dispatch, fields: mail.fields };
+  const wanted = { tenantId, runId, channel: 'email', dispatch, fields: mail.fields } as const;
   await loadRecipients(deps.db, wanted, (recipient) => rendering.add(recipient));
   const rendered = await rendering.finish(work.signal);
   const isShared = rendered.ownCall.length > 0 && dispatch.messageCount > 1;
@@ -168,7 +155,7 @@ async function whenItsTurn(
 
 function rateCall({ wave, dispatch, sender }: DispatchWork): RateCall {
   const { accountId } = sender;
-  return { accountId, tenantId: wave.tenantId, messages: dispatch.messageCount };
+  return { accountId, tenantId: wave.tenantId, calls: 1, messages: dispatch.messageCount };
 }
 
 /** Passes the gate and starts the call; resolves without waiting for its reply. */
@@ -238,11 +225,11 @@ function settle(deps: ActivityDeps, call: Call, outcome: EmailOutcome): Promise<
         return;
       case 'messageRefused':
         await settleCall(trx, call, { ...outcome, outcome: 'not_sent', delayMs: 0 });
-        await holdRun(trx, call, outcome.reason);
+        await holdRun(trx, call, refusedMessage(outcome.reason));
         return;
       case 'refused':
         if ((await splitDispatch(trx, call, outcome)) === 'ofTheWholeMessage') {
-          await holdRun(trx, call, outcome.reason);
+          await holdRun(trx, call, refusedMessage(outcome.reason));
         }
         return;
       case 'throttled':
@@ -257,16 +244,6 @@ function settle(deps: ActivityDeps, call: Call, outcome: EmailOutcome): Promise<
       case 'inDoubt':
         await settleCall(trx, call, { ...outcome, outcome: 'in_doubt' });
     }
-  });
-}
-
-function holdRun(trx: Parameters<typeof setGate>[0], call: Call, reason: string): Promise<unknown> {
-  return setGate(trx, {
-    tenantId: call.tenantId,
-    runId: call.runId,
-    gate: 'paused',
-    reason: `The provider refused the message: ${reason}`,
-    actor: systemActor,
   });
 }
 

@@ -3,7 +3,7 @@ import { closeSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { createServer } from 'node:http';
 import path from 'node:path';
 import { createAccountSenders } from '../../activities/messages/accountSenders';
-import { createRunMail } from '../../activities/messages/runMail';
+import { createRunContents } from '../../activities/messages/runContent';
 import { createSendDispatch } from '../../activities/messages/sendDispatch';
 import type { ActivityDeps } from '../../activities/deps';
 import { createCampaignWorkflows } from '../../clients/campaigns';
@@ -104,8 +104,12 @@ async function sendAll(ground: BenchGround, tenant: BenchTenant, baseUrl: string
   };
   const sendDispatch = createSendDispatch(deps);
   const { run, plan } = await writePlannedRun(db, tenant, { isEnded: false });
-  const mail = await createRunMail(deps)(tenant.tenantId, run.id);
+  const mail = await createRunContents(deps)(tenant.tenantId, run.id);
   const sender = await senders.of(tenant.tenantId, mail.accountId);
+  const { batch } = sender;
+  if (mail.channel !== 'email' || batch === null) {
+    throw new Error('Preparing bodies needs mail by calls of many');
+  }
   const slice = { workflowRunId: newId(), activityId: 'prepare', attempt: 1 };
   const { signal } = new AbortController();
   for (const { planVersion, n } of plan.waves) {
@@ -118,7 +122,14 @@ async function sendAll(ground: BenchGround, tenant: BenchTenant, baseUrl: string
       if (claim.kind !== 'claimed') {
         throw new Error(`Preparing bodies, a wave answers ${claim.kind}`);
       }
-      const sent = await sendDispatch({ wave, dispatch: claim.dispatch, mail, sender, signal });
+      const sent = await sendDispatch({
+        wave,
+        dispatch: claim.dispatch,
+        mail,
+        sender,
+        batch,
+        signal,
+      });
       if (sent.accepted !== claim.dispatch.messageCount) {
         throw new Error(`Preparing bodies, ${sent.accepted} of a dispatch were accepted`);
       }

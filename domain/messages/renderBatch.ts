@@ -97,9 +97,9 @@ export function createBatchRenderer(
   const keys = tokens.map((token, slot) => `${slot === 0 ? '{' : ','}"${token}":`);
   const { parts } = compiled;
   const template = {
-    subject: partWithTokens(parts.subject, tokens),
-    html: partWithTokens(parts.html, tokens),
-    text: partWithTokens(parts.text, tokens),
+    subject: partWith(parts.subject, tokens),
+    html: partWith(parts.html, tokens),
+    text: partWith(parts.text, tokens),
   };
   const values: string[] = Array.from({ length: compiled.slots }, () => '');
   const evaluate = createEvaluator(compiled, options.at);
@@ -122,13 +122,42 @@ export function createBatchRenderer(
   };
 }
 
-function partWithTokens(part: CompiledPart, tokens: string[]): string {
+/**
+ * A function that renders one recipient's whole message after the other, equal to `renderOne` byte for
+ * byte and several times as fast: only what is more than a field goes through Liquid.
+ */
+export function createWholeRenderer(
+  compiled: CompiledContent,
+  { at }: { at: Date },
+): (recipient: Recipient) => RenderedMessage | { failure: string } {
+  const { subject, html, text } = compiled.parts;
+  const evaluate = createEvaluator(compiled, at);
+  const values: string[] = Array.from({ length: compiled.slots }, () => '');
+  return (recipient) => {
+    try {
+      evaluate(recipient, values);
+    } catch (error) {
+      if (!(error instanceof RenderFailure)) {
+        throw error;
+      }
+      return { failure: error.message };
+    }
+    return {
+      subject: partWith(subject, values),
+      html: partWith(html, values),
+      text: partWith(text, values),
+    };
+  };
+}
+
+/** A part with a text in the place of each slot: tokens, or one recipient's values. */
+function partWith(part: CompiledPart, slots: string[]): string {
   let text = '';
   for (const node of part.nodes) {
     if (node.kind === 'static') {
       text += node.text;
     } else if (node.kind !== 'silent') {
-      text += tokens[node.slot] ?? '';
+      text += slots[node.slot] ?? '';
     }
   }
   return text;

@@ -197,10 +197,21 @@ async function applyFacts(trx: Knex.Transaction, ids: number[]): Promise<void> {
 
 async function proveCalls(trx: Knex.Transaction, ids: number[]): Promise<SettledRun[]> {
   const proven = await trx.raw(
-    `with calls as materialized (
-       select distinct run_id, dispatch_n, attempt from message_events
-        where id = any(cast(:ids as bigint[])) and source <> 'carillon'
-          and run_id is not null and dispatch_n is not null and attempt is not null
+    `with told as (
+       -- Where each message is a call, an event proves its own alone; null where it proves the dispatch.
+       select distinct e.run_id, e.dispatch_n, e.attempt,
+              case when d.intent_upto is not null then e.message_n end as message_n
+         from message_events e join dispatches d on d.run_id = e.run_id and d.n = e.dispatch_n
+        where e.id = any(cast(:ids as bigint[])) and e.source <> 'carillon'
+          and e.attempt is not null
+     ), calls as materialized (
+       select run_id, dispatch_n, attempt from told where message_n is null
+       union
+       -- What may be in doubt alone is a dispatch of one message by now.
+       select d.run_id, d.n, told.attempt
+         from told join messages m on m.run_id = told.run_id and m.n = told.message_n
+         join dispatches d on d.run_id = m.run_id and d.n = m.dispatch_n
+        where d.message_count = 1
      ), noted as (
        update dispatch_attempts a
           set outcome = 'accepted', proven_by = 'event', settled_at = clock_timestamp()

@@ -1,5 +1,7 @@
 import type { Knex } from 'knex';
 import { forTenantInOneTrip, withTenantByKey } from '../base';
+import { abandonLane } from './blocks';
+import type { Call } from './settle';
 
 /** Which slice activity holds a dispatch: unique over workflow run, activity and attempt. */
 export interface Slice {
@@ -138,6 +140,7 @@ async function releaseWhere(
   condition: string,
   bindings: Record<string, string | number>,
 ): Promise<{ released: number; doubted: number }> {
+  const abandoned = await abandonLanes(trx, condition, bindings);
   // `not_before` keeps what a refusal for now has asked for; a closed gate turns planned into
   // cancelled because no slice will come for it any more.
   const changed = await trx.raw(
@@ -167,7 +170,31 @@ async function releaseWhere(
   );
   const rows: { state: string }[] = changed.rows;
   const doubted = rows.filter((row) => row.state === 'in_doubt').length;
-  return { released: rows.length - doubted, doubted };
+  return { released: rows.length - doubted, doubted: doubted + abandoned };
+}
+
+// Where each message is a call, only what was under way is in doubt.
+async function abandonLanes(
+  trx: Knex.Transaction,
+  condition: string,
+  bindings: Record<string, string | number>,
+): Promise<number> {
+  const found = await trx.raw(
+    `select d.tenant_id as "tenantId", d.run_id as "runId", d.n as "dispatchN", d.attempt,
+            d.settled_upto as "settledUpto", d.intent_upto as "intentUpto"
+       from dispatches d
+      where d.state = 'calling' and d.intent_upto is not null and d.message_count > 1
+        and ${condition}
+      order by d.run_id, d.n for update of d skip locked`,
+    bindings,
+  );
+  const lanes: (Call & { settledUpto: number; intentUpto: number })[] = found.rows;
+  let doubted = 0;
+  // As many as one process had in hand.
+  for (const lane of lanes) {
+    doubted += await abandonLane(trx, lane, lane);
+  }
+  return doubted;
 }
 
 /** Gives a claim back before its call. `notBefore` delays the next one and is shown with `reason`. */

@@ -71,7 +71,7 @@ export async function listLimits(trx: Knex.Transaction, accountId: string): Prom
 }
 
 /**
- * Reserves one call of so many messages under all of the account's limits, in one statement under
+ * Reserves a call of so many messages, or several calls of one each, under all of the account's limits, in one statement under
  * its rows. In no window of the vendor's calendar are more reserved than it allows: a reservation
  * takes the first instant at which every limit has room. Within seconds and minutes they are spread
  * evenly and end a little before the window does, because a call needs a moment to arrive.
@@ -94,10 +94,11 @@ export function lookAtRate(trx: Knex | Knex.Transaction, call: RateCall): Promis
   return answerRate(trx, call, false);
 }
 
-/** One call of a tenant, with so many messages. */
+/** Calls of a tenant that leave together, with so many messages in all. */
 export interface RateCall {
   accountId: string;
   tenantId: string;
+  calls: number;
   messages: number;
 }
 
@@ -113,7 +114,7 @@ async function answerRate(
                 blocked_reason as "blockedReason", ${slowedTo} as slowed_to
            from provider_accounts where id = :accountId
        ), limits as materialized (
-         select l.*, case l.unit when 'calls' then 1 else :messages end as cost
+         select l.*, case l.unit when 'calls' then cast(:calls as int) else cast(:messages as int) end as cost
            from provider_limits l
           where l.account_id = :accountId
             and exists (select 1 from account where "blockedUntil" is null)
@@ -148,7 +149,7 @@ async function answerRate(
            from ends e
        ), latest as (
          select max(free_at) as at, bool_or(cost > allowed) as "isTooLarge",
-                min(allowed) filter (where unit = 'messages') as "mostMessages",
+                min(allowed) filter (where unit = 'messages' or :calls > 1) as "mostMessages",
                 bool_or(per = 'second') as has_seconds,
                 (array_agg(jsonb_build_object('per', per, 'unit', unit, 'most', allowed,
                   'isSlowed', slowed_to < 1) order by free_at desc, per))[1] as "limitedBy"

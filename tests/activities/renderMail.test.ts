@@ -1,12 +1,9 @@
 import { setImmediate as otherEvents } from 'node:timers/promises';
-import {
-  type RenderDeps,
-  type RenderedMail,
-  startRendering,
-} from '../../activities/messages/renderMail';
-import type { RunMail } from '../../activities/messages/runMail';
+import type { LinkDeps } from '../../activities/messages/recipient';
+import { type RenderedMail, startRendering } from '../../activities/messages/renderMail';
+import type { RunMail } from '../../activities/messages/runContent';
 import { compileContent } from '../../domain/messages/compileContent';
-import type { Recipient } from '../../models/messages/gate';
+import type { Recipient } from '../../models/messages/recipients';
 import type { EmailDraft, EmailRecipient } from '../../providers/email/types';
 
 const signal = new AbortController().signal;
@@ -60,7 +57,7 @@ test('stops when it is asked to', async () => {
 });
 
 function renderMail(
-  { draft, ...deps }: RenderDeps & { draft: EmailDraft },
+  { draft, ...deps }: LinkDeps & { draft: EmailDraft },
   options: { mail: RunMail; runId: string; loaded: Recipient[]; signal: AbortSignal },
 ): Promise<RenderedMail> {
   const rendering = startRendering(deps, { ...options, draft });
@@ -73,6 +70,7 @@ function renderMail(
 function mailOf(html: string) {
   const compiled = compileContent({ subject: 'Hi', html }, { campaignName: 'c', tenantName: 't' });
   const mail = {
+    channel: 'email' as const,
     accountId: 'a',
     from: { email: 'shop@example.com', name: null },
     replyTo: null,
@@ -82,7 +80,7 @@ function mailOf(html: string) {
   return { compiled, mail };
 }
 
-function collect(): { deps: RenderDeps & { draft: EmailDraft }; added: EmailRecipient[] } {
+function collect(): { deps: LinkDeps & { draft: EmailDraft }; added: EmailRecipient[] } {
   const added: EmailRecipient[] = [];
   const send = () => Promise.reject(new Error('nothing is sent here'));
   return {
@@ -103,7 +101,7 @@ function recipient(n: number): Recipient {
   return {
     n,
     email: `c${n}@shop.example`,
-    emailHash: n,
+    addressHash: n,
     phone: null,
     firstName: `Ana ${n}`,
     lastName: null,

@@ -35,6 +35,7 @@ const tenant = newId();
 const callOf = (accountId: string, messages: number, tenantId = tenant) => ({
   accountId,
   tenantId,
+  calls: 1,
   messages,
 });
 

@@ -2,7 +2,7 @@ import path from 'node:path';
 import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
 import type { ActivityDeps } from '../../activities';
 import { createCampaignWorkflows } from '../../clients/campaigns';
-import type { DoubtPolicy, Schedule } from '../../domain/campaigns/types';
+import type { Channel, DoubtPolicy, Schedule } from '../../domain/campaigns/types';
 import type { Knex } from '../../lib/db';
 import { newId } from '../../lib/ids';
 import { createLogger } from '../../lib/logger';
@@ -129,6 +129,7 @@ export async function startRun(
   tenantId: string,
   campaignId: string,
   run: {
+    channel?: Channel;
     schedule: Schedule;
     doubtPolicy?: DoubtPolicy;
     doubtDeadlineMs?: number;
@@ -140,7 +141,7 @@ export async function startRun(
       id: newId(),
       tenantId,
       campaignId,
-      channel: 'email',
+      channel: run.channel ?? 'email',
       contentVersion: 1,
       audience: everyone,
       schedule: run.schedule,

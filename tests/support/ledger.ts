@@ -10,7 +10,8 @@ import {
   type ClaimedDispatch,
   type WaveKey,
 } from '../../models/messages/claims';
-import { loadRecipients, passGate, type GateAnswer } from '../../models/messages/gate';
+import { passGate, type GateAnswer } from '../../models/messages/gate';
+import { loadRecipients } from '../../models/messages/recipients';
 import { ensureTestAccount } from './accounts';
 import { everyone, insertCampaign, insertCustomers, insertTenant } from './records';
 
@@ -98,10 +99,14 @@ export async function buildLedger(
     );
   const loaded = async (dispatch: ClaimedDispatch): Promise<LoadedRecipients> => {
     const found: LoadedRecipients = { ns: [], addresses: 0 };
-    await loadRecipients(db, { tenantId, runId: run.id, dispatch }, ({ n, emailHash }) => {
-      found.ns.push(n);
-      found.addresses += emailHash ?? 0;
-    });
+    await loadRecipients(
+      db,
+      { tenantId, runId: run.id, channel: 'email', dispatch },
+      ({ n, addressHash }) => {
+        found.ns.push(n);
+        found.addresses += addressHash ?? 0;
+      },
+    );
     return found;
   };
   return {

@@ -1,0 +1,406 @@
+import { setImmediate as otherEvents } from 'node:timers/promises';
+import { messagesPerCall } from '../../domain/messages/rateLimits';
+import { withTenantByKey } from '../../models/base';
+import {
+  endLane,
+  settleBlock,
+  suppressRefused,
+  type BlockOutcome,
+  type LeftBlock,
+} from '../../models/messages/blocks';
+import { unclaimDispatch, type ClaimedDispatch, type WaveKey } from '../../models/messages/claims';
+import { passGate } from '../../models/messages/gate';
+import type { Wait } from '../../models/messages/moveOut';
+import { blockAccount, listLimits, reserveRate, slowDown } from '../../models/messages/rates';
+import { loadRecipients, type Recipient } from '../../models/messages/recipients';
+import { settleAccepted, settleCall } from '../../models/messages/settle';
+import type { MessageOutcome } from '../../providers/types';
+import type { ActivityDeps } from '../deps';
+import type { AccountSender, OneMessage } from './accountSenders';
+import { holdRun, refusedMessage } from './holdRun';
+import { outlastOutage } from './outlastOutage';
+import { createOneRenderer } from './renderOne';
+import type { RunContent } from './runContent';
+import { nothingSent, type SentCounts } from './sentCounts';
+import { waitMs } from './wait';
+
+/** One claimed dispatch of an account that takes one message a call. */
+export interface LaneWork {
+  wave: WaveKey;
+  dispatch: ClaimedDispatch;
+  content: RunContent;
+  sender: AccountSender;
+  signal: AbortSignal;
+  /** What is not called by then goes to another lane. */
+  endsAtMs: number;
+}
+
+// Enough calls at a time to hide their waiting; few enough that a crash leaves little in doubt.
+const mostInBlock = 64;
+// A turn that is near is waited for: giving the rest to another dispatch moves its messages.
+const longestWaitMs = 15_000;
+
+/**
+ * Makes the function that takes one claimed dispatch through its calls, block by block: reserve rate,
+ * leave out, pass the gate, call, settle. What is left when a limit, the gate or the time ends it goes
+ * to a dispatch of its own, so that every message is called once.
+ */
+export function createSendLane(deps: ActivityDeps): (work: LaneWork) => Promise<SentCounts> {
+  return async function sendLane(work) {
+    const { wave, dispatch, content, sender } = work;
+    const { tenantId, runId } = wave;
+    const { channel } = content;
+    const recipients: Recipient[] = [];
+    const wanted = { tenantId, runId, channel, dispatch, fields: content.fields };
+    const limits = await withTenantByKey(deps.db, tenantId, (trx) =>
+      listLimits(trx, sender.accountId),
+    );
+    await loadRecipients(deps.db, wanted, (recipient) => void recipients.push(recipient));
+    recipients.sort((a, b) => a.n - b.n);
+    const lane = new Lane(deps, work, {
+      recipients,
+      blockSize: messagesPerCall(
+        limits.map((limit) => ({ ...limit, unit: 'messages' })),
+        mostInBlock,
+      ),
+    });
+    return lane.run();
+  };
+}
+
+/** What a block waits for, or that the lane is over. */
+type Turn = { kind: 'go'; leaveBefore: Date | null } | { kind: 'end'; wait: Wait | null };
+
+/** The state of one dispatch on its way through its blocks. */
+class Lane {
+  private readonly totals: SentCounts = { ...nothingSent };
+  private readonly recipients: readonly Recipient[];
+  private readonly render: (recipient: Recipient) => OneMessage | null;
+  private blockSize: number;
+  private attempt: number | null = null;
+  /** Nobody counts this account's calls: then only the gate is asked, until it says no. */
+  private isUnlimited = false;
+  /** Every message has been called or left out. */
+  private isThrough = false;
+
+  constructor(
+    private readonly deps: ActivityDeps,
+    private readonly work: LaneWork,
+    start: { recipients: readonly Recipient[]; blockSize: number },
+  ) {
+    this.recipients = start.recipients;
+    this.blockSize = start.blockSize;
+    this.render = createOneRenderer(deps, work.content, work.wave.runId);
+  }
+
+  async run(): Promise<SentCounts> {
+    const { dispatch, signal, endsAtMs } = this.work;
+    let firstMessageN = dispatch.firstMessageN;
+    let position = 0;
+    let refusals = 0;
+    while (firstMessageN <= dispatch.lastMessageN) {
+      if (signal.aborted || Date.now() >= endsAtMs) {
+        return this.end(null);
+      }
+      const rest = this.recipients.length - position;
+      const turn = await this.takeTurn(Math.min(this.blockSize, Math.max(rest, 1)));
+      if (turn.kind === 'end') {
+        return this.end(turn.wait);
+      }
+      const block = this.recipients.slice(position, position + this.blockSize);
+      const isLast = position + block.length >= this.recipients.length;
+      const lastMessageN = isLast
+        ? dispatch.lastMessageN
+        : (block.at(-1)?.n ?? dispatch.lastMessageN);
+      const gone = await this.sendBlock(block, { firstMessageN, lastMessageN }, turn.leaveBefore);
+      if (gone === 'shut') {
+        // Once because the vendor has asked the account to wait, which the next turn finds out.
+        refusals += 1;
+        this.isUnlimited = false;
+        if (refusals > 1) {
+          return this.end(null);
+        }
+        continue;
+      }
+      if (gone === 'held') {
+        return this.end(null);
+      }
+      refusals = 0;
+      position += block.length;
+      firstMessageN = lastMessageN + 1;
+    }
+    this.isThrough = true;
+    return this.end(null);
+  }
+
+  private async takeTurn(messages: number): Promise<Turn> {
+    const { wave, sender, signal, endsAtMs } = this.work;
+    if (this.isUnlimited) {
+      return { kind: 'go', leaveBefore: null };
+    }
+    const call = { accountId: sender.accountId, tenantId: wave.tenantId };
+    let size = messages;
+    for (;;) {
+      const rate = await reserveRate(this.deps.db, { ...call, calls: size, messages: size });
+      switch (rate.kind) {
+        case 'unlimited':
+          this.isUnlimited = true;
+          return { kind: 'go', leaveBefore: null };
+        case 'reserved':
+          await waitMs(rate.waitMs, signal);
+          return signal.aborted
+            ? { kind: 'end', wait: null }
+            : { kind: 'go', leaveBefore: rate.leaveBefore };
+        case 'tooLarge':
+          size = Math.max(rate.most, 1);
+          this.blockSize = size;
+          continue;
+        case 'wait': {
+          const ms = Math.max(rate.until.getTime() - Date.now(), 20);
+          if (ms > this.patienceMs() || Date.now() + ms > endsAtMs || signal.aborted) {
+            return { kind: 'end', wait: { delayMs: ms, reason: rate.reason } };
+          }
+          await waitMs(ms, signal);
+        }
+      }
+    }
+  }
+
+  private patienceMs(): number {
+    return Math.min(longestWaitMs, this.deps.leaseMs / 4);
+  }
+
+  private async sendBlock(
+    recipients: readonly Recipient[],
+    range: { firstMessageN: number; lastMessageN: number },
+    leaveBefore: Date | null,
+  ): Promise<'sent' | 'shut' | 'held'> {
+    const { wave, dispatch, content, sender, signal } = this.work;
+    const { tenantId, runId } = wave;
+    const { messages, failed } = await this.renderAll(recipients);
+    const gate = await passGate(this.deps.db, {
+      tenantId,
+      runId,
+      channel: content.channel,
+      dispatch,
+      leaseMs: this.deps.leaseMs,
+      leaveBefore,
+      loaded: {
+        ns: recipients.map(({ n }) => n),
+        addresses: recipients.reduce((sum, { addressHash }) => sum + (addressHash ?? 0), 0),
+      },
+      notRendered: failed,
+      block: { ...range, attempt: this.attempt, accountId: sender.accountId },
+    });
+    if (gate.kind === 'shut') {
+      return 'shut';
+    }
+    if (gate.kind === 'empty') {
+      this.totals.leftOut += recipients.length;
+      return 'sent';
+    }
+    this.attempt = gate.attempt;
+    this.totals.leftOut += gate.leftOut.size;
+    const replies = await Promise.all(
+      messages
+        .filter(({ n }) => !gate.leftOut.has(n))
+        .map(async ({ n, message }) => {
+          const reference = { runId, dispatchN: dispatch.n, attempt: gate.attempt, messageN: n };
+          return { n, message, outcome: await sender.send(message, reference) };
+        }),
+    );
+    await this.settle({ ...range, tenantId, runId, attempt: gate.attempt }, replies, signal);
+    return this.afterwards(replies);
+  }
+
+  // A content may cost milliseconds a recipient; other lanes and their heartbeats take turns with it.
+  private async renderAll(
+    recipients: readonly Recipient[],
+  ): Promise<{ messages: { n: number; message: OneMessage }[]; failed: number[] }> {
+    const messages: { n: number; message: OneMessage }[] = [];
+    const failed: number[] = [];
+    let turnEndsAtMs = performance.now() + turnMs;
+    for (const recipient of recipients) {
+      const message = this.render(recipient);
+      if (message !== null) {
+        messages.push({ n: recipient.n, message });
+      } else if (recipient.addressHash !== null) {
+        failed.push(recipient.n);
+      }
+      if (performance.now() > turnEndsAtMs) {
+        await otherEvents();
+        turnEndsAtMs = performance.now() + turnMs;
+      }
+    }
+    return { messages, failed };
+  }
+
+  private async settle(
+    block: Pick<LeftBlock, 'tenantId' | 'runId' | 'attempt' | 'firstMessageN' | 'lastMessageN'>,
+    replies: readonly Reply[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { dispatch, content } = this.work;
+    const outcome = outcomeOfBlock(replies);
+    this.totals.accepted += outcome.accepted.length;
+    this.totals.refused += outcome.refused.length;
+    this.totals.inDoubt += outcome.doubtful.length;
+    const left: LeftBlock = {
+      ...block,
+      dispatchN: dispatch.n,
+      claimN: dispatch.claimN,
+      channel: content.channel,
+    };
+    await outlastOutage(signal, () =>
+      dispatch.messageCount === 1
+        ? settleAlone(this.deps, left, replies[0])
+        : settleBlock(this.deps.db, left, outcome),
+    );
+  }
+
+  /** What replies mean for the account and for the run. */
+  private async afterwards(replies: readonly Reply[]): Promise<'sent' | 'held'> {
+    const { db } = this.deps;
+    const { wave, sender } = this.work;
+    const wait = waitOf(replies);
+    if (wait !== null) {
+      await blockAccount(db, sender.accountId, { forMs: wait.delayMs, reason: wait.reason });
+      this.isUnlimited = false;
+    }
+    if (replies.some(({ outcome }) => outcome.kind === 'throttled')) {
+      await slowDown(db, sender.accountId);
+    }
+    for (const { outcome } of replies) {
+      if (outcome.kind === 'messageRefused') {
+        await withTenantByKey(db, wave.tenantId, (trx) =>
+          holdRun(trx, wave, refusedMessage(outcome.reason)),
+        );
+        return 'held';
+      }
+    }
+    return 'sent';
+  }
+
+  private async end(wait: Wait | null): Promise<SentCounts> {
+    const { wave, dispatch, signal } = this.work;
+    const { db } = this.deps;
+    if (this.attempt === null && !this.isThrough) {
+      const until = wait && { notBefore: new Date(Date.now() + wait.delayMs), reason: wait.reason };
+      await withTenantByKey(db, wave.tenantId, (trx) =>
+        unclaimDispatch(trx, wave.tenantId, wave.runId, dispatch, until),
+      );
+      return this.totals;
+    }
+    this.totals.dispatches += this.attempt === null ? 0 : 1;
+    const lane = { ...wave, dispatchN: dispatch.n, claimN: dispatch.claimN };
+    await outlastOutage(signal, () => endLane(db, lane, wait));
+    return this.totals;
+  }
+}
+
+const turnMs = 25;
+
+interface Reply {
+  n: number;
+  message: OneMessage;
+  outcome: MessageOutcome;
+}
+
+function outcomeOfBlock(replies: readonly Reply[]): BlockOutcome {
+  const block: BlockOutcome = {
+    accepted: [],
+    refused: [],
+    doubtful: [],
+    notSent: [],
+    wait: waitOf(replies),
+  };
+  for (const { n, message, outcome } of replies) {
+    switch (outcome.kind) {
+      case 'accepted':
+        block.accepted.push({ n, providerMessageId: outcome.providerMessageId });
+        break;
+      case 'recipientRefused':
+        block.refused.push({
+          n,
+          status: outcome.status,
+          reason: outcome.reason,
+          suppress: suppressionOf(message, outcome.consequence),
+        });
+        break;
+      case 'inDoubt':
+        block.doubtful.push({ n, status: outcome.status, reason: outcome.reason });
+        break;
+      case 'messageRefused':
+      case 'throttled':
+      case 'notSent':
+        block.notSent.push(n);
+    }
+  }
+  return block;
+}
+
+const suppressionReasons = {
+  suppress: 'unsubscribed',
+  addressInvalid: 'invalid',
+  none: null,
+} as const;
+
+function suppressionOf(message: OneMessage, consequence: keyof typeof suppressionReasons) {
+  const reason = suppressionReasons[consequence];
+  const address = message.channel === 'email' ? message.to.email : message.to;
+  return reason === null ? null : { address, reason };
+}
+
+/** The longest wait that any reply asked for. */
+function waitOf(replies: readonly Reply[]): Wait | null {
+  let wait: Wait | null = null;
+  for (const { outcome } of replies) {
+    if (
+      (outcome.kind === 'throttled' || outcome.kind === 'notSent') &&
+      outcome.retryAfterMs >= (wait?.delayMs ?? 0)
+    ) {
+      wait = { delayMs: outcome.retryAfterMs, reason: waitReason[outcome.kind] };
+    }
+  }
+  return wait;
+}
+
+const waitReason = { throttled: 'providerThrottled', notSent: 'providerUnreachable' } as const;
+
+/** A dispatch of one message is settled as a whole, as any call is. */
+async function settleAlone(
+  { db }: ActivityDeps,
+  block: LeftBlock,
+  reply: Reply | undefined,
+): Promise<void> {
+  if (reply === undefined) {
+    return;
+  }
+  const { outcome } = reply;
+  if (outcome.kind === 'accepted') {
+    await settleAccepted(db, block, outcome);
+    return;
+  }
+  await withTenantByKey(db, block.tenantId, async (trx) => {
+    switch (outcome.kind) {
+      case 'recipientRefused':
+        await settleCall(trx, block, { ...outcome, outcome: 'refused' });
+        await suppressRefused(trx, block, [suppressionOf(reply.message, outcome.consequence)]);
+        return;
+      case 'messageRefused':
+        await settleCall(trx, block, { ...outcome, outcome: 'not_sent', delayMs: 0 });
+        return;
+      case 'throttled':
+      case 'notSent':
+        await settleCall(trx, block, {
+          outcome: outcome.kind === 'throttled' ? 'throttled' : 'not_sent',
+          status: outcome.status,
+          reason: waitReason[outcome.kind],
+          delayMs: outcome.retryAfterMs,
+        });
+        return;
+      case 'inDoubt':
+        await settleCall(trx, block, { ...outcome, outcome: 'in_doubt' });
+    }
+  });
+}

@@ -1,0 +1,313 @@
+import type { Knex } from 'knex';
+import type { Channel } from '../../domain/campaigns/types';
+import type { SuppressionReason } from '../../domain/messages/events';
+import { forTenantInOneTrip, withTenantByKey } from '../base';
+import { moveOut, type DoubtfulMessage, type Wait } from './moveOut';
+import { settleCall, type Call } from './settle';
+
+/** A block of calls that has left: the messages from its first to its last, of one attempt. */
+export interface LeftBlock extends Call {
+  claimN: number;
+  channel: Channel;
+  firstMessageN: number;
+  lastMessageN: number;
+}
+
+type Suppress = { address: string; reason: SuppressionReason } | null;
+
+/** What became of the calls of a block; every message of it that left is in one of these. */
+export interface BlockOutcome {
+  accepted: { n: number; providerMessageId: string | null }[];
+  /** For good; `suppress` is what it means for later messages to the address. */
+  refused: {
+    n: number;
+    status: number;
+    reason: string;
+    suppress: Suppress;
+  }[];
+  doubtful: DoubtfulMessage[];
+  /** Surely not taken: they go again, not before `wait`. */
+  notSent: number[];
+  wait: Wait | null;
+}
+
+/**
+ * Writes what became of a block. Nearly always all of it was accepted: that takes one statement and
+ * no message is touched. A doubt and what was not taken become dispatches of their own. When the
+ * claim was lost meanwhile, what is known is written to the dispatches that the messages are in now.
+ */
+export async function settleBlock(
+  db: Knex,
+  block: LeftBlock,
+  outcome: BlockOutcome,
+): Promise<void> {
+  const isAllAccepted =
+    outcome.refused.length + outcome.doubtful.length + outcome.notSent.length === 0;
+  if (isAllAccepted) {
+    const [moved] = await forTenantInOneTrip(db, block.tenantId, [
+      { raw: advance(db, block, outcome) },
+    ]);
+    if (moved?.[0] !== undefined) {
+      return;
+    }
+  }
+  await withTenantByKey(db, block.tenantId, async (trx) => {
+    if (!(await lockBlock(trx, block))) {
+      await settleLate(trx, block, outcome);
+      return;
+    }
+    await refuse(trx, block, outcome.refused);
+    await moveOut(trx, block, {
+      doubtful: outcome.doubtful,
+      notSent: outcome.notSent,
+      notSentAbove: null,
+      wait: outcome.wait,
+    });
+    await advance(trx, block, outcome);
+  });
+}
+
+function advance(trx: Pick<Knex, 'raw'>, block: LeftBlock, { accepted }: BlockOutcome): Knex.Raw {
+  return trx
+    .raw(
+      `with moved as (
+         update dispatches d set settled_upto = :lastMessageN
+          where d.run_id = :runId and d.n = :dispatchN and d.tenant_id = :tenantId
+            and d.state = 'calling' and d.attempt = :attempt and d.claim_n = :claimN
+            and d.intent_upto = :lastMessageN and d.settled_upto = :firstMessageN - 1
+         returning d.n
+       ), kept as (
+         insert into dispatch_blocks (run_id, dispatch_n, attempt, first_message_n, tenant_id,
+           message_ns, provider_message_ids)
+         select :runId, n, :attempt, :firstMessageN, :tenantId, cast(:ns as int[]), cast(:ids as text[])
+           from moved where cardinality(cast(:ns as int[])) > 0
+       )
+       select n from moved`,
+      {
+        ...keyOf(block),
+        claimN: block.claimN,
+        firstMessageN: block.firstMessageN,
+        lastMessageN: block.lastMessageN,
+        ns: accepted.map(({ n }) => n),
+        ids: accepted.map(({ providerMessageId }) => providerMessageId ?? ''),
+      },
+    )
+    .options({ name: 'settleBlock' });
+}
+
+/** Locks the dispatch; answers whether the block is still the one that is under way. */
+async function lockBlock(trx: Knex.Transaction, block: LeftBlock): Promise<boolean> {
+  const found = await trx.raw(
+    `select 1 from dispatches d
+      where d.run_id = :runId and d.n = :dispatchN and d.tenant_id = :tenantId
+        and d.state = 'calling' and d.attempt = :attempt and d.claim_n = :claimN
+        and d.intent_upto = :lastMessageN and d.settled_upto = :settledUpto for update`,
+    {
+      ...keyOf(block),
+      claimN: block.claimN,
+      lastMessageN: block.lastMessageN,
+      settledUpto: block.firstMessageN - 1,
+    },
+  );
+  return found.rows.length > 0;
+}
+
+async function refuse(
+  trx: Knex.Transaction,
+  block: Pick<LeftBlock, 'tenantId' | 'runId' | 'dispatchN' | 'attempt' | 'channel'>,
+  refused: BlockOutcome['refused'],
+): Promise<void> {
+  if (refused.length === 0) {
+    return;
+  }
+  await trx.raw(
+    `with told as (
+       select * from unnest(cast(:ns as int[]), cast(:reasons as text[])) as t (n, reason)
+     ), refused as (
+       update messages m set outcome = 'refused', reason = told.reason
+         from told
+        where m.run_id = :runId and m.tenant_id = :tenantId and m.n = told.n
+          and m.dispatch_n = :dispatchN and m.outcome is null
+       returning 1
+     )
+     update dispatches set refused_count = refused_count + (select count(*) from refused)
+      where run_id = :runId and n = :dispatchN and tenant_id = :tenantId`,
+    {
+      ...keyOf(block),
+      ns: refused.map(({ n }) => n),
+      reasons: refused.map(({ reason }) => reason),
+    },
+  );
+  await suppressRefused(
+    trx,
+    block,
+    refused.map((one) => one.suppress),
+  );
+}
+
+/** Writes down which addresses get nothing more of the channel; what is known already stays. */
+export async function suppressRefused(
+  trx: Knex.Transaction,
+  { tenantId, runId, channel }: Pick<LeftBlock, 'tenantId' | 'runId' | 'channel'>,
+  wishes: readonly Suppress[],
+): Promise<void> {
+  const told = wishes.filter((wish) => wish !== null);
+  if (told.length > 0) {
+    await trx.raw(
+      `insert into suppressions (tenant_id, channel, address, reason, run_id)
+       select distinct on (address) :tenantId, :channel, address, reason, :runId
+         from unnest(cast(:addresses as text[]), cast(:reasons as text[])) as t (address, reason)
+        order by address
+       on conflict (tenant_id, channel, address) do nothing`,
+      {
+        tenantId,
+        channel,
+        runId,
+        addresses: told.map(({ address }) =>
+          channel === 'email' ? address.toLowerCase() : address,
+        ),
+        reasons: told.map(({ reason }) => reason),
+      },
+    );
+  }
+}
+
+/** The replies came after others had given the calls up: each message stands alone by now. */
+async function settleLate(
+  trx: Knex.Transaction,
+  block: LeftBlock,
+  outcome: BlockOutcome,
+): Promise<void> {
+  const where = await trx.raw(
+    `select m.n, m.dispatch_n as "dispatchN" from messages m
+       join dispatches d on d.run_id = m.run_id and d.n = m.dispatch_n
+      where m.run_id = :runId and m.tenant_id = :tenantId
+        and m.n between :firstMessageN and :lastMessageN and d.message_count = 1`,
+    { ...keyOf(block), firstMessageN: block.firstMessageN, lastMessageN: block.lastMessageN },
+  );
+  const rows: { n: number; dispatchN: number }[] = where.rows;
+  const dispatchOf = new Map(rows.map(({ n, dispatchN }) => [n, dispatchN]));
+  const callOf = (n: number): Call | null => {
+    const dispatchN = dispatchOf.get(n);
+    return dispatchN === undefined ? null : { ...block, dispatchN };
+  };
+  for (const { n, providerMessageId } of outcome.accepted) {
+    const call = callOf(n);
+    if (call !== null) {
+      await settleCall(trx, call, { outcome: 'accepted', providerMessageId, status: null });
+    }
+  }
+  for (const { n, status, reason } of outcome.refused) {
+    const call = callOf(n);
+    if (call !== null) {
+      await settleCall(trx, call, { outcome: 'refused', status, reason });
+    }
+  }
+  await suppressRefused(
+    trx,
+    block,
+    outcome.refused.map((one) => one.suppress),
+  );
+  for (const n of outcome.notSent) {
+    const call = callOf(n);
+    if (call !== null) {
+      const { delayMs = 0, reason = 'providerUnreachable' } = outcome.wait ?? {};
+      await settleCall(trx, call, { outcome: 'not_sent', status: null, reason, delayMs });
+    }
+  }
+}
+
+/**
+ * Ends a lane's work on a dispatch: what is settled stays, and what no block has reached goes to a
+ * dispatch of its own in the same wave. Only while the claim holds; nothing of it is under way then.
+ */
+export async function endLane(
+  db: Knex,
+  lane: Pick<LeftBlock, 'tenantId' | 'runId' | 'dispatchN' | 'claimN'>,
+  wait: Wait | null,
+): Promise<void> {
+  await withTenantByKey(db, lane.tenantId, async (trx) => {
+    const found = await trx.raw(
+      `select d.attempt, d.settled_upto as "settledUpto" from dispatches d
+        where d.run_id = :runId and d.n = :dispatchN and d.tenant_id = :tenantId
+          and d.state in ('claimed', 'calling') and d.claim_n = :claimN for update`,
+      {
+        runId: lane.runId,
+        dispatchN: lane.dispatchN,
+        tenantId: lane.tenantId,
+        claimN: lane.claimN,
+      },
+    );
+    const dispatch: { attempt: number; settledUpto: number | null } | undefined = found.rows[0];
+    if (dispatch === undefined) {
+      return;
+    }
+    const call = { ...lane, attempt: dispatch.attempt };
+    await moveOut(trx, call, {
+      doubtful: [],
+      notSent: [],
+      notSentAbove: dispatch.settledUpto ?? 0,
+      wait,
+    });
+    await closeDispatch(trx, call);
+  });
+}
+
+/**
+ * The process of a lane is gone: what it had meant to call and nobody settled is in doubt, message by
+ * message, but for those that an event has proven; what it had not reached goes to another dispatch.
+ */
+export async function abandonLane(
+  trx: Knex.Transaction,
+  call: Call,
+  lane: { settledUpto: number; intentUpto: number },
+): Promise<number> {
+  const found = await trx.raw(
+    `select m.n from messages m
+      where m.run_id = :runId and m.tenant_id = :tenantId and m.dispatch_n = :dispatchN
+        and m.outcome is null and m.n > :settledUpto and m.n <= :intentUpto`,
+    { ...keyOf(call), ...lane },
+  );
+  const underWay: { n: number }[] = found.rows;
+  const { doubted } = await moveOut(trx, call, {
+    doubtful: underWay.map(({ n }) => ({ n, status: null, reason: 'processGone' })),
+    notSent: [],
+    notSentAbove: lane.intentUpto,
+    wait: null,
+  });
+  await closeDispatch(trx, call);
+  return doubted;
+}
+
+/** Gives a dispatch whose every message is settled or gone its end. */
+async function closeDispatch(trx: Knex.Transaction, call: Call): Promise<void> {
+  await trx.raw(
+    `with next as (
+       select case when message_count = 0 then 'split'
+                   when message_count > left_out_count + refused_count then 'accepted'
+                   when refused_count > 0 then 'refused' else 'cancelled' end as state
+         from dispatches where run_id = :runId and n = :dispatchN and tenant_id = :tenantId
+     ), noted as (
+       update dispatch_attempts a
+          set settled_at = clock_timestamp(), proven_by = 'reply',
+              outcome = case when next.state = 'accepted' then 'accepted'
+                when next.state <> 'split' then 'refused'
+                when exists (select 1 from dispatches o
+                              where o.run_id = :runId and o.parent_n = :dispatchN and o.attempt > 0)
+                  then 'in_doubt' else 'not_sent' end
+         from next
+        where a.run_id = :runId and a.dispatch_n = :dispatchN and a.attempt = :attempt
+          and a.outcome is null
+     )
+     update dispatches d
+        set state = next.state, settled_at = clock_timestamp(), lease_until = null,
+            reason = case next.state when 'cancelled' then 'everyoneLeftOut' end
+       from next
+      where d.run_id = :runId and d.n = :dispatchN and d.tenant_id = :tenantId`,
+    keyOf(call),
+  );
+}
+
+function keyOf({ tenantId, runId, dispatchN, attempt }: Call) {
+  return { tenantId, runId, dispatchN, attempt };
+}
