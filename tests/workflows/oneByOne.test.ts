@@ -19,7 +19,7 @@ beforeAll(async () => {
 
 afterAll(() => ground.stop());
 
-const vendors: { title: string; account(): NewAccountValues }[] = [
+const vendors: { title: string; account: () => NewAccountValues }[] = [
   {
     title: 'mail over SMTP',
     account: () => ({
