@@ -56,6 +56,7 @@ const schema = z.object({
 
   SENDGRID_API_KEY: z.string().startsWith('SG.', 'must start with SG.').optional(),
   SENDGRID_BASE_URL: optionalUrl,
+  SENDGRID_ACTIVITY_LOOK_UP: flag.default(false),
   SENDGRID_WEBHOOK_PUBLIC_KEY: z
     .string()
     .refine(isPublicKey, 'must be the base64 public key that SendGrid shows')

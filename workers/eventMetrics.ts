@@ -1,7 +1,7 @@
 import { isDatabaseUnavailable } from '../lib/databaseErrors';
 import type { Knex } from '../lib/db';
 import { Gauge, type Registry } from '../lib/metrics';
-import { acrossTenants } from '../models/base';
+import { acrossTenants, type CrossTenantPurpose } from '../models/base';
 import { countWaitingEvents, listSetAside } from '../models/messages/setAside';
 
 /**
@@ -18,7 +18,7 @@ export function collectEventMetrics(registry: Registry, db: Knex): void {
       ...gauge,
       registers,
       async collect() {
-        const value = await readOrNull(db, read);
+        const value = await readOrNull(db, 'eventApply', read);
         if (value === null) {
           this.remove();
         } else {
@@ -46,7 +46,7 @@ export function collectEventMetrics(registry: Registry, db: Knex): void {
     labelNames: ['reason'],
     registers,
     async collect() {
-      const reasons = await readOrNull(db, listSetAside);
+      const reasons = await readOrNull(db, 'eventApply', listSetAside);
       this.reset();
       for (const { reason, events } of reasons ?? []) {
         this.set({ reason }, events);
@@ -55,13 +55,14 @@ export function collectEventMetrics(registry: Registry, db: Knex): void {
   });
 }
 
-// The other numbers of the process are worth showing while Postgres is away.
-async function readOrNull<T>(
+/** What is read, or null while Postgres is away: the other numbers are worth showing then. */
+export async function readOrNull<T>(
   db: Knex,
+  purpose: CrossTenantPurpose,
   read: (trx: Knex.Transaction) => Promise<T>,
 ): Promise<T | null> {
   try {
-    return await acrossTenants(db, 'eventApply', read);
+    return await acrossTenants(db, purpose, read);
   } catch (error) {
     if (isDatabaseUnavailable(error)) {
       return null;

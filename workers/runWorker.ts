@@ -13,6 +13,7 @@ import { connectTemporal } from '../lib/temporal';
 import { publicUrl } from '../lib/publicUrl';
 import { createTrackingTokens } from '../lib/trackingTokens';
 import { ensurePlatformAccount } from '../models/messages/platformAccounts';
+import { collectDoubtMetrics } from './doubtMetrics';
 import { collectEventMetrics } from './eventMetrics';
 import { ensureStandingWork } from './schedules';
 import { serveHealth, startWorker } from './worker';
@@ -59,6 +60,7 @@ export async function runWorker(replace: Pick<ActivityDeps, 'planner'> = {}): Pr
     settings: {
       region: 'global',
       ...(config.SENDGRID_BASE_URL === undefined ? {} : { baseUrl: config.SENDGRID_BASE_URL }),
+      activityLookUp: config.SENDGRID_ACTIVITY_LOOK_UP,
     },
     credentials: { apiKey: config.SENDGRID_API_KEY },
     senders: [],
@@ -102,6 +104,7 @@ export async function runWorker(replace: Pick<ActivityDeps, 'planner'> = {}): Pr
   const metrics = createMetrics('worker');
   collectProcessMetrics(metrics);
   collectEventMetrics(metrics, db);
+  collectDoubtMetrics(metrics, db);
   const health = serveHealth({
     host: config.WORKER_HOST,
     port: config.WORKER_PORT,

@@ -7,6 +7,7 @@ import { expireTestSends } from '../../models/campaigns/testSends';
 import { releaseExpiredLeases } from '../../models/messages/claims';
 import { forgetContacts } from '../../models/messages/contacts';
 import { cancelRemaining, settleOverdueDoubts } from '../../models/messages/doubt';
+import { countOpenDoubts } from '../../models/messages/doubtsCount';
 import { forgetOldKeys } from '../../models/requests/idempotencyKeys';
 import type { ActivityDeps } from '../deps';
 
@@ -16,6 +17,9 @@ export interface Reconciled {
   started: number;
   steered: number;
   failed: number;
+  /** Calls in doubt of all campaigns; not there in what older workers answered. */
+  doubtsOpen?: number;
+  oldestDoubtSeconds?: number;
 }
 
 // An import writes a batch every few milliseconds; one that stands still this long has died.
@@ -36,7 +40,15 @@ export function createReconcileRecords(deps: ActivityDeps) {
       await failAbandonedImports(trx, abandonedAfterMs);
     });
     const runs = await acrossTenants(deps.db, 'reconcile', listOpenRuns);
-    const found: Reconciled = { ...leases, started: 0, steered: 0, failed: 0 };
+    const doubts = await acrossTenants(deps.db, 'reconcile', countOpenDoubts);
+    const found: Reconciled = {
+      ...leases,
+      started: 0,
+      steered: 0,
+      failed: 0,
+      doubtsOpen: doubts.reduce((sum, { calls }) => sum + calls, 0),
+      oldestDoubtSeconds: Math.max(0, ...doubts.map(({ oldestSeconds }) => oldestSeconds)),
+    };
     for (const run of runs) {
       heartbeat();
       try {

@@ -1,5 +1,6 @@
 import type { Knex } from 'knex';
 import type { DoubtEnd, Proof } from '../../domain/messages/doubts/types';
+import { releaseContactsOf } from './contacts';
 import { following } from './counts';
 import { isUnproven, planAgain } from './doubtsAgain';
 
@@ -96,6 +97,7 @@ const endings: Record<DoubtEnd, Ending> = {
 
   async notSent(trx, run, ended) {
     await noteOutcome(trx, ended, 'not_sent');
+    await releaseContactsOf(trx, run, ended.ns);
     await planAgain(trx, run, ended.ns);
   },
 

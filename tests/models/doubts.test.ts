@@ -2,6 +2,7 @@ import type { DoubtPolicy } from '../../domain/campaigns/types';
 import type { DoubtEnd } from '../../domain/messages/doubts/types';
 import type { Knex } from '../../lib/db';
 import { newId } from '../../lib/ids';
+import { createMetrics } from '../../lib/metrics';
 import { acrossTenants, withTenant } from '../../models/base';
 import { setGate } from '../../models/campaigns/runs';
 import { settleOverdueDoubts } from '../../models/messages/doubt';
@@ -9,6 +10,7 @@ import { doubtsWhere } from '../../models/messages/doubtsList';
 import { settleDoubts, type DoubtChoice } from '../../models/messages/doubtsSettle';
 import { applyEvents, storeEvents } from '../../models/messages/events';
 import { settleCall } from '../../models/messages/settle';
+import { collectDoubtMetrics } from '../../workers/doubtMetrics';
 import { buildLedger, type TestLedger } from '../support/ledger';
 import { createTestDatabase, type TestDatabase } from '../support/postgres';
 
@@ -178,6 +180,30 @@ test('of another tenant nothing is settled or listed', async () => {
   const run = { tenantId: other.tenantId, runId: ledger.run.id };
   expect(await withTenant(db, other.tenantId, async (trx) => doubtsWhere(trx, run))).toEqual([]);
   expect(await ledger.dispatch(1)).toMatchObject({ state: 'in_doubt' });
+});
+
+test('what is in doubt is counted by vendor, and so is for how long', async () => {
+  const own = await createTestDatabase();
+  const registry = createMetrics('test');
+  collectDoubtMetrics(registry, own.db);
+  expect(await registry.metrics()).toContain(
+    `carillon_doubts_open{vendor="sendgrid",process="test"} 0`,
+  );
+  const ledger = await buildLedger(own.db);
+  const dispatch = await ledger.claimed();
+  await ledger.gate(dispatch);
+  const call = { tenantId: ledger.tenantId, runId: ledger.run.id, dispatchN: 1, attempt: 1 };
+  await withTenant(own.db, ledger.tenantId, (trx) =>
+    settleCall(trx, call, { outcome: 'in_doubt', status: null, reason: 'ECONNRESET' }),
+  );
+  await own
+    .db('dispatches')
+    .where({ run_id: ledger.run.id })
+    .update({ called_at: new Date(Date.now() - 90_000) });
+  const shown = await registry.metrics();
+  expect(shown).toContain(`carillon_doubts_open{vendor="sendgrid",process="test"} 1`);
+  expect(shown).toMatch(/carillon_doubts_oldest_seconds{vendor="sendgrid",process="test"} 9\d/);
+  await own.drop();
 });
 
 async function inDoubt(

@@ -181,6 +181,7 @@ function ourEnvironment(
       ? {
           SENDGRID_API_KEY: sandboxApiKey,
           SENDGRID_BASE_URL: `http://127.0.0.1:${ports.sandbox}`,
+          SENDGRID_ACTIVITY_LOOK_UP: 'true',
           SENDGRID_WEBHOOK_PUBLIC_KEY: secrets.webhookPublicKey,
         }
       : {}),

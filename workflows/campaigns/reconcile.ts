@@ -1,5 +1,7 @@
 import { setCurrentDetails, sleep } from '@temporalio/workflow';
+import type { Reconciled } from '../../activities/campaigns/reconcileRecords';
 import { reconciling } from '../proxies';
+import { count } from './words';
 
 // A run of this workflow lasts about as long as its Schedule's interval, so that the list of
 // workflows stays short; the next one starts when this one is done.
@@ -15,8 +17,15 @@ export async function reconcile(): Promise<void> {
     const found = await reconciling.reconcileRecords();
     setCurrentDetails(
       `Round ${round} of ${rounds}: ${found.released} claims freed, ${found.doubted} calls in doubt, ` +
-        `${found.started} workflows started, ${found.steered} reminded, ${found.failed} runs failed.`,
+        `${found.started} workflows started, ${found.steered} reminded, ${found.failed} runs failed.` +
+        describeDoubts(found),
     );
     await sleep(`${everySeconds}s`, { summary: 'Until the next look' });
   }
+}
+
+function describeDoubts({ doubtsOpen = 0, oldestDoubtSeconds = 0 }: Reconciled): string {
+  return doubtsOpen === 0
+    ? ''
+    : `\n\n${count(doubtsOpen, 'call')} in doubt, the first for ${count(Math.floor(oldestDoubtSeconds / 60), 'minute')}.`;
 }
