@@ -26,6 +26,7 @@ import type { Route } from './route';
 import { providerAccountRoutes } from './providerAccounts/accounts';
 import { connectionTestRoutes } from './providerAccounts/connectionTest';
 import { providerAccountDefaultRoutes } from './providerAccounts/defaults';
+import { providerLimitRoutes } from './providerAccounts/limits';
 import { clickRoutes } from './tracking/clicks';
 import { openRoutes } from './tracking/opens';
 import { preferenceRoutes } from './tracking/preferences';
@@ -56,6 +57,7 @@ export const routes: readonly Route[] = [
   ...providerAccountRoutes,
   ...providerAccountDefaultRoutes,
   ...connectionTestRoutes,
+  ...providerLimitRoutes,
   ...sendGridWebhookRoutes,
   ...twilioWebhookRoutes,
   ...metaWebhookRoutes,

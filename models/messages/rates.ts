@@ -237,7 +237,7 @@ async function answerRate(
 }
 
 // After a refusal for now the account goes at half its pace and takes ten minutes to be back.
-const slowedTo = `least(1, slowed_to
+export const slowedTo = `least(1, slowed_to
   + extract(epoch from clock_timestamp() - coalesce(slowed_at, '-infinity')) / 600)`;
 
 const lengthOf = `case l.per when 'second' then interval '1 second' when 'minute' then interval '1 minute'

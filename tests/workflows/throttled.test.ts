@@ -1,3 +1,6 @@
+import type { Knex } from '../../lib/db';
+import { withTenant } from '../../models/base';
+import { liftBlock, replaceLimits, type WokenRun } from '../../models/messages/limits';
 import { setLimits } from '../../models/messages/rates';
 import {
   campaignWorkflowId,
@@ -64,6 +67,51 @@ test('an operator reads of a throttled campaign which limit holds it up, and unt
   await workflow
     .getHandle(campaignWorkflowId(tenantId, campaignId))
     .executeUpdate<RunStatus, [Steering]>(cancelUpdate.name, { args: [{}] });
+});
+
+test('a limit that is raised and a block that is lifted wake what waits, at once', async () => {
+  const { db } = ground;
+  await db.transaction((trx) =>
+    setLimits(trx, 'sendgrid', [{ per: 'day', unit: 'messages', most: 3 }]),
+  );
+  const tenantId = await insertTenant(db);
+  await insertCustomers(
+    db,
+    tenantId,
+    Array.from({ length: 25 }, (_, i) => ({ email: `w${i}@example.com`, timeZone: 'UTC' })),
+  );
+  const campaignId = await insertCampaign(db, tenantId);
+  const run = await startRun(ground, tenantId, campaignId, { schedule: { kind: 'now' } });
+  const handle = ground.temporal.client.workflow.getHandle(
+    campaignWorkflowId(tenantId, campaignId),
+  );
+  const toSay = (what: string) =>
+    until(`the campaign to say ${what}`, async () => {
+      const { explanation } = await handle.query(statusQuery);
+      return explanation.includes(what);
+    });
+  const wake = async (work: (trx: Knex.Transaction) => Promise<WokenRun[]>) => {
+    const woken = await withTenant(db, tenantId, work);
+    expect(woken).toEqual([{ tenantId, campaignId, runN: 1 }]);
+    await ground.deps.signalSteering({ tenantId, campaignId });
+  };
+  const account = { tenantId, id: 'sendgrid' };
+
+  await toSay('rateLimit: 3 messages a day');
+  await db.raw(
+    `update provider_accounts set blocked_until = now() + interval '1 day',
+            blocked_reason = 'providerThrottled' where id = 'sendgrid'`,
+  );
+  await wake((trx) =>
+    replaceLimits(trx, account, [{ per: 'day', unit: 'messages', most: 100_000 }]),
+  );
+  await toSay('providerThrottled');
+  await db.raw(`update provider_accounts set blocked_until = null where id = 'sendgrid'`);
+  await wake((trx) => liftBlock(trx, account));
+  await until('the run to be completed', async () => {
+    const [{ state }] = await db('campaign_runs').where({ id: run.id });
+    return state === 'completed';
+  });
 });
 
 /** The markdown that the Temporal UI shows of a workflow. */

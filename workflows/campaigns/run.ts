@@ -258,6 +258,8 @@ class CampaignRunState {
       }
       if (this.gateMessages !== toldMessages) {
         toldMessages = this.gateMessages;
+        // Waves that still have to wait say so again.
+        this.heldUp.clear();
         await this.signalWaves((wave) =>
           wave.signal(gateSignal, this.gate, this.steering, this.gateReason),
         );

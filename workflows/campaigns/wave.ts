@@ -73,6 +73,7 @@ export async function campaignWave(input: WaveInput): Promise<WaveResult> {
   let gate: Gate = input.gate;
   let steering = input.steering;
   let gateChanges = 0;
+  let changesHeard = 0;
   let pausedLookMs = shortestPausedLookMs;
   let isStopped = false;
   let running: CancellationScope | null = null;
@@ -142,6 +143,11 @@ export async function campaignWave(input: WaveInput): Promise<WaveResult> {
       await waitUntil(readyAtMs, title, () => false);
     }
     while (!isStopped) {
+      if (gateChanges !== changesHeard && patched('looksAgainWhenTold')) {
+        changesHeard = gateChanges;
+        // The run has forgotten what held this wave up.
+        toldReason = null;
+      }
       if (workflowInfo().continueAsNewSuggested) {
         await continueAsNew<typeof campaignWave>({ ...input, gate, steering, soFar: result });
       }
@@ -182,6 +188,10 @@ export async function campaignWave(input: WaveInput): Promise<WaveResult> {
         continue;
       }
       const wait = earliest(lanes);
+      if (gateChanges !== changesBefore && patched('looksAgainWhenTold')) {
+        // What a lane found out may be older than what this wave was told.
+        continue;
+      }
       if (wait !== null && !isStopped) {
         show(`Waits until ${wait.until}: ${wait.reason}.`);
         if (wait.isHeldUp) {

@@ -39,6 +39,10 @@ const operations: [string, string, object | undefined][] = [
   ['post', '/default', {}],
   ['delete', '/default', undefined],
   ['post', '/test', {}],
+  ['get', '/limits', undefined],
+  ['put', '/limits', { limits: [{ per: 'day', unit: 'messages', most: 1 }] }],
+  ['get', '/rate', undefined],
+  ['delete', '/block', undefined],
 ];
 
 describe.each(operations)('%s %s', (method, path, json) => {
