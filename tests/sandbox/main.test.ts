@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createWebhookKeys } from '../../sandbox';
+import { sendMessage } from './meta/support';
 import { closeAll, eventually, mailRequest, openReceiver } from './support';
 
 const ROOT = join(__dirname, '../..');
@@ -61,12 +62,15 @@ test('kill -9 loses no message that was answered and no event that was promised'
     receiver.hook,
     '--webhook-key-file',
     keyFile,
+    '--meta-webhook-url',
+    `${receiver.url}/meta`,
   ];
 
   const first = run(...flags);
   const url = await first.ready();
   await fetch(`${url}/api/faults`, { method: 'PUT', body: '{"eventsHold":true}' });
   expect((await send(url, 'ana@example.com')).status).toBe(202);
+  expect((await sendMessage({ url })).status).toBe(200);
   first.child.kill('SIGKILL');
   await first.exited;
   expect(receiver.posts).toHaveLength(0);
@@ -74,8 +78,12 @@ test('kill -9 loses no message that was answered and no event that was promised'
   const second = run(...flags);
   const again = await second.ready();
   const found = await fetch(`${again}/api/messages`);
-  expect(await found.json()).toMatchObject({ total: 1, items: [{ to: 'ana@example.com' }] });
-  await eventually(() => receiver.events().length === 2);
+  expect(await found.json()).toMatchObject({
+    total: 2,
+    items: [{ to: '+49301234567' }, { to: 'ana@example.com' }],
+  });
+  const told = (path: string) => receiver.requests.filter(({ url: asked }) => asked === path);
+  await eventually(() => receiver.events().length === 2 && told('/meta').length === 2);
   expect(receiver.posts.every((post) => post.signed)).toBe(true);
 
   second.child.kill('SIGTERM');

@@ -11,7 +11,7 @@ export interface MetaAnswer {
 
 /** A request to the stand-in's API as any HTTP client would make it. */
 export async function callMeta(
-  sandbox: Sandbox,
+  sandbox: Pick<Sandbox, 'url'>,
   path: string,
   init: { method?: string; authorization?: string | null; json?: unknown } = {},
 ): Promise<MetaAnswer> {
@@ -29,7 +29,10 @@ export async function callMeta(
 }
 
 /** Sends the smallest message the vendor takes, changed. */
-export function sendMessage(sandbox: Sandbox, changes: object = {}): Promise<MetaAnswer> {
+export function sendMessage(
+  sandbox: Pick<Sandbox, 'url'>,
+  changes: object = {},
+): Promise<MetaAnswer> {
   return callMeta(sandbox, `v25.0/${phoneNumberId}/messages`, {
     json: {
       messaging_product: 'whatsapp',
