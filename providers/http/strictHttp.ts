@@ -45,10 +45,17 @@ export interface HttpAnswer {
  * whether anything had left (`NeverLeft`, or the failure itself).
  */
 export class StrictHttp {
-  private readonly httpAgent = new http.Agent({ keepAlive: true });
-  private readonly httpsAgent = new https.Agent({ keepAlive: true });
+  private readonly httpAgent: http.Agent;
+  private readonly httpsAgent: https.Agent;
 
-  constructor(private readonly timeoutMs: number) {}
+  /** An idle connection ends after `idleMs`: one that the way has forgotten would make a doubt. */
+  constructor(
+    private readonly timeoutMs: number,
+    idleMs = 30_000,
+  ) {
+    this.httpAgent = new http.Agent({ keepAlive: true, timeout: idleMs });
+    this.httpsAgent = new https.Agent({ keepAlive: true, timeout: idleMs });
+  }
 
   call({ url, body, ...rest }: HttpCall): Promise<HttpAnswer> {
     const headers = { ...rest.headers, 'Content-Length': String(Buffer.byteLength(body)) };
