@@ -19,7 +19,7 @@ export function isMessagesPath({ url = '' }: IncomingMessage): boolean {
   return PATH.exec(url)?.[2] !== undefined;
 }
 
-/** Tokens first; a number that is not there is told apart from one of another only by its owner. */
+/** A token nobody has is a 401; another's number is answered as one that is not there. */
 export function refuseByAccount(request: IncomingMessage, numbers: Numbers): Reply | null {
   const [, token] = /^Bearer (\S+)$/i.exec(request.headers.authorization ?? '') ?? [];
   const account = numbers.get(numberIdOf(request));
