@@ -15,6 +15,7 @@ import * as providerAccounts from './0013_provider_accounts';
 import * as accountsInRuns from './0014_accounts_in_runs';
 import * as inbound from './0015_inbound';
 import * as channelContents from './0016_channel_contents';
+import * as transactional from './0017_transactional';
 import * as contacts from './0018_contacts';
 import * as doubts from './0019_doubts';
 
@@ -41,6 +42,7 @@ const migrations = new Map<string, Migration>([
   ['0014_accounts_in_runs', accountsInRuns],
   ['0015_inbound', inbound],
   ['0016_channel_contents', channelContents],
+  ['0017_transactional', transactional],
   ['0018_contacts', contacts],
   ['0019_doubts', doubts],
 ]);

@@ -80,7 +80,8 @@ export type CrossTenantPurpose =
   | 'reconcile'
   | 'tracking'
   | 'platformAccounts'
-  | 'inbound';
+  | 'inbound'
+  | 'transactional';
 
 /** Runs one of the few cross-tenant statements, named so that it can be found and given its own role. */
 export function acrossTenants<T>(
@@ -94,13 +95,23 @@ export function acrossTenants<T>(
   });
 }
 
-/** The same for a few statements that are sent together. */
+/**
+ * The same for a few statements that are sent together. With `arePlansKept` each connection plans
+ * them once, for statements that find rows by their keys.
+ */
 export async function acrossTenantsInOneTrip(
   db: Knex,
   purpose: CrossTenantPurpose,
   statements: readonly TripStatement[],
+  options: { arePlansKept?: boolean } = {},
 ): Promise<Rows[]> {
-  const forPurpose = db.raw(`select set_config('carillon.purpose', '${purpose}', true)`);
+  const keptPlans =
+    options.arePlansKept === true
+      ? `, set_config('plan_cache_mode', 'force_generic_plan', true)`
+      : '';
+  const forPurpose = db.raw(
+    `select set_config('carillon.purpose', '${purpose}', true)${keptPlans}`,
+  );
   const [, ...rows] = await inOneTrip(db, [
     { raw: forPurpose.options({ name: purpose }) },
     ...statements,

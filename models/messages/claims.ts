@@ -135,7 +135,8 @@ export async function releaseExpiredLeases(
       );
 }
 
-async function releaseWhere(
+/** Frees claims and doubts calls that nobody will end any more, and says how many. */
+export async function releaseWhere(
   trx: Knex.Transaction,
   condition: string,
   bindings: Record<string, string | number>,

@@ -111,7 +111,7 @@ async function answerRate(
     .raw(
       `with account as materialized (
          select id, case when blocked_until > clock_timestamp() then blocked_until end as "blockedUntil",
-                blocked_reason as "blockedReason", ${slowedTo} as slowed_to
+                blocked_reason as "blockedReason", ${slowedTo} as slowed_to, kept_since, kept_until
            from provider_accounts where id = :accountId
        ), limits as materialized (
          select l.*, case l.unit when 'calls' then cast(:calls as int) else cast(:messages as int) end as cost
@@ -130,28 +130,35 @@ async function answerRate(
          select l.*, greatest(l.window_start, l.current) as start,
                 case when l.window_start >= l.current then l.used else 0 end as counted,
                 least(l.most, coalesce(floor(l.grows_from * power(l.grows_by,
-                  greatest((l.at at time zone l.time_zone)::date - l.grows_since, 0))), l.most)) as allowed,
+                  greatest((l.at at time zone l.time_zone)::date - l.grows_since, 0))), l.most)) as whole,
                 case when l.per in ('second', 'minute') then account.slowed_to else 1 end as slowed_to
            from lengths l, account
+       ), left_over as (
+         -- What transactional messages leave: the share that is kept for them is theirs alone.
+         select w.*, w.whole - greatest(${keptOf('w', 'w.start')},
+                  case when w.kept_window_start = w.start then w.kept_used else 0 end) as allowed,
+                w.whole - ${keptOf('w', 'greatest(w.start, account.kept_since)')} as most_allowed
+           from windows w, account
        ), ends as (
          -- One and a half lengths on lies in the next window, also where a day has 23 or 25 hours.
          select w.*, date_trunc(w.per, w.start + 1.5 * w.length, w.time_zone) as ends_at,
                 greatest(w.at, w.start + case when w.per in ('second', 'minute')
-                  then (w.length - w.margin) * (w.counted / w.allowed / w.slowed_to)::float8
+                  then (w.length - w.margin) * (w.counted / greatest(w.allowed, 1) / w.slowed_to)::float8
                   else interval '0' end) as spread_at
-           from windows w
+           from left_over w
        ), rooms as (
          select e.*,
                 -- Slowed down, a window takes less, but one call always goes into an empty one.
-                case when (e.counted = 0 or e.counted + e.cost <= e.allowed * e.slowed_to)
+                case when e.counted + e.cost <= e.allowed
+                       and (e.counted = 0 or e.counted + e.cost <= e.allowed * e.slowed_to)
                        and e.spread_at < e.ends_at - e.margin / 2
                   then e.spread_at else e.ends_at end as free_at
            from ends e
        ), latest as (
-         select max(free_at) as at, bool_or(cost > allowed) as "isTooLarge",
-                min(allowed) filter (where unit = 'messages' or :calls > 1) as "mostMessages",
+         select max(free_at) as at, bool_or(cost > most_allowed) as "isTooLarge",
+                min(most_allowed) filter (where unit = 'messages' or :calls > 1) as "mostMessages",
                 bool_or(per = 'second') as has_seconds,
-                (array_agg(jsonb_build_object('per', per, 'unit', unit, 'most', allowed,
+                (array_agg(jsonb_build_object('per', per, 'unit', unit, 'most', whole,
                   'isSlowed', slowed_to < 1) order by free_at desc, per))[1] as "limitedBy"
            from rooms
        ), turn as (
@@ -240,8 +247,18 @@ async function answerRate(
 export const slowedTo = `least(1, slowed_to
   + extract(epoch from clock_timestamp() - coalesce(slowed_at, '-infinity')) / 600)`;
 
-const lengthOf = `case l.per when 'second' then interval '1 second' when 'minute' then interval '1 minute'
+/** How long the window of a limit `l` is. */
+export const lengthOf = `case l.per when 'second' then interval '1 second' when 'minute' then interval '1 minute'
   when 'hour' then interval '1 hour' else interval '1 day' end`;
+
+/**
+ * What of a window's `whole` is kept for transactional messages: a twentieth, in windows that begin
+ * while they are about; campaigns always keep something.
+ */
+export function keptOf(limit: string, windowStart: string): string {
+  return `case when account.kept_since <= ${windowStart} and ${windowStart} < account.kept_until
+    then greatest(least(greatest(floor(${limit}.whole / 20), 1), ${limit}.whole - 1), 0) else 0 end`;
+}
 
 // What a call may take from its turn to its arrival, at the end of a window.
 const marginOf = `case l.per when 'second' then interval '250 milliseconds' else interval '1 second' end`;

@@ -1,0 +1,85 @@
+import type { Client } from 'pg';
+import type { Knex } from './db';
+
+/** A channel that is listened to; what was told is remembered until somebody waits. */
+export interface Notifications {
+  /** Resolves when something was told since the last call, after the time, or when asked to stop. */
+  next(timeoutMs: number, signal: AbortSignal): Promise<void>;
+  close(): Promise<void>;
+}
+
+const ignore = () => undefined;
+
+/**
+ * Listens on a connection of its own, outside the pool, and makes a new one when it is lost. What is
+ * told in between is lost too: whoever waits also looks by themselves from time to time.
+ */
+export function listenTo(db: Knex, channel: string): Notifications {
+  let connection: Client | null = null;
+  let isClosed = false;
+  let isTold = false;
+  let wake: () => void = ignore;
+  let opening = open();
+
+  return {
+    async next(timeoutMs, signal) {
+      if (!isTold && !signal.aborted) {
+        await new Promise<void>((resolve) => {
+          const timer = setTimeout(end, timeoutMs);
+          signal.addEventListener('abort', end, { once: true });
+          wake = end;
+          function end(): void {
+            clearTimeout(timer);
+            signal.removeEventListener('abort', end);
+            wake = ignore;
+            resolve();
+          }
+        });
+      }
+      isTold = false;
+      if (connection === null) {
+        opening = opening.then(open);
+      }
+    },
+    async close() {
+      isClosed = true;
+      await opening;
+      await connection?.end().catch(ignore);
+    },
+  };
+
+  async function open(): Promise<void> {
+    if (connection !== null || isClosed) {
+      return;
+    }
+    let opened: Client | null = null;
+    try {
+      opened = await connect();
+      await opened.query(`listen ${channel}`);
+      connection = opened;
+      // What was told before.
+      tell();
+    } catch {
+      // The next wait tries again.
+      await opened?.end().catch(ignore);
+    }
+  }
+
+  async function connect(): Promise<Client> {
+    const opened: Client = await db.client.acquireRawConnection();
+    opened.on('notification', tell);
+    opened.on('error', lose);
+    opened.on('end', lose);
+    function lose(): void {
+      if (connection === opened) {
+        connection = null;
+      }
+    }
+    return opened;
+  }
+
+  function tell(): void {
+    isTold = true;
+    wake();
+  }
+}
