@@ -5,6 +5,7 @@ import type { ActivityDeps } from './deps';
 import { createApplyStoredEvents } from './messages/applyStoredEvents';
 import { createDispatchSlice } from './messages/dispatchSlice';
 import { createLookUpDoubts } from './messages/lookUps';
+import { createSendMessages, createTendStandingRuns } from './transactional/sendMessages';
 
 export type { ActivityDeps } from './deps';
 
@@ -17,6 +18,8 @@ export function createActivities(deps: ActivityDeps) {
     dispatchSlice: createDispatchSlice(deps),
     lookUpDoubts: createLookUpDoubts(deps),
     applyStoredEvents: createApplyStoredEvents(deps),
+    sendMessages: createSendMessages(deps),
+    tendStandingRuns: createTendStandingRuns(deps),
   };
 }
 

@@ -21,6 +21,7 @@ import { authRoutes } from './identity/auth';
 import { userRoutes } from './identity/users';
 import { authenticate } from './middleware/authenticate';
 import { authorize } from './middleware/authorize';
+import { transactionalRoutes } from './messages/messages';
 import { operationRoutes } from './operations/operations';
 import type { Route } from './route';
 import { providerAccountRoutes } from './providerAccounts/accounts';
@@ -51,6 +52,7 @@ export const routes: readonly Route[] = [
   ...metricsRoutes,
   ...doubtRoutes,
   ...messageRoutes,
+  ...transactionalRoutes,
   ...logRoutes,
   ...previewRoutes,
   ...testSendRoutes,

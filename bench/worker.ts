@@ -1,5 +1,6 @@
 import { planWaves } from '../domain/campaigns/waves';
 import type { WavePlanner } from '../models/campaigns/planning';
+import { parseQueues } from '../workers/queueChoice';
 import { runWorker } from '../workers/runWorker';
 
 // Time for the ledger to be written before the first instant.
@@ -23,7 +24,14 @@ const planAllAtOnce: WavePlanner = (input) => {
   };
 };
 
-runWorker({ planner: planAllAtOnce }).catch((error: unknown) => {
+async function main(): Promise<void> {
+  await runWorker({
+    queues: parseQueues(process.argv.slice(2)),
+    replace: { planner: planAllAtOnce },
+  });
+}
+
+main().catch((error: unknown) => {
   process.stderr.write(
     `${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
   );

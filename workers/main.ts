@@ -1,6 +1,11 @@
+import { parseQueues } from './queueChoice';
 import { runWorker } from './runWorker';
 
-runWorker().catch((error: unknown) => {
+async function main(): Promise<void> {
+  await runWorker({ queues: parseQueues(process.argv.slice(2)) });
+}
+
+main().catch((error: unknown) => {
   process.stderr.write(
     `${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
   );

@@ -15,14 +15,24 @@ import { createTrackingTokens } from '../lib/trackingTokens';
 import { ensurePlatformAccount } from '../models/messages/platformAccounts';
 import { collectDoubtMetrics } from './doubtMetrics';
 import { collectEventMetrics } from './eventMetrics';
+import { setPriorityFor } from './priority';
+import type { QueueName } from './queueChoice';
 import { ensureStandingWork } from './schedules';
 import { serveHealth, startWorker } from './worker';
 
+// The lanes of transactional messages ask for little at a time, each for a moment.
+const poolOfTransactional = 8;
+
 /**
- * One worker process from its environment to its end: serves all queues and answers /health, /ready
+ * One worker process from its environment to its end: serves its queues and answers /health, /ready
  * and /metrics until SIGTERM or SIGINT, then drains. Only a benchmark replaces something.
  */
-export async function runWorker(replace: Pick<ActivityDeps, 'planner'> = {}): Promise<void> {
+export async function runWorker(options: {
+  queues: readonly QueueName[];
+  replace?: Pick<ActivityDeps, 'planner'>;
+}): Promise<void> {
+  const { queues, replace = {} } = options;
+  const isBulk = queues.some((name) => name !== 'transactional');
   const config = loadConfig([
     'DATABASE_URL',
     'TEMPORAL_ADDRESS',
@@ -31,6 +41,7 @@ export async function runWorker(replace: Pick<ActivityDeps, 'planner'> = {}): Pr
     'SENDGRID_API_KEY',
   ]);
   const logger = createLogger({ name: 'worker', level: config.LOG_LEVEL });
+  setPriorityFor(queues, logger);
   Runtime.install({
     logger: {
       log: (level, message) => logger.info({ level }, message),
@@ -48,8 +59,10 @@ export async function runWorker(replace: Pick<ActivityDeps, 'planner'> = {}): Pr
   });
   const db = createDatabase({
     url: config.DATABASE_URL,
-    applicationName: 'carillon-worker',
-    poolMax: config.DATABASE_POOL_MAX,
+    applicationName: isBulk ? 'carillon-worker' : 'carillon-transactional',
+    poolMax: isBulk
+      ? config.DATABASE_POOL_MAX
+      : Math.min(config.DATABASE_POOL_MAX, poolOfTransactional),
   });
   const sealing = createSealing(parseSealingKeys(config.SEALING_KEYS));
   await ensurePlatformAccount(db, sealing, {
@@ -83,6 +96,7 @@ export async function runWorker(replace: Pick<ActivityDeps, 'planner'> = {}): Pr
   const worker = await startWorker({
     connection,
     namespace: config.TEMPORAL_NAMESPACE,
+    queues,
     identity: `worker@${hostname()}:${process.pid}`,
     ...(config.WORKFLOW_BUNDLE_PATH === undefined
       ? {}

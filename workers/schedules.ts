@@ -8,8 +8,8 @@ import { queues } from '../workflows/queues';
 import { searchAttributes } from '../workflows/searchAttributes';
 
 /**
- * Makes sure that the standing work exists: the reconciler on its Schedule, and the workflow that
- * applies provider events. Every worker calls it; only the first one changes anything.
+ * Makes sure that the standing work exists: the reconciler on its Schedule, the workflow that
+ * applies provider events, and the one that sends transactional messages. Every worker calls it; only the first one changes anything.
  */
 export async function ensureStandingWork(client: Client): Promise<void> {
   try {
@@ -32,13 +32,29 @@ export async function ensureStandingWork(client: Client): Promise<void> {
       throw error;
     }
   }
+  await startUnlessThere(client, {
+    workflowType: 'applyProviderEvents',
+    id: 'events',
+    summary: 'Turns provider events into facts on the ledger',
+  });
+  await startUnlessThere(client, {
+    workflowType: 'transactional',
+    id: 'transactional',
+    summary: 'Sends messages that tenants ask for one by one',
+  });
+}
+
+async function startUnlessThere(
+  client: Client,
+  workflow: { workflowType: string; id: string; summary: string },
+): Promise<void> {
   try {
-    await client.workflow.start('applyProviderEvents', {
-      workflowId: 'events',
+    await client.workflow.start(workflow.workflowType, {
+      workflowId: workflow.id,
       taskQueue: queues.workflows,
       workflowIdReusePolicy: 'ALLOW_DUPLICATE',
-      staticSummary: 'Turns provider events into facts on the ledger',
-      typedSearchAttributes: [{ key: searchAttributes.kind, value: 'events' }],
+      staticSummary: workflow.summary,
+      typedSearchAttributes: [{ key: searchAttributes.kind, value: workflow.id }],
     });
   } catch (error) {
     if (!(error instanceof WorkflowExecutionAlreadyStartedError)) {

@@ -3,10 +3,13 @@ import { Worker, type NativeConnection, type WorkerOptions } from '@temporalio/w
 import { createActivities, type ActivityDeps } from '../activities';
 import type { Logger } from '../lib/logger';
 import { queues } from '../workflows/queues';
+import { everyQueue, type QueueName } from './queueChoice';
 
 export interface WorkerSettings {
   connection: NativeConnection;
   namespace: string;
+  /** All of them when not given. */
+  queues?: readonly QueueName[];
   /** Shown to operators as who did the work. */
   identity: string;
   /** Workflow code, bundled beforehand; without it the worker bundles it itself. */
@@ -22,7 +25,7 @@ export interface RunningWorker {
 }
 
 /**
- * One process's worker over all queues. Slices of email campaigns have more slots than a node has
+ * One process's worker over its queues. Slices of email campaigns have more slots than a node has
  * waves at one instant, so that no wave waits for another one's slice to end.
  */
 export async function startWorker(settings: WorkerSettings): Promise<RunningWorker> {
@@ -38,27 +41,21 @@ export async function startWorker(settings: WorkerSettings): Promise<RunningWork
     defaultHeartbeatThrottleInterval: '500ms',
   } satisfies Partial<WorkerOptions>;
   const activities = createActivities(settings.deps);
-  const workers = await Promise.all([
-    Worker.create({
-      ...shared,
-      taskQueue: queues.workflows,
-      ...(settings.bundlePath === undefined
+  const ownOptions: Record<QueueName, Partial<WorkerOptions>> = {
+    workflows:
+      settings.bundlePath === undefined
         ? { workflowsPath: require.resolve('../workflows') }
-        : { workflowBundle: { codePath: settings.bundlePath } }),
-    }),
-    Worker.create({
-      ...shared,
-      taskQueue: queues.records,
-      activities,
-      maxConcurrentActivityTaskExecutions: 20,
-    }),
-    Worker.create({
-      ...shared,
-      taskQueue: queues.email,
-      activities,
-      maxConcurrentActivityTaskExecutions: 100,
-    }),
-  ]);
+        : { workflowBundle: { codePath: settings.bundlePath } },
+    records: { activities, maxConcurrentActivityTaskExecutions: 20 },
+    email: { activities, maxConcurrentActivityTaskExecutions: 100 },
+    // More than there are lanes, so that all of them find room in one process.
+    transactional: { activities, maxConcurrentActivityTaskExecutions: 4 },
+  };
+  const workers = await Promise.all(
+    (settings.queues ?? everyQueue).map((name) =>
+      Worker.create({ ...shared, ...ownOptions[name], taskQueue: queues[name] }),
+    ),
+  );
   const running = workers.map((worker) => worker.run());
   return {
     finished: Promise.all(running).then(() => undefined),

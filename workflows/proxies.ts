@@ -40,6 +40,18 @@ export const slices = proxyActivities<Activities>({
   retry: { initialInterval: '500ms', maximumInterval: '10s' },
 });
 
+/**
+ * Slices of the lanes of transactional messages: a minute each. They heartbeat every second, so that
+ * what a lost worker held is taken up soon.
+ */
+export const transactionalSlices = proxyActivities<Activities>({
+  taskQueue: queues.transactional,
+  startToCloseTimeout: '5 minutes',
+  heartbeatTimeout: '5s',
+  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+  retry: { initialInterval: '200ms', maximumInterval: '5s' },
+});
+
 /** Runs for about a minute and starts again; what it applies is stored already. */
 export const eventWork = proxyActivities<Activities>({
   taskQueue: queues.records,

@@ -6,4 +6,6 @@ export const queues = {
   records: 'carillon-records',
   /** Slices of email campaigns: long activities that call the email provider. */
   email: 'carillon-email',
+  /** Lanes of messages that are asked for one by one: nothing of a campaign runs here. */
+  transactional: 'carillon-transactional',
 } as const;

@@ -21,7 +21,7 @@ export type OneMessage =
       subject: string;
       html: string;
       text: string;
-      unsubscribeUrl: string;
+      unsubscribeUrl: string | null;
     }
   | { channel: 'sms'; to: string; sender: string | null; body: string }
   | { channel: 'whatsapp'; to: string; sender: string | null; content: WhatsAppContent };

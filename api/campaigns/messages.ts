@@ -118,7 +118,7 @@ function presentMessage(row: LedgerMessage): z.output<typeof Message> {
   };
 }
 
-function presentAttempt(row: MessageAttempt): Detail['attempts'][number] {
+export function presentAttempt(row: MessageAttempt): Detail['attempts'][number] {
   return {
     ...row,
     outcome: row.outcome === null ? null : attemptOutcomes[row.outcome],
@@ -135,7 +135,7 @@ const attemptOutcomes = {
   in_doubt: 'inDoubt',
 } as const;
 
-function presentEvent(row: StoredMessageEvent): Detail['events'][number] {
+export function presentEvent(row: StoredMessageEvent): Detail['events'][number] {
   return {
     ...row,
     occurredAt: row.occurredAt.toISOString(),

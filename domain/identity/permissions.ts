@@ -18,6 +18,7 @@ const member = [
   'campaign:write',
   'campaign:test',
   'campaign:steer',
+  'message:send',
   'providerAccount:read',
 ] as const;
 

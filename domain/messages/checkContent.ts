@@ -12,9 +12,12 @@ export interface PartRules {
   /** How many characters an author may write. */
   maxLength: number;
   mayBeBlank: boolean;
+  /** What is wrong with a name that is read; a campaign's names when not given. */
+  nameProblem?: typeof fieldProblem;
 }
 
-const RULES = {
+/** The parts of a mail. */
+export const mailRules = {
   subject: { field: 'subject', engine: plainEngine, maxLength: 1_000, mayBeBlank: false },
   preheader: { field: 'preheader', engine: htmlEngine, maxLength: 1_000, mayBeBlank: true },
   html: { field: 'html', engine: htmlEngine, maxLength: 500_000, mayBeBlank: false },
@@ -24,10 +27,10 @@ const RULES = {
 /** The first problem of every part of the content; none when it can be sent. */
 export function checkContent(content: Content): ContentProblem[] {
   const problems = [
-    checkPart(content.subject, RULES.subject),
-    checkPart(content.preheader, RULES.preheader),
-    checkPart(content.html, RULES.html),
-    checkPart(content.text, RULES.text),
+    checkPart(content.subject, mailRules.subject),
+    checkPart(content.preheader, mailRules.preheader),
+    checkPart(content.html, mailRules.html),
+    checkPart(content.text, mailRules.text),
   ];
   return problems.filter((problem) => problem !== null);
 }
@@ -68,12 +71,16 @@ export function checkPart(source: string | undefined, rules: PartRules): Content
   if (codeLength(liquidRanges(source)) > MAX_CODE_LENGTH) {
     return at(1, 1, `holds more than ${MAX_CODE_LENGTH} characters of Liquid`);
   }
-  return checkNames(source, engine, at) ?? checkLoopExits(source, at);
+  return checkNames(source, rules, at) ?? checkLoopExits(source, at);
 }
 
 type ProblemAt = (line: number, column: number, message: string) => ContentProblem;
 
-function checkNames(source: string, engine: Liquid, at: ProblemAt): ContentProblem | null {
+function checkNames(
+  source: string,
+  { engine, nameProblem = fieldProblem }: PartRules,
+  at: ProblemAt,
+): ContentProblem | null {
   // The analysis counts lines from the top for every name it finds: it gets the Liquid alone.
   const ranges = liquidRanges(source).filter(({ kind }) => kind !== 'verbatim');
   const code = ranges.map(({ begin, end }) => source.slice(begin, end)).join('');
@@ -90,7 +97,7 @@ function checkNames(source: string, engine: Liquid, at: ProblemAt): ContentProbl
   }
   for (const { segments, location } of Object.values(globals).flat()) {
     const [root, name] = segments;
-    const message = fieldProblem(String(root), typeof name === 'string' ? name : undefined);
+    const message = nameProblem(String(root), typeof name === 'string' ? name : undefined);
     if (message !== null) {
       return inSource(location, message);
     }

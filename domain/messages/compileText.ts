@@ -3,7 +3,7 @@ import { checkPart } from './checkContent';
 import { type CompiledPart, compilePart } from './compileContent';
 import { ContentError, type ContentProblem, type Recipient, RenderFailure } from './content';
 import { type SharedValues, createContext, plainEngine, renderNodes } from './engine';
-import { printField } from './fields';
+import { fieldProblem, fieldProblemBesideData, printField } from './fields';
 import { type CustomerField, fieldsOfParts } from './neededFields';
 import { type RenderedSms, type SmsContent, maxSmsLength } from './smsContent';
 import { type WhatsAppContent, maxWhatsAppLengths } from './whatsAppContent';
@@ -113,16 +113,20 @@ function partsOfWhatsApp(content: WhatsAppContent): TextPart[] {
   }
 }
 
-function problemsOf(parts: readonly TextPart[]): ContentProblem[] {
-  return parts.flatMap((part) => problemOf(part) ?? []);
+function problemsOf(parts: readonly TextPart[], nameProblem = fieldProblem): ContentProblem[] {
+  return parts.flatMap((part) => problemOf(part, nameProblem) ?? []);
 }
 
-function problemOf({ field, source, maxLength, form }: TextPart): ContentProblem | null {
+function problemOf(
+  { field, source, maxLength, form }: TextPart,
+  nameProblem: typeof fieldProblem,
+): ContentProblem | null {
   const problem = checkPart(source, {
     field,
     engine: plainEngine,
     maxLength: maxSourceLength,
     mayBeBlank: form === 'optional',
+    nameProblem,
   });
   if (problem !== null) {
     return problem;
@@ -140,7 +144,10 @@ function compiled<Rendered>(
   shared: SharedValues,
   assemble: (show: (field: string) => string) => Rendered,
 ): CompiledText<Rendered> {
-  const problems = problemsOf(parts);
+  const problems = problemsOf(
+    parts,
+    shared.data === undefined ? fieldProblem : fieldProblemBesideData,
+  );
   if (problems.length > 0) {
     throw new ContentError(problems);
   }

@@ -27,6 +27,8 @@ export const plainEngine = createEngine(undefined);
 export interface SharedValues {
   campaignName: string;
   tenantName: string;
+  /** What a message was asked for with. */
+  data?: Readonly<Record<string, unknown>>;
 }
 
 /**
@@ -54,6 +56,7 @@ export function createContext(
       campaign: { name: shared.campaignName },
       tenant: { name: shared.tenantName },
       links: recipient.links,
+      ...(shared.data === undefined ? {} : { data: shared.data }),
     },
     engine,
     budget,

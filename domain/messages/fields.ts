@@ -37,6 +37,16 @@ export function fieldProblem(root: string, field: string | undefined): string | 
   return `unknown field "${root}.${field}": there are ${[...fields].join(', ')}${hint}`;
 }
 
+/** The same for a message that was asked for with data of its own, which may have any names. */
+export function fieldProblemBesideData(root: string, field: string | undefined): string | null {
+  if (root === 'data') {
+    return null;
+  }
+  return root === 'customer' || root === 'tenant'
+    ? fieldProblem(root, field)
+    : `unknown name "${root}": there are data, customer, tenant`;
+}
+
 /** How one output that needs no Liquid at run time is read. */
 export interface PlainField {
   /** Equal for outputs that show the same. */

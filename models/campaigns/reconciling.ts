@@ -21,7 +21,7 @@ export async function listOpenRuns(trx: Knex.Transaction): Promise<OpenRun[]> {
             coalesce(r.steered_at > coalesce(r.steering_seen_at, '-infinity')
               and r.steered_at < now() - interval '5 seconds', false) as "isSteeringUnseen"
        from campaign_runs r
-      where r.state in ('planning', 'waiting', 'sending')
+      where r.state in ('planning', 'waiting', 'sending') and r.kind = 'campaign'
         and r.created_at < now() - interval '5 seconds'
       order by r.id limit 1000`,
   );

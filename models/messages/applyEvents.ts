@@ -236,7 +236,7 @@ async function proveCalls(trx: Knex.Transaction, ids: number[]): Promise<Settled
        returning d.run_id
      )
      select distinct r.tenant_id as "tenantId", r.campaign_id as "campaignId", r.n as "runN"
-       from settled join campaign_runs r on r.id = settled.run_id`,
+       from settled join campaign_runs r on r.id = settled.run_id and r.kind = 'campaign'`,
     { ids },
   );
   return proven.rows;

@@ -1,7 +1,7 @@
 import type { Knex } from 'knex';
 import type { Channel } from '../../domain/campaigns/types';
 import { conflict } from '../../domain/errors';
-import type { TransactionalContent } from '../../domain/messages/transactional';
+import type { TransactionalContent } from '../../domain/messages/transactional/content';
 import { newId } from '../../lib/ids';
 import { newMessages } from './channel';
 

@@ -1,6 +1,6 @@
 import type { Knex } from 'knex';
 import type { Channel } from '../../domain/campaigns/types';
-import type { TransactionalContent } from '../../domain/messages/transactional';
+import type { TransactionalContent } from '../../domain/messages/transactional/content';
 import { acrossTenantsInOneTrip } from '../base';
 import { releaseWhere, type Slice } from '../messages/claims';
 
@@ -125,7 +125,10 @@ export async function putBack(db: Knex, { messages, wait }: PutBack): Promise<vo
       },
     )
     .options({ name: 'putBackTransactional' });
-  await acrossTenantsInOneTrip(db, 'transactional', [{ raw: lockDispatches(db, messages) }, { raw }]);
+  await acrossTenantsInOneTrip(db, 'transactional', [
+    { raw: lockDispatches(db, messages) },
+    { raw },
+  ]);
 }
 
 /** Locks dispatches in the order in which all that writes several of them does. */

@@ -1,5 +1,5 @@
 import type { Knex } from 'knex';
-import { marketingSuppressions } from '../../domain/messages/transactional';
+import { marketingSuppressions } from '../../domain/messages/transactional/content';
 import { acrossTenantsInOneTrip } from '../base';
 import { lockDispatches, type ClaimedMessage, type MessageKey } from './claims';
 

@@ -8,7 +8,8 @@ export interface OneEmail {
   subject: string;
   html: string;
   text: string;
-  unsubscribeUrl: string;
+  /** Null for mail that is no advertising. */
+  unsubscribeUrl: string | null;
   /** Travels with the message, so that bounces and the vendor's logs can be matched. */
   reference: MessageReference;
 }

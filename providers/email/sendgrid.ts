@@ -63,10 +63,14 @@ export function createSendGrid(options: SendGridOptions): EmailProvider {
 
   function draft(): EmailDraft {
     const body = new MailBody(usualLength);
+    let canUnsubscribe = false;
     return {
-      add: (recipient) => body.add(recipient.messageN, personalizationJson(recipient)),
+      add(recipient) {
+        canUnsubscribe ||= recipient.unsubscribeUrl !== null;
+        body.add(recipient.messageN, personalizationJson(recipient));
+      },
       send(message, without) {
-        const { bytes, messageNs } = body.finish(sharedJson(message), without);
+        const { bytes, messageNs } = body.finish(sharedJson(message, canUnsubscribe), without);
         usualLength = bytes.length;
         return post(bytes, messageNs);
       },
@@ -99,7 +103,7 @@ function readyMail(bytes: Buffer): Mail {
 }
 
 /** All of a request but its recipients, from the comma on. */
-function sharedJson(call: Omit<EmailCall, 'recipients'>): string {
+function sharedJson(call: Omit<EmailCall, 'recipients'>, canUnsubscribe: boolean): string {
   const { runId, dispatchN, attempt } = call.reference;
   const shared = JSON.stringify({
     from: named(call.from.email, call.from.name),
@@ -110,7 +114,9 @@ function sharedJson(call: Omit<EmailCall, 'recipients'>): string {
       { type: 'text/html', value: call.html },
     ],
     custom_args: { carillon_r: runId, carillon_d: `${dispatchN}.${attempt}` },
-    headers: { 'List-Unsubscribe-Post': 'List-Unsubscribe=One-Click' },
+    ...(canUnsubscribe
+      ? { headers: { 'List-Unsubscribe-Post': 'List-Unsubscribe=One-Click' } }
+      : {}),
     // We rewrite links and place the pixel ourselves, so that the preview equals the delivery.
     tracking_settings: {
       click_tracking: { enable: false, enable_text: false },
@@ -131,7 +137,11 @@ function personalizationJson({
 }: EmailRecipient): string {
   // The vendor takes a comma or a semicolon in a name for the end of the address.
   const named = name === null ? '' : `,"name":${jsonText(name.replace(/[;,]/g, ' '))}`;
-  return `{"to":[{"email":${jsonText(email)}${named}}],"substitutions":${substitutionsJson},"headers":{"List-Unsubscribe":${jsonText(`<${unsubscribeUrl}>`)}},"custom_args":{"carillon_m":"${messageN}"}}`;
+  const headers =
+    unsubscribeUrl === null
+      ? ''
+      : `,"headers":{"List-Unsubscribe":${jsonText(`<${unsubscribeUrl}>`)}}`;
+  return `{"to":[{"email":${jsonText(email)}${named}}],"substitutions":${substitutionsJson}${headers},"custom_args":{"carillon_m":"${messageN}"}}`;
 }
 
 function named(email: string, name: string | null) {

@@ -33,7 +33,7 @@ export function writeMessage(
   if (sender === null || (mail.replyTo !== null && replyTo === null)) {
     return { of: 'message', reason: 'the sender or the address for answers is not an address' };
   }
-  if (!isHeaderUrl(mail.unsubscribeUrl)) {
+  if (mail.unsubscribeUrl !== null && !isHeaderUrl(mail.unsubscribeUrl)) {
     return { of: 'message', reason: 'the address to unsubscribe at cannot stand in a header' };
   }
   const token = referenceToken(mail.reference);
@@ -46,8 +46,12 @@ export function writeMessage(
     `Date: ${rfc5322Date(date)}`,
     `Message-ID: ${messageId}`,
     // RFC 8058: one POST ends it, and both headers have to be there.
-    `List-Unsubscribe: <${mail.unsubscribeUrl}>`,
-    'List-Unsubscribe-Post: List-Unsubscribe=One-Click',
+    ...(mail.unsubscribeUrl === null
+      ? []
+      : [
+          `List-Unsubscribe: <${mail.unsubscribeUrl}>`,
+          'List-Unsubscribe-Post: List-Unsubscribe=One-Click',
+        ]),
     `X-Carillon-Ref: ${token}`,
     'MIME-Version: 1.0',
     `Content-Type: multipart/alternative;\r\n boundary="${boundary}"`,

@@ -6,7 +6,8 @@ export interface EmailRecipient {
   name: string | null;
   /** A JSON object of texts: token in the template → value of this recipient. */
   substitutionsJson: string;
-  unsubscribeUrl: string;
+  /** Null for mail that is no advertising. */
+  unsubscribeUrl: string | null;
 }
 
 /** One call to an email provider, up to its batch size. */

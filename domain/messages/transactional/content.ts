@@ -1,23 +1,21 @@
-import type { Channel } from '../campaigns/types';
-import type { suppressionReasons } from '../customers/types';
+import type { Channel } from '../../campaigns/types';
+import type { suppressionReasons } from '../../customers/types';
+import type { WhatsAppContent } from '../whatsAppContent';
 
 /** What a message says, rendered; whom it goes to is looked up when it leaves. */
 export type TransactionalContent =
   | {
       channel: 'email';
       from: { email: string; name: string | null };
+      /** As it was given; a customer has one of their own. */
+      toName: string | null;
       replyTo: string | null;
       subject: string;
       html: string;
       text: string;
     }
   | { channel: 'sms'; sender: string | null; body: string }
-  | { channel: 'whatsapp'; sender: string | null; content: TransactionalWhatsApp };
-
-export type TransactionalWhatsApp =
-  | { kind: 'text'; body: string }
-  | { kind: 'template'; id: string; language: string; variables: Readonly<Record<string, string>> }
-  | { kind: 'media'; url: string; caption: string | null };
+  | { channel: 'whatsapp'; sender: string | null; content: WhatsAppContent };
 
 type SuppressionReason = (typeof suppressionReasons)[number];
 

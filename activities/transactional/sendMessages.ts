@@ -1,0 +1,101 @@
+import { Context } from '@temporalio/activity';
+import { listenTo } from '../../lib/listen';
+import { acrossTenants } from '../../models/base';
+import type { Slice } from '../../models/messages/claims';
+import { newMessages } from '../../models/transactional/channel';
+import { claimMessages, releaseEarlierSlices } from '../../models/transactional/claims';
+import { tendStandingRuns, type Tended } from '../../models/transactional/tend';
+import type { ActivityDeps } from '../deps';
+import { sendClaimed, type SentMessages } from './sendClaimed';
+import { createSettler } from './settler';
+
+// Calls of a lane that are under way at once, and so what one slow vendor can hold of it.
+const mostAtOnce = 100;
+// A lost notification costs this much; an idle look costs Postgres a tenth of a millisecond.
+const lookEveryMs = 250;
+const heartbeatEveryMs = 1_000;
+
+/**
+ * One lane of messages that were asked for one by one, of all tenants, for so long: told of each new
+ * one, it claims, asks for rate, passes the gate, calls and settles many at once. Running it twice is
+ * safe because every message is claimed under a fencing number, and a later attempt first releases or
+ * doubts what the earlier one held.
+ */
+export function createSendMessages(deps: ActivityDeps) {
+  const { db } = deps;
+  return async function sendMessages({ forMs }: { forMs: number }): Promise<SentMessages> {
+    const context = Context.current();
+    const stopped = context.cancellationSignal;
+    const slice: Slice = {
+      workflowRunId: context.info.workflowExecution?.runId ?? '',
+      activityId: context.info.activityId,
+      attempt: context.info.attempt,
+    };
+    const totals: SentMessages = { calls: 0, accepted: 0 };
+    const beating = setInterval(() => context.heartbeat(totals), heartbeatEveryMs);
+    const told = listenTo(db, newMessages);
+    const settler = createSettler(db, stopped);
+    const underWay = new Set<Promise<void>>();
+    let held = 0;
+    let goOn: () => void = () => undefined;
+    /** Takes places of the lane; what it answers gives some of them back, never more. */
+    const hold = (places: number) => {
+      let left = places;
+      held += places;
+      return (some: number) => {
+        const given = Math.min(some, left);
+        left -= given;
+        held -= given;
+        goOn();
+      };
+    };
+    let failure: unknown = null;
+    try {
+      if (slice.attempt > 1) {
+        await acrossTenants(db, 'transactional', (trx) => releaseEarlierSlices(trx, slice));
+      }
+      const endsAtMs = Date.now() + forMs;
+      while (!stopped.aborted && failure === null && Date.now() < endsAtMs) {
+        if (held >= mostAtOnce) {
+          await new Promise<void>((resolve) => {
+            goOn = resolve;
+          });
+          continue;
+        }
+        const claimed = await claimMessages(db, slice, mostAtOnce - held);
+        if (claimed.length === 0) {
+          await told.next(lookEveryMs, stopped);
+          continue;
+        }
+        const free = hold(claimed.length);
+        const work = sendClaimed(deps, claimed, { settler, onSettled: () => free(1) })
+          .then((sent) => {
+            totals.calls += sent.calls;
+            totals.accepted += sent.accepted;
+          })
+          .catch((error: unknown) => {
+            // What it held is free again when its short lease is over.
+            failure ??= error;
+          })
+          .finally(() => {
+            free(claimed.length);
+            underWay.delete(work);
+          });
+        underWay.add(work);
+      }
+    } finally {
+      await Promise.all(underWay);
+      clearInterval(beating);
+      await told.close();
+    }
+    if (failure !== null) {
+      throw failure;
+    }
+    return totals;
+  };
+}
+
+/** Ends messages, doubts and runs that nobody else ends; repeating it changes nothing. */
+export function createTendStandingRuns(deps: ActivityDeps) {
+  return (): Promise<Tended> => acrossTenants(deps.db, 'transactional', tendStandingRuns);
+}
