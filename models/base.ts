@@ -105,15 +105,13 @@ export async function acrossTenantsInOneTrip(
   statements: readonly TripStatement[],
   options: { arePlansKept?: boolean } = {},
 ): Promise<Rows[]> {
-  const keptPlans =
-    options.arePlansKept === true
-      ? `, set_config('plan_cache_mode', 'force_generic_plan', true)`
-      : '';
+  const arePlansKept = options.arePlansKept === true;
+  const keptPlans = `, set_config('plan_cache_mode', 'force_generic_plan', true)`;
   const forPurpose = db.raw(
-    `select set_config('carillon.purpose', '${purpose}', true)${keptPlans}`,
+    `select set_config('carillon.purpose', '${purpose}', true)${arePlansKept ? keptPlans : ''}`,
   );
   const [, ...rows] = await inOneTrip(db, [
-    { raw: forPurpose.options({ name: purpose }) },
+    { raw: forPurpose.options({ name: arePlansKept ? `${purpose}:kept` : purpose }) },
     ...statements,
   ]);
   return rows;

@@ -1,7 +1,7 @@
 import type { Knex } from 'knex';
 import type { Channel } from '../../domain/campaigns/types';
 import type { TransactionalContent } from '../../domain/messages/transactional/content';
-import { acrossTenantsInOneTrip } from '../base';
+import { inOneTrip } from './trips';
 import { releaseWhere, type Slice } from '../messages/claims';
 
 /** One message of one call. */
@@ -72,7 +72,7 @@ export async function claimMessages(
       },
     )
     .options({ name: 'claimTransactional' });
-  const [claimed] = await acrossTenantsInOneTrip(db, 'transactional', [{ raw }]);
+  const [claimed] = await inOneTrip(db, [{ raw }]);
   return claimed ?? [];
 }
 
@@ -125,10 +125,7 @@ export async function putBack(db: Knex, { messages, wait }: PutBack): Promise<vo
       },
     )
     .options({ name: 'putBackTransactional' });
-  await acrossTenantsInOneTrip(db, 'transactional', [
-    { raw: lockDispatches(db, messages) },
-    { raw },
-  ]);
+  await inOneTrip(db, [{ raw: lockDispatches(db, messages) }, { raw }]);
 }
 
 /** Locks dispatches in the order in which all that writes several of them does. */

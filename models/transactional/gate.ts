@@ -1,6 +1,6 @@
 import type { Knex } from 'knex';
 import { marketingSuppressions } from '../../domain/messages/transactional/content';
-import { acrossTenantsInOneTrip } from '../base';
+import { inOneTrip } from './trips';
 import { lockDispatches, type ClaimedMessage, type MessageKey } from './claims';
 
 /** A message whose call may leave now, with this attempt and to this address. */
@@ -98,9 +98,6 @@ export async function passGate(
     )
     .options({ name: 'passTransactional' });
   // Locked in a statement of its own, so that the gate sees the runs as they are after any waiting.
-  const [, passed] = await acrossTenantsInOneTrip(db, 'transactional', [
-    { raw: lockDispatches(db, messages) },
-    { raw: pass },
-  ]);
+  const [, passed] = await inOneTrip(db, [{ raw: lockDispatches(db, messages) }, { raw: pass }]);
   return passed ?? [];
 }

@@ -1,5 +1,5 @@
 import type { Knex } from 'knex';
-import { acrossTenantsInOneTrip } from '../base';
+import { inOneTrip } from './trips';
 import { lockDispatches, type MessageKey } from './claims';
 
 /** What became of one call. */
@@ -96,8 +96,5 @@ export async function settleCalls(db: Knex, calls: readonly SettledCall[]): Prom
       },
     )
     .options({ name: 'settleTransactional' });
-  await acrossTenantsInOneTrip(db, 'transactional', [
-    { raw: lockDispatches(db, calls) },
-    { raw: settle },
-  ]);
+  await inOneTrip(db, [{ raw: lockDispatches(db, calls) }, { raw: settle }]);
 }
