@@ -110,7 +110,8 @@ function sharedJson(call: Omit<EmailCall, 'recipients'>, canUnsubscribe: boolean
     ...(call.replyTo === null ? {} : { reply_to: { email: call.replyTo } }),
     subject: call.subject,
     content: [
-      { type: 'text/plain', value: call.text },
+      // An empty part is refused.
+      ...(call.text === '' ? [] : [{ type: 'text/plain', value: call.text }]),
       { type: 'text/html', value: call.html },
     ],
     custom_args: { carillon_r: runId, carillon_d: `${dispatchN}.${attempt}` },

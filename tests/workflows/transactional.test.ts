@@ -46,8 +46,14 @@ const untilState = (tenant: TestTenant, id: string, state: string) =>
     return body.data.state === state && body.data;
   });
 
-const received = async (address: string) =>
-  (await sandboxCalls(ground.sandbox)).filter((call) => JSON.stringify(call).includes(address));
+const callsOf = async (tenant: TestTenant) => {
+  const runs = await ground.db('campaign_runs').where({ tenant_id: tenant.tenantId }).select('id');
+  const calls = await Promise.all(runs.map(({ id }) => sandboxCalls(ground.sandbox, id)));
+  return calls.flat();
+};
+
+const suppress = ({ tenantId }: TestTenant, address: string, reason: string) =>
+  ground.db('suppressions').insert({ tenant_id: tenantId, channel: 'email', address, reason });
 
 test('a message to an address is with the provider in a moment, and what it said is forgotten', async () => {
   const tenant = await buildTenant(api.deps);
@@ -67,4 +73,93 @@ test('a message to an address is with the provider in a moment, and what it said
   expect(await ground.db('transactional_contents').where({ tenant_id: tenant.tenantId })).toEqual(
     [],
   );
+});
+
+test('withdrawn consent and an unsubscription do not stop what somebody waits for', async () => {
+  const tenant = await buildTenant(api.deps);
+  const customer = await buildCustomer(api.deps, { tenant, emailConsent: 'withdrawn' });
+  await suppress(tenant, customer.email ?? '', 'unsubscribed');
+  const { body } = await send(tenant, { ...code, to: { customerId: customer.id } });
+  expect(await untilState(tenant, body.data.id, 'accepted')).toMatchObject({
+    customerId: customer.id,
+  });
+});
+
+test.each(['bounced', 'complained', 'invalid', 'manual'])(
+  'an address that is suppressed as %s is left out, with the reason',
+  async (reason) => {
+    const tenant = await buildTenant(api.deps);
+    await suppress(tenant, 'gone@example.com', reason);
+    const { body } = await send(tenant, { ...code, to: { email: 'Gone@example.com' } });
+    expect(await untilState(tenant, body.data.id, 'leftOut')).toMatchObject({
+      reason: 'suppressed',
+      attempts: [],
+    });
+    expect(await callsOf(tenant)).toEqual([]);
+    expect(await ground.db('transactional_contents').where({ tenant_id: tenant.tenantId })).toEqual(
+      [],
+    );
+  },
+);
+
+test('a customer who is erased while their message waits is not written to', async () => {
+  const tenant = await buildTenant(api.deps);
+  const customer = await buildCustomer(api.deps, { tenant });
+  await ground
+    .db('provider_accounts')
+    .where({ id: 'sendgrid' })
+    .update({
+      blocked_until: new Date(Date.now() + 1_500),
+      blocked_reason: 'providerThrottled',
+    });
+  const { body } = await send(tenant, { ...code, to: { customerId: customer.id } });
+  await until('the message to wait', async () => {
+    const { data } = (await look(tenant, body.data.id)).body;
+    return data.state === 'planned' && data.waitReason === 'providerThrottled' && data.waitsUntil;
+  });
+  await api.send('delete', `/api/v1/customers/${customer.id}`, { token: tenant.token });
+  expect(await untilState(tenant, body.data.id, 'leftOut')).toMatchObject({ reason: 'erased' });
+  expect(await callsOf(tenant)).toEqual([]);
+});
+
+test('a call without an answer is in doubt and is not made again', async () => {
+  await setFaults(ground.sandbox, { dropAfterAccept: 1 });
+  const tenant = await buildTenant(api.deps);
+  const { body } = await send(tenant, { ...code, to: { email: 'kim@example.com' } });
+  expect(await untilState(tenant, body.data.id, 'inDoubt')).toMatchObject({
+    attempts: [{ attempt: 1, outcome: 'inDoubt' }],
+  });
+  expect(await callsOf(tenant)).toHaveLength(1);
+});
+
+test('what the provider does not take now is sent when it does', async () => {
+  await setFaults(ground.sandbox, { rate429: 1, retryAfterSeconds: 1 });
+  const tenant = await buildTenant(api.deps);
+  const { body } = await send(tenant, { ...code, to: { email: 'kim@example.com' } });
+  await until('a refusal for now', async () => {
+    const { data } = (await look(tenant, body.data.id)).body;
+    return data.attempts[0]?.outcome === 'throttled';
+  });
+  await clearFaults(ground.sandbox);
+  const { attempts } = await untilState(tenant, body.data.id, 'accepted');
+  expect(attempts.at(-1)).toMatchObject({ outcome: 'accepted' });
+  expect(await callsOf(tenant)).toHaveLength(1);
+});
+
+test('a hundred messages of ten tenants arrive once each', async () => {
+  const tenants = await Promise.all(Array.from({ length: 10 }, () => buildTenant(api.deps)));
+  const answers = await Promise.all(
+    tenants.flatMap((tenant) =>
+      Array.from({ length: 10 }, async (_, n) => ({
+        tenant,
+        id: (await send(tenant, { ...code, to: { email: `c${n}@example.com` } })).body.data.id,
+      })),
+    ),
+  );
+  await Promise.all(answers.map(({ tenant, id }) => untilState(tenant, id, 'accepted')));
+  for (const tenant of tenants) {
+    const calls = await callsOf(tenant);
+    expect(calls).toHaveLength(10);
+    expect(new Set(calls.map(({ customArgs }) => customArgs?.['carillon_m'])).size).toBe(10);
+  }
 });

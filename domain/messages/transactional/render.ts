@@ -59,7 +59,12 @@ export function renderTransactionalMail(
   if (subject.trim() === '') {
     throw new RenderFailure('the subject is empty');
   }
-  return { subject, html: show(htmlEngine, parts.html), text: show(plainEngine, parts.text) };
+  const html = show(htmlEngine, parts.html);
+  if (html.trim() === '') {
+    throw new RenderFailure('the HTML is empty');
+  }
+  const text = show(plainEngine, parts.text);
+  return { subject, html, text: text.trim() === '' ? '' : text };
 }
 
 /** The same of a text message. */
