@@ -1,12 +1,14 @@
 import type { MessageEvent } from '../../domain/messages/events';
 import type { Vendor } from '../../domain/messages/accounts/types';
 import { isTransactionConflict } from '../../lib/databaseErrors';
+import type { Knex } from '../../lib/db';
 import { newId } from '../../lib/ids';
 import { Counter, type Registry } from '../../lib/metrics';
 import { storeDelivery } from '../../models/messages/events';
 import { storeInbound, type InboundNote } from '../../models/messages/inbound';
 import type { SigningAccount } from '../../models/messages/webhookAccounts';
 import type { ApiDeps } from '../deps';
+import { createGroups } from './together';
 
 type IntakeDeps = Pick<ApiDeps, 'db' | 'metrics'>;
 
@@ -36,6 +38,35 @@ export async function takeEvents(
   count(metrics, vendor, { stored, known, wrongAccount });
   return { stored };
 }
+
+/**
+ * The same for vendors that post each event alone: those of one account that come at the same time
+ * are stored together, for what costs is the commit.
+ */
+export async function takeEvent(
+  deps: IntakeDeps,
+  { vendor, account, event }: Signed & { event: MessageEvent },
+): Promise<void> {
+  const take =
+    groups.get(deps.db) ??
+    createGroups<Signed & { event: MessageEvent }>({
+      most: mostAtOnce,
+      async work(_accountId, items) {
+        const [first] = items;
+        if (first !== undefined) {
+          await takeEvents(deps, { ...first, events: items.map((item) => item.event) });
+        }
+      },
+    });
+  groups.set(deps.db, take);
+  await take(account.id, { vendor, account, event });
+}
+
+const mostAtOnce = 1_000;
+const groups = new WeakMap<
+  Knex,
+  ReturnType<typeof createGroups<Signed & { event: MessageEvent }>>
+>();
 
 /** Stores what customers wrote, does what they wish, and counts it. */
 export async function takeInbound(

@@ -1,10 +1,6 @@
 import { z } from 'zod';
 import { AppError } from '../../domain/errors';
-import {
-  findAccountsOfNumbers,
-  type SigningAccount,
-  type WebhookAccount,
-} from '../../models/messages/webhookAccounts';
+import { findAccountsOfNumbers, type SigningAccount } from '../../models/messages/webhookAccounts';
 import { readMetaWebhook, type NumberDelivery } from '../../providers/meta/events';
 import {
   answerVerification,
@@ -14,7 +10,7 @@ import {
 import { bytes } from '../bodies';
 import type { ApiDeps } from '../deps';
 import { publicRoute, rawAnswer, rawReply, reply } from '../route';
-import { accountParams, invalidSignature, webhookAccount } from './accounts';
+import { accountParams, invalidSignature, webhookAccount, type AccountAt } from './accounts';
 import { countSkipped, takeEvents, takeInbound } from './intake';
 import { parseSigned, Receipt } from './jsonBody';
 
@@ -115,7 +111,7 @@ function objectOf(body: Buffer): object {
 /** Whose each number is: the account's own, or another account's of the same tenant. */
 async function accountsOf(
   { db }: Pick<ApiDeps, 'db'>,
-  { id, tenantId, opened }: WebhookAccount<'meta'>,
+  { id, tenantId, opened }: AccountAt<'meta'>,
   numbers: readonly NumberDelivery[],
 ): Promise<Map<string, SigningAccount>> {
   const own = { id, tenantId };

@@ -1,6 +1,5 @@
 import { AppError } from '../../domain/errors';
 import { publicUrl } from '../../lib/publicUrl';
-import type { WebhookAccount } from '../../models/messages/webhookAccounts';
 import { readInboundMessage, readStatusCallback } from '../../providers/twilio/events';
 import {
   isSignedByTwilio,
@@ -13,8 +12,8 @@ import type { ApiContext } from '../context';
 import type { ApiDeps } from '../deps';
 import { ignoredQuery } from '../parameters';
 import { publicRoute, rawAnswer, rawReply } from '../route';
-import { accountParams, invalidSignature, webhookAccount } from './accounts';
-import { countSkipped, takeEvents, takeInbound } from './intake';
+import { accountParams, invalidSignature, webhookAccount, type AccountAt } from './accounts';
+import { countSkipped, takeEvent, takeInbound } from './intake';
 
 // The longest there is holds a message of 1,600 characters and the addresses of ten files.
 const limitBytes = 128 * 1024;
@@ -49,7 +48,7 @@ const receiveStatus = publicRoute({
     if (typeof event === 'string') {
       countSkipped(deps, 'twilio', { [event]: 1 });
     } else {
-      await takeEvents(deps, { vendor: 'twilio', account, events: [event] });
+      await takeEvent(deps, { vendor: 'twilio', account, event });
     }
     return rawReply(200, noAnswer);
   },
@@ -92,7 +91,7 @@ async function authenticate(request: {
   accountId: string;
   body: Buffer;
 }): Promise<{
-  account: WebhookAccount<'twilio'>;
+  account: AccountAt<'twilio'>;
   url: string;
   parameters: CallbackParameters;
 }> {

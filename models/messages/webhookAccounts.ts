@@ -1,4 +1,4 @@
-import type { OpenedAccount, Vendor } from '../../domain/messages/accounts/types';
+import type { OpenedAccount } from '../../domain/messages/accounts/types';
 import type { Knex } from '../../lib/db';
 import type { Sealing } from '../../lib/sealing';
 import { acrossTenantsInOneTrip } from '../base';
@@ -13,26 +13,26 @@ export interface SigningAccount {
 }
 
 /** The same with what its signature is checked by. */
-export interface WebhookAccount<V extends Vendor> extends SigningAccount {
-  opened: Extract<OpenedAccount, { vendor: V }>;
+export interface WebhookAccount extends SigningAccount {
+  opened: OpenedAccount;
 }
 
 /**
  * The account that a webhook's address names, whoever's it is: until its signature is checked,
- * nobody knows who asks. Null when this vendor has no such account. One that is switched off still
- * hears of what it sent.
+ * nobody knows who asks. Null when there is none. One that is switched off still hears of what it
+ * sent.
  *
  * @throws SealingError when no key opens it
  */
-export async function findWebhookAccount<V extends Vendor>(
+export async function findWebhookAccount(
   db: Knex,
   sealing: Sealing,
-  { id, vendor }: { id: string; vendor: V },
-): Promise<WebhookAccount<V> | null> {
+  id: string,
+): Promise<WebhookAccount | null> {
   const [rows] = await acrossTenantsInOneTrip(db, 'eventIntake', [
     {
       raw: db
-        .raw('select * from provider_accounts where id = ? and vendor = ?', [id, vendor])
+        .raw('select * from provider_accounts where id = ? and vendor is not null', [id])
         .options({ name: 'webhookAccount' }),
     },
   ]);
@@ -42,7 +42,7 @@ export async function findWebhookAccount<V extends Vendor>(
   }
   const account = ProviderAccount.fromDatabaseJson(row);
   const opened = openAccount(sealing, account);
-  return isAt(vendor, opened) ? { id: account.id, tenantId: account.tenantId, opened } : null;
+  return { id: account.id, tenantId: account.tenantId, opened };
 }
 
 /**
@@ -70,11 +70,4 @@ export async function findAccountsOfNumbers(
   ]);
   const found: { id: string; number: string }[] = rows ?? [];
   return found.map(({ id, number }) => ({ phoneNumberId: number, account: { id, tenantId } }));
-}
-
-function isAt<V extends Vendor>(
-  vendor: V,
-  opened: OpenedAccount,
-): opened is Extract<OpenedAccount, { vendor: V }> {
-  return opened.vendor === vendor;
 }

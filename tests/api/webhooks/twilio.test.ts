@@ -83,6 +83,33 @@ test('the same status again stores nothing, another one does', async () => {
   expect((await stored()).map(({ kind }) => kind)).toEqual(['processed', 'delivered']);
 });
 
+test('many at once are all stored, once each, and applied', async () => {
+  const told = Array.from({ length: 60 }, (_, i) =>
+    tell('delivered', {
+      key: `${ledger.run.id}.1.1.${(i % 3) + 1}`,
+      fields: { MessageSid: sid(String(i % 3)) },
+    }),
+  );
+  const statuses = (await Promise.all(told)).map(({ status }) => status);
+  expect(new Set(statuses)).toEqual(new Set([200]));
+  expect(await stored()).toHaveLength(3);
+  await apply();
+  expect(await ledger.dispatch(1)).toMatchObject({ delivered_count: 3 });
+});
+
+test('an event of no message holds up none of those that come with it', async () => {
+  const told = Array.from({ length: 20 }, (_, i) =>
+    tell('delivered', {
+      key: `${ledger.run.id}.1.1.${i === 7 ? 2_147_483_647 : 1}`,
+      fields: { MessageSid: `SM${String(i).padStart(32, '0')}` },
+    }),
+  );
+  const statuses = (await Promise.all(told)).map(({ status }) => status);
+  expect(new Set(statuses)).toEqual(new Set([200]));
+  expect(await stored()).toHaveLength(20);
+  expect(await apply()).toMatchObject({ applied: 19, setAside: { unknownMessage: 1 } });
+});
+
 test('a status that tells nothing is answered all the same', async () => {
   const answers = [
     await tell('accepted-by-the-moon'),
