@@ -2,9 +2,9 @@ import { loadConfig } from '../../../lib/config';
 import { createTrackingTokens } from '../../../lib/trackingTokens';
 import { withTenant } from '../../../models/base';
 import { countRun, type RunCounts } from '../../../models/messages/counts';
-import { ensureAccount } from '../../../models/messages/rates';
 import { createWebhookKeys } from '../../../sandbox';
 import { ensureStandingWork } from '../../../workers/schedules';
+import { ensureTestAccount, testSenders } from '../../support/accounts';
 import { startTestApi, type TestApi } from '../../support/api';
 import { startCampaignGround, startRun, type CampaignGround } from '../../support/campaignGround';
 import { until } from '../../support/conditions';
@@ -32,10 +32,16 @@ beforeAll(async () => {
     sandbox: {
       webhook: { url: `${api.url}/webhooks/sendgrid`, privateKeyPem: keys.privateKeyPem },
     },
-    deps: { db: api.deps.db, trackingTokens, publicUrl: api.url, leaseMs: 4_000 },
+    deps: {
+      db: api.deps.db,
+      senders: testSenders(api.deps.db, 1_500),
+      trackingTokens,
+      publicUrl: api.url,
+      leaseMs: 4_000,
+    },
   });
   ground = { ...own, db: api.deps.db };
-  await ensureAccount(ground.db, 'sendgrid', 0);
+  await ensureTestAccount(ground.db, { baseUrl: ground.sandbox.url });
   await ground.startWorker();
   await ensureStandingWork(ground.temporal.client);
 }, 60_000);
