@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { maskAddress } from '../../domain/tracking/maskAddress';
+import type { PreferenceChannel } from '../../domain/tracking/preferences';
 import type { ChannelPreference, Preferences } from '../../models/tracking/preferences';
 import type { Texts } from './texts';
 
@@ -38,25 +39,31 @@ export const pageHeaders = {
 } as const;
 
 /** Asks a person to confirm; only the button acts, because scanners follow every link of a mail. */
-export function confirmPage(texts: Texts, offer: { tenantName: string; token: string }): string {
+export function confirmPage(
+  texts: Texts,
+  offer: { tenantName: string; channel: PreferenceChannel; token: string },
+): string {
   return page(
     texts,
     texts.unsubscribeTitle,
     `<h1>${escapeHtml(texts.unsubscribeFrom(offer.tenantName))}</h1>
-    <p>${texts.noMoreEmails}</p>
+    <p>${texts.noMore[offer.channel]}</p>
     <form method="post"><button type="submit">${texts.unsubscribe}</button></form>
     <p><a href="../p/${offer.token}">${texts.choose}</a></p>`,
   );
 }
 
 /** Says that it is done, and offers the way back. */
-export function unsubscribedPage(texts: Texts, token: string): string {
+export function unsubscribedPage(
+  texts: Texts,
+  { channel, token }: { channel: PreferenceChannel; token: string },
+): string {
   return page(
     texts,
     texts.unsubscribedTitle,
     `<h1>${texts.unsubscribed}</h1>
-    <p>${texts.unsubscribedLine}</p>
-    ${undoForm(texts, { action: `../p/${token}`, back: [{ channel: 'email', state: 'unknown' }] })}
+    <p>${texts.noMore[channel]} ${texts.canClose}</p>
+    ${undoForm(texts, { action: `../p/${token}`, back: [{ channel, state: 'unknown' }] })}
     <p><a href="../p/${token}">${texts.preferencesTitle}</a></p>`,
   );
 }

@@ -7,12 +7,12 @@ export interface Texts {
   language: string;
   unsubscribeTitle: string;
   unsubscribeFrom: (tenant: string) => string;
-  noMoreEmails: string;
+  noMore: Record<PreferenceChannel, string>;
   unsubscribe: string;
   choose: string;
   unsubscribedTitle: string;
   unsubscribed: string;
-  unsubscribedLine: string;
+  canClose: string;
   unknownAddressTitle: string;
   unknownAddress: string;
   unknownAddressLine: string;
@@ -39,19 +39,23 @@ const en: Texts = {
   language: 'en',
   unsubscribeTitle: 'Unsubscribe',
   unsubscribeFrom: (tenant) => `Unsubscribe from ${tenant}?`,
-  noMoreEmails: 'They will send you no more emails.',
+  noMore: {
+    email: 'They will send you no more emails.',
+    sms: 'They will send you no more text messages.',
+    whatsapp: 'They will send you no more WhatsApp messages.',
+  },
   unsubscribe: 'Unsubscribe',
   choose: 'Choose what you get instead',
   unsubscribedTitle: 'Unsubscribed',
   unsubscribed: 'You are unsubscribed',
-  unsubscribedLine: 'No more emails will be sent to you from there. You can close this page.',
+  canClose: 'You can close this page.',
   unknownAddressTitle: 'Not known any more',
   unknownAddress: 'Your address is not known here any more',
   unknownAddressLine:
-    'It was removed from their list, so nothing is sent to it. Should you get mail from them again, please unsubscribe in that mail.',
+    'It was removed from their list, so nothing is sent to it. Should you hear from them again, please unsubscribe in that message.',
   notFoundTitle: 'Not found',
   notFound: 'This address leads nowhere',
-  notFoundLine: 'It may have been cut off. Please try the link in the email again.',
+  notFoundLine: 'It may have been cut off. Please try the link in the message again.',
   laterTitle: 'One moment',
   later: 'Please try again in a moment',
   laterLine: 'We cannot answer right now. Nothing is lost: open the link again.',
@@ -73,21 +77,24 @@ const de: Texts = {
   language: 'de',
   unsubscribeTitle: 'Abmelden',
   unsubscribeFrom: (tenant) => `Von ${tenant} abmelden?`,
-  noMoreEmails: 'Sie bekommen von dort keine E-Mails mehr.',
+  noMore: {
+    email: 'Sie bekommen von dort keine E-Mails mehr.',
+    sms: 'Sie bekommen von dort keine SMS mehr.',
+    whatsapp: 'Sie bekommen von dort keine WhatsApp-Nachrichten mehr.',
+  },
   unsubscribe: 'Abmelden',
   choose: 'Stattdessen auswählen, was Sie bekommen',
   unsubscribedTitle: 'Abgemeldet',
   unsubscribed: 'Sie sind abgemeldet',
-  unsubscribedLine:
-    'Von dort werden Ihnen keine E-Mails mehr geschickt. Sie können diese Seite schließen.',
+  canClose: 'Sie können diese Seite schließen.',
   unknownAddressTitle: 'Nicht mehr bekannt',
   unknownAddress: 'Ihre Adresse ist hier nicht mehr bekannt',
   unknownAddressLine:
-    'Sie wurde aus der Liste entfernt, es wird also nichts an sie geschickt. Falls doch wieder eine E-Mail kommt, melden Sie sich bitte in jener ab.',
+    'Sie wurde aus der Liste entfernt, es wird also nichts an sie geschickt. Falls doch wieder eine Nachricht kommt, melden Sie sich bitte in jener ab.',
   notFoundTitle: 'Nicht gefunden',
   notFound: 'Diese Adresse führt nirgendwohin',
   notFoundLine:
-    'Vielleicht wurde sie abgeschnitten. Bitte öffnen Sie den Link in der E-Mail noch einmal.',
+    'Vielleicht wurde sie abgeschnitten. Bitte öffnen Sie den Link in der Nachricht noch einmal.',
   laterTitle: 'Einen Moment',
   later: 'Bitte versuchen Sie es gleich noch einmal',
   laterLine:
@@ -110,20 +117,23 @@ const fr: Texts = {
   language: 'fr',
   unsubscribeTitle: 'Se désabonner',
   unsubscribeFrom: (tenant) => `Se désabonner de ${tenant} ?`,
-  noMoreEmails: 'Vous ne recevrez plus d’e-mails de leur part.',
+  noMore: {
+    email: 'Vous ne recevrez plus d’e-mails de leur part.',
+    sms: 'Vous ne recevrez plus de SMS de leur part.',
+    whatsapp: 'Vous ne recevrez plus de messages WhatsApp de leur part.',
+  },
   unsubscribe: 'Se désabonner',
   choose: 'Choisir plutôt ce que vous recevez',
   unsubscribedTitle: 'Désabonnement fait',
   unsubscribed: 'Vous êtes désabonné(e)',
-  unsubscribedLine:
-    'Plus aucun e-mail ne vous sera envoyé de leur part. Vous pouvez fermer cette page.',
+  canClose: 'Vous pouvez fermer cette page.',
   unknownAddressTitle: 'Adresse inconnue',
   unknownAddress: 'Votre adresse n’est plus connue ici',
   unknownAddressLine:
-    'Elle a été retirée de leur liste, rien ne lui est donc envoyé. Si un nouvel e-mail arrive, désabonnez-vous depuis celui-ci.',
+    'Elle a été retirée de leur liste, rien ne lui est donc envoyé. Si un nouveau message arrive, désabonnez-vous depuis celui-ci.',
   notFoundTitle: 'Introuvable',
   notFound: 'Cette adresse ne mène nulle part',
-  notFoundLine: 'Elle a peut-être été coupée. Veuillez rouvrir le lien de l’e-mail.',
+  notFoundLine: 'Elle a peut-être été coupée. Veuillez rouvrir le lien du message.',
   laterTitle: 'Un instant',
   later: 'Veuillez réessayer dans un instant',
   laterLine: 'Nous ne pouvons pas répondre pour le moment. Rien n’est perdu : rouvrez le lien.',
@@ -145,19 +155,23 @@ const es: Texts = {
   language: 'es',
   unsubscribeTitle: 'Darse de baja',
   unsubscribeFrom: (tenant) => `¿Darse de baja de ${tenant}?`,
-  noMoreEmails: 'No le enviarán más correos.',
+  noMore: {
+    email: 'No le enviarán más correos.',
+    sms: 'No le enviarán más SMS.',
+    whatsapp: 'No le enviarán más mensajes de WhatsApp.',
+  },
   unsubscribe: 'Darme de baja',
   choose: 'Mejor elegir lo que recibo',
   unsubscribedTitle: 'Baja confirmada',
   unsubscribed: 'Se ha dado de baja',
-  unsubscribedLine: 'No se le enviarán más correos desde allí. Puede cerrar esta página.',
+  canClose: 'Puede cerrar esta página.',
   unknownAddressTitle: 'Ya no consta',
   unknownAddress: 'Su dirección ya no consta aquí',
   unknownAddressLine:
-    'Se quitó de la lista, así que no se le envía nada. Si vuelve a recibir un correo, dese de baja desde ese correo.',
+    'Se quitó de la lista, así que no se le envía nada. Si vuelve a recibir un mensaje, dese de baja desde ese mensaje.',
   notFoundTitle: 'No encontrado',
   notFound: 'Esta dirección no lleva a ninguna parte',
-  notFoundLine: 'Quizá se cortó. Vuelva a abrir el enlace del correo.',
+  notFoundLine: 'Quizá se cortó. Vuelva a abrir el enlace del mensaje.',
   laterTitle: 'Un momento',
   later: 'Vuelva a intentarlo en un momento',
   laterLine: 'Ahora no podemos responder. No se pierde nada: vuelva a abrir el enlace.',

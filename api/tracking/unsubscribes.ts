@@ -1,5 +1,9 @@
 import { acrossTenants } from '../../models/base';
-import { findUnsubscribeOffer, unsubscribe } from '../../models/tracking/unsubscribe';
+import {
+  findUnsubscribeOffer,
+  unsubscribe,
+  type Unsubscribed,
+} from '../../models/tracking/unsubscribe';
 import { ignoredQuery } from '../parameters';
 import { publicRoute, rawReply } from '../route';
 import {
@@ -59,15 +63,19 @@ const unsubscribeByOneClick = publicRoute({
     return orLater(context, deps, async () => {
       const texts = textsFor(context);
       const message = messageOf(deps, params.token);
-      const outcome =
+      const outcome: Unsubscribed =
         message === null
-          ? 'unknown'
+          ? { kind: 'unknown' }
           : await acrossTenants(deps.db, 'tracking', (trx) =>
               unsubscribe(trx, message, new Date()),
             );
-      switch (outcome) {
+      switch (outcome.kind) {
         case 'unsubscribed':
-          return rawReply(200, unsubscribedPage(texts, params.token), pageHeaders);
+          return rawReply(
+            200,
+            unsubscribedPage(texts, { channel: outcome.channel, token: params.token }),
+            pageHeaders,
+          );
         case 'addressUnknown':
           return rawReply(200, addressUnknownPage(texts), pageHeaders);
         case 'unknown':

@@ -1,11 +1,16 @@
 import type { Knex } from 'knex';
+import type { Channel } from '../../domain/campaigns/types';
+import { accountChannels } from '../../domain/messages/accounts/types';
 import type { TrackedMessage } from '../../lib/trackingTokens';
+import { reachOf } from '../customers/reach';
 import { storeEvents } from '../messages/events';
 
 /** Who an unsubscribe address is for, as far as a stranger with the address may know. */
 export interface UnsubscribeOffer {
   tenantName: string;
-  /** Whether the customer is still there, with an address. */
+  /** The message's: what would be stopped. */
+  channel: Channel;
+  /** Whether the customer is still there, with an address on the channel. */
   isKnown: boolean;
 }
 
@@ -15,38 +20,44 @@ export async function findUnsubscribeOffer(
   { runId, messageN }: TrackedMessage,
 ): Promise<UnsubscribeOffer | null> {
   const found = await trx.raw(
-    `select t.name as "tenantName", c.id is not null as "isKnown"
+    `select t.name as "tenantName", m.channel, ${stoppedAddress} is not null as "isKnown"
        from messages m join tenants t on t.id = m.tenant_id
-       left join customers c
-         on c.tenant_id = m.tenant_id and c.id = m.customer_id and c.email is not null
+       left join customers c on c.tenant_id = m.tenant_id and c.id = m.customer_id
       where m.run_id = ? and m.n = ?`,
     [runId, messageN],
   );
   return found.rows[0] ?? null;
 }
 
+/** What became of a wish to unsubscribe. */
+export type Unsubscribed =
+  | { kind: 'unsubscribed'; channel: Channel }
+  | { kind: 'addressUnknown' }
+  | { kind: 'unknown' };
+
 /**
  * Stops this channel for the message's customer, from the next gate on, and keeps the wish as an
  * event of the message. A second time changes nothing. A customer who was removed, or has no
- * address any more, gets no mail anyway; their address went with them, so a later import of it
+ * address any more, gets nothing anyway; their address went with them, so a later import of it
  * cannot be stopped here: `addressUnknown`. `unknown` when the ledger has no such message.
  */
 export async function unsubscribe(
   trx: Knex.Transaction,
   message: TrackedMessage,
   at: Date,
-): Promise<'unsubscribed' | 'addressUnknown' | 'unknown'> {
+): Promise<Unsubscribed> {
   const { runId, messageN } = message;
-  if ((await findUnsubscribeOffer(trx, message)) === null) {
-    return 'unknown';
+  const offer = await findUnsubscribeOffer(trx, message);
+  if (offer === null) {
+    return { kind: 'unknown' };
   }
   // What is told rests on what this statement saw, not on a look before it.
   const found = await trx.raw(
     `with wished as (
-       select m.tenant_id, m.channel, lower(c.email) as address, m.run_id
+       select m.tenant_id, m.channel, ${stoppedAddress} as address, m.run_id
          from messages m
          join customers c on c.tenant_id = m.tenant_id and c.id = m.customer_id
-        where m.run_id = ? and m.n = ? and c.email is not null
+        where m.run_id = ? and m.n = ? and ${stoppedAddress} is not null
      ), stopped as (
        insert into suppressions (tenant_id, channel, address, reason, run_id)
        select tenant_id, channel, address, 'unsubscribed', run_id from wished
@@ -70,5 +81,13 @@ export async function unsubscribe(
       detail: {},
     },
   ]);
-  return found.rows.length === 0 ? 'addressUnknown' : 'unsubscribed';
+  return found.rows.length === 0
+    ? { kind: 'addressUnknown' }
+    : { kind: 'unsubscribed', channel: offer.channel };
 }
+
+/** SQL: the address of the customer `c` as suppressions of the message `m`'s channel have it. */
+const stoppedAddress = `
+  case m.channel ${accountChannels
+    .map((channel) => `when '${channel}' then ${reachOf[channel].suppressionKey}`)
+    .join(' ')} end`;

@@ -108,6 +108,29 @@ test('an address in capitals is stopped however it is written', async () => {
   expect(await t.suppressions()).toMatchObject([{ address: 'c-one@example.com' }]);
 });
 
+test.each([
+  ['sms', 'text messages'],
+  ['whatsapp', 'WhatsApp messages'],
+] as const)('a message by %s stops its own channel at its own number', async (channel, words) => {
+  const { db } = api.deps;
+  await db('messages').where({ run_id: t.ledger.run.id }).update({ channel });
+  const { customer_id: id } = await t.message(1);
+  await db('customers').where({ id }).update({ phone: '+4930123456' });
+  const address = `/t/u/${t.tokenOf(1)}`;
+  expect((await t.get(address)).text).toContain(`no more ${words}`);
+  const done = await api.send('post', address);
+  expect(done.text).toContain(`no more ${words}`);
+  expect(done.text).toContain(`name="${channel}" value="unknown"`);
+  expect(await t.suppressions()).toMatchObject([
+    { channel, address: '+4930123456', reason: 'unsubscribed' },
+  ]);
+  // The mail address of who has no phone is not what they meant.
+  const other = `/t/u/${t.tokenOf(2)}`;
+  expect((await t.get(other)).text).toContain('not known');
+  expect((await api.send('post', other)).text).toContain('not known');
+  expect(await t.suppressions()).toHaveLength(1);
+});
+
 test('nobody else is stopped, in no tenant', async () => {
   const other = await buildLedger(api.deps.db, { customers: 3 });
   await api.send('post', `/t/u/${t.tokenOf(1)}`);
