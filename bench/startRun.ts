@@ -1,5 +1,5 @@
 import type { CampaignWorkflows } from '../clients/campaigns';
-import type { DoubtPolicy, Schedule } from '../domain/campaigns/types';
+import type { Channel, DoubtPolicy, Schedule } from '../domain/campaigns/types';
 import type { Knex } from '../lib/db';
 import { newId } from '../lib/ids';
 import { withTenant } from '../models/base';
@@ -10,19 +10,24 @@ import { everyone } from '../tests/support/records';
 export async function startRun(
   ground: { db: Knex; campaigns: Pick<CampaignWorkflows, 'startCampaign'> },
   campaign: { tenantId: string; campaignId: string; name: string },
-  options: { schedule: Schedule; doubtPolicy?: DoubtPolicy; doubtDeadlineMs?: number },
+  options: {
+    channel?: Channel;
+    schedule: Schedule;
+    doubtPolicy?: DoubtPolicy;
+    doubtDeadlineMs?: number;
+  },
 ): Promise<CampaignRun> {
   const { tenantId, campaignId, name } = campaign;
   const run = await withTenant(ground.db, tenantId, (trx) =>
     createRun(trx, {
+      ...options,
       id: newId(),
       tenantId,
       campaignId,
-      channel: 'email',
+      channel: options.channel ?? 'email',
       contentVersion: 1,
       audience: everyone,
       actor: { kind: 'system', id: null },
-      ...options,
     }),
   );
   await ground.campaigns.startCampaign({ ...run, name });

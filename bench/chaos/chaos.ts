@@ -1,8 +1,9 @@
 /**
- * Sends one campaign while its processes are killed and the provider misbehaves, then counts what the
- * provider really took: everybody exactly once, or listed as in doubt.
+ * Sends a campaign over each channel at once while their processes are killed and the providers
+ * misbehave, then counts what the providers really took: everybody exactly once, or listed as in doubt.
  */
 import Table from 'cli-table3';
+import { openAccount } from './accounts';
 import { fireCampaign, writeCampaign, type FiredCampaign } from './campaign';
 import { startProcessGround, type ProcessGround } from './ground';
 import { parseChaosOptions, type ChaosOptions } from './options';
@@ -15,8 +16,7 @@ const timings = { leaseMs: 6_000, providerTimeoutMs: 2_500, sliceMs: 5_000, rest
 
 interface Outcome {
   killed: Killed[];
-  state: string;
-  tally: Tally;
+  campaigns: { campaign: FiredCampaign; state: string; tally: Tally }[];
   seconds: number;
 }
 
@@ -33,10 +33,11 @@ async function main(): Promise<void> {
   try {
     const outcome = await run(ground, options, deadlineAt);
     report(options, outcome);
-    const { lost, duplicated, countersMatch, problems } = outcome.tally;
-    if (lost > 0 || duplicated > 0 || !countersMatch || problems.length > 0) {
-      process.exitCode = 1;
-    }
+    const isExact = outcome.campaigns.every(
+      ({ tally: { lost, duplicated, countersMatch, problems } }) =>
+        lost === 0 && duplicated === 0 && countersMatch && problems.length === 0,
+    );
+    process.exitCode = isExact ? 0 : 1;
   } finally {
     await ground.stop();
     if (options.keep) {
@@ -50,67 +51,110 @@ async function run(
   options: ChaosOptions,
   deadlineAt: number,
 ): Promise<Outcome> {
-  await setSandboxFaults(ground.sandboxUrl, faultPlan(options.seed, options.faults));
-  const written = await writeCampaign(ground, options.customers);
+  const { eventsLateMs } = options;
+  await setSandboxFaults(
+    ground.sandboxUrl,
+    faultPlan(options.seed, options.faults, { eventsLateMs }),
+  );
+  const written = [];
+  for (const [index, route] of options.routes.entries()) {
+    const customers = shareOf(options.customers, options.routes.length, index);
+    const campaign = await writeCampaign(ground, customers, { route });
+    await openAccount(ground, campaign.tenantId, route);
+    written.push({ ...campaign, customers });
+  }
   const startedAt = Date.now();
-  const campaign: FiredCampaign = await fireCampaign(ground, {
-    ...written,
-    customers: options.customers,
-    doubtPolicy: options.doubtPolicy,
-    doubtDeadlineMs: options.doubtDeadlineMs,
-  });
-  say(`sending to ${options.customers} customers`);
+  const campaigns = await Promise.all(
+    written.map((campaign) =>
+      fireCampaign(ground, {
+        ...campaign,
+        // A mail server tells nothing afterwards, so nobody could know what sending again would do.
+        doubtPolicy: campaign.route === 'smtp' ? 'hold' : options.doubtPolicy,
+        doubtDeadlineMs: options.doubtDeadlineMs,
+      }),
+    ),
+  );
+  say(`sending to ${options.customers} customers by ${options.routes.join(', ')}`);
   const kills = planKills({
     seed: options.seed,
     workers: options.kills,
     others: options.kills === 0 ? [] : ['api', 'api', 'temporal', 'postgres'],
   });
-  const killed = await storm(ground, campaign, kills, {
+  const killed = await storm(ground, options.customers, kills, {
     deadlineAt,
     onKill: ({ name, atMs, delivered }) =>
       say(`${(atMs / 1000).toFixed(1)} s: kill -9 ${name}, ${delivered} delivered`),
   });
-  say('no more kills; waiting for the run to end');
-  const state = await calm(ground, campaign, deadlineAt);
+  say('no more kills; waiting for the runs to end');
+  const states = await Promise.all(campaigns.map((campaign) => calm(ground, campaign, deadlineAt)));
   const seconds = (Date.now() - startedAt) / 1000;
-  return { killed, state, seconds, tally: await tally(ground, campaign) };
+  const outcome: Outcome = { killed, campaigns: [], seconds };
+  for (const [index, campaign] of campaigns.entries()) {
+    const state = states[index] ?? 'unknown';
+    outcome.campaigns.push({ campaign, state, tally: await tally(ground, campaign) });
+  }
+  return outcome;
 }
 
-function report(options: ChaosOptions, { killed, state, tally: found, seconds }: Outcome): void {
+function shareOf(customers: number, parts: number, index: number): number {
+  return Math.floor(customers / parts) + (index < customers % parts ? 1 : 0);
+}
+
+function report(options: ChaosOptions, { killed, campaigns, seconds }: Outcome): void {
   const of = (victim: Killed['victim']) => killed.filter((kill) => kill.victim === victim).length;
-  const table = new Table({ style: { head: [], border: [] } });
-  table.push(
-    ['customers', options.customers],
-    ['faults of the provider', options.faults.join(', ') || 'none'],
-    ['kill -9 of a worker', of('worker')],
-    ['kill -9 of the API', of('api')],
-    ['kill -9 of Temporal', of('temporal')],
-    ['kill -9 of Postgres', of('postgres')],
-    ['the run ended as', `${state} after ${seconds.toFixed(0)} s`],
-    ['messages the provider took', found.sent],
-    ['lost', found.lost],
-    ['duplicated', found.duplicated],
-    ['in doubt to the end', found.inDoubtOpen],
-    ['counters match a recount', found.countersMatch ? 'yes' : 'no'],
+  print(
+    `${options.customers} customers; kill -9: ${of('worker')} of workers, ${of('api')} of the API, ` +
+      `${of('temporal')} of Temporal, ${of('postgres')} of Postgres; faults of the providers: ` +
+      `${options.faults.join(', ') || 'none'}; events late by ${options.eventsLateMs / 1000} s; ` +
+      `${seconds.toFixed(0)} s`,
   );
+  const table = new Table({
+    head: ['by', 'ended as', 'customers', 'taken', 'lost', 'doubled', 'in doubt', 'counters match'],
+    style: { head: [], border: [] },
+  });
+  for (const { campaign, state, tally: found } of campaigns) {
+    table.push([
+      campaign.route,
+      state,
+      campaign.customers,
+      found.sent,
+      found.lost,
+      found.duplicated,
+      found.inDoubtOpen,
+      found.countersMatch ? 'yes' : 'NO',
+    ]);
+  }
   print(table.toString());
-  for (const { n, state: doubt, attempt, messages, reason } of found.doubts) {
-    print(`call ${n}.${attempt}: ${doubt}, ${messages} messages, ${reason ?? 'no reason'}`);
+  for (const { campaign, tally: found } of campaigns) {
+    for (const [doubt, calls] of doubtsByReason(found.doubts)) {
+      print(`${campaign.route}: ${calls} messages ${doubt}`);
+    }
+    for (const problem of found.problems) {
+      print(`${campaign.route}: problem: ${problem}`);
+    }
   }
-  for (const problem of found.problems) {
-    print(`problem: ${problem}`);
-  }
+  const sum = (count: (found: Tally) => number) =>
+    campaigns.reduce((total, { tally: found }) => total + count(found), 0);
   print(
     JSON.stringify({
       seed: options.seed,
       kills: killed.length,
-      sent: found.sent,
-      lost: found.lost,
-      duplicated: found.duplicated,
-      inDoubtOpen: found.inDoubtOpen,
-      countersMatch: found.countersMatch,
+      sent: sum((found) => found.sent),
+      lost: sum((found) => found.lost),
+      duplicated: sum((found) => found.duplicated),
+      inDoubtOpen: sum((found) => found.inDoubtOpen),
+      countersMatch: campaigns.every(({ tally: found }) => found.countersMatch),
     }),
   );
+}
+
+function doubtsByReason(doubts: Tally['doubts']): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const { state, reason, messages } of doubts) {
+    const kind = `${state}: ${reason ?? 'no reason'}`;
+    counts.set(kind, (counts.get(kind) ?? 0) + messages);
+  }
+  return counts;
 }
 
 function say(text: string): void {

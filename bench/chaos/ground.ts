@@ -6,6 +6,8 @@ import { createCampaignWorkflows, type CampaignWorkflows } from '../../clients/c
 import { createAccessTokens, type AccessTokens } from '../../lib/accessTokens';
 import { createDatabase, type Knex } from '../../lib/db';
 import { loadConfig } from '../../lib/config';
+import { newId } from '../../lib/ids';
+import { createSealing, parseSealingKeys, type Sealing } from '../../lib/sealing';
 import { connectTemporal, type Temporal } from '../../lib/temporal';
 import { migrate } from '../../migrations';
 import { createWebhookKeys } from '../../sandbox/sendgrid/eventPost';
@@ -28,6 +30,11 @@ export interface ProcessGround {
   temporalServer: RunningTemporal;
   sandbox: OurProcess;
   sandboxUrl: string;
+  smtpPort: number;
+  /** The account that the sandbox's WhatsApp number reports to. */
+  metaAccountId: string;
+  /** Opens accounts as the processes do. */
+  sealing: Sealing;
   /** The sandbox's own record of what it accepted. */
   journalFile: string;
   api: OurProcess;
@@ -80,7 +87,9 @@ export async function startProcessGround(options: GroundOptions): Promise<Proces
   const db = createDatabase({ url: databaseUrl, applicationName: 'carillon-observer' });
   await migrate(db);
 
-  const [apiPort, sandboxPort] = [await freePort(), await freePort()];
+  const [apiPort, sandboxPort, smtpPort] = [await freePort(), await freePort(), await freePort()];
+  const metaAccountId = newId();
+  const sealingKeys = `chaos:${randomBytes(32).toString('base64')}`;
   const apiUrl = `http://127.0.0.1:${apiPort}`;
   const sandboxUrl = `http://127.0.0.1:${sandboxPort}`;
   const keys = createWebhookKeys();
@@ -94,7 +103,7 @@ export async function startProcessGround(options: GroundOptions): Promise<Proces
     PUBLIC_URL: apiUrl,
     JWT_SECRET: secret,
     TRACKING_SECRET: secret,
-    SEALING_KEYS: `chaos:${randomBytes(32).toString('base64')}`,
+    SEALING_KEYS: sealingKeys,
     SENDGRID_API_KEY: 'SG.processes',
     SENDGRID_BASE_URL: sandboxUrl,
     SENDGRID_WEBHOOK_PUBLIC_KEY: keys.publicKeyBase64,
@@ -113,6 +122,8 @@ export async function startProcessGround(options: GroundOptions): Promise<Proces
     script: 'sandbox/main',
     flags: [
       `--port=${sandboxPort}`,
+      `--smtp-port=${smtpPort}`,
+      `--meta-webhook-url=${apiUrl}/webhooks/meta/${metaAccountId}`,
       `--data-dir=${path.join(folder, 'sandbox')}`,
       `--webhook-url=${apiUrl}/webhooks/sendgrid`,
       `--webhook-key-file=${keyFile}`,
@@ -151,6 +162,9 @@ export async function startProcessGround(options: GroundOptions): Promise<Proces
     temporalServer,
     sandbox,
     sandboxUrl,
+    smtpPort,
+    metaAccountId,
+    sealing: createSealing(parseSealingKeys(sealingKeys)),
     journalFile: path.join(folder, 'sandbox', 'requests.jsonl'),
     api,
     apiUrl,

@@ -1,10 +1,11 @@
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
+import { routes, type Route } from './accounts';
 import { faultNames, type FaultName } from './plan';
 
 const Flags = z.object({
   customers: z.coerce.number().int().min(1).max(1_000_000).default(100_000),
-  kills: z.coerce.number().int().min(0).max(100).default(10),
+  kills: z.coerce.number().int().min(0).max(100).default(50),
   seed: z.string().default('7'),
   faults: z
     .string()
@@ -12,9 +13,15 @@ const Flags = z.object({
     .pipe(z.array(z.enum(faultNames)))
     .default([...faultNames]),
   doubt: z.enum(['hold', 'sendAgain']).default('sendAgain'),
-  'doubt-deadline-ms': z.coerce.number().int().min(1_000).default(60_000),
+  'doubt-deadline-ms': z.coerce.number().int().min(1_000).default(240_000),
+  'events-late-ms': z.coerce.number().int().min(0).max(600_000).default(120_000),
+  routes: z
+    .string()
+    .transform((text) => text.split(','))
+    .pipe(z.array(z.enum(routes)).min(1))
+    .default([...routes]),
   workers: z.coerce.number().int().min(1).max(8).default(2),
-  'limit-minutes': z.coerce.number().min(0.5).max(60).default(9.5),
+  'limit-minutes': z.coerce.number().min(0.5).max(90).default(30),
   keep: z.boolean().default(false),
 });
 
@@ -26,6 +33,10 @@ export interface ChaosOptions {
   faults: FaultName[];
   doubtPolicy: 'hold' | 'sendAgain';
   doubtDeadlineMs: number;
+  /** How late the provider tells what happened. */
+  eventsLateMs: number;
+  /** By what the campaigns leave, one each; the customers are divided among them. */
+  routes: Route[];
   workers: number;
   limitMs: number;
   keep: boolean;
@@ -42,6 +53,8 @@ export function parseChaosOptions(args: string[]): ChaosOptions {
       faults: { type: 'string' },
       doubt: { type: 'string' },
       'doubt-deadline-ms': { type: 'string' },
+      'events-late-ms': { type: 'string' },
+      routes: { type: 'string' },
       workers: { type: 'string' },
       'limit-minutes': { type: 'string' },
       keep: { type: 'boolean' },
@@ -62,6 +75,8 @@ export function parseChaosOptions(args: string[]): ChaosOptions {
     faults: flags.faults,
     doubtPolicy: flags.doubt,
     doubtDeadlineMs: flags['doubt-deadline-ms'],
+    eventsLateMs: flags['events-late-ms'],
+    routes: flags.routes,
     workers: flags.workers,
     limitMs: flags['limit-minutes'] * 60_000,
     keep: flags.keep,

@@ -40,7 +40,11 @@ export function planKills(options: {
 }
 
 /** The sandbox's fault plan for these faults; slow enough in any case that kills meet calls under way. */
-export function faultPlan(seed: string, faults: readonly FaultName[]): Record<string, unknown> {
+export function faultPlan(
+  seed: string,
+  faults: readonly FaultName[],
+  { eventsLateMs = 1_000 }: { eventsLateMs?: number } = {},
+): Record<string, unknown> {
   const has = (name: FaultName) => faults.includes(name);
   return {
     seed,
@@ -49,6 +53,8 @@ export function faultPlan(seed: string, faults: readonly FaultName[]): Record<st
     ...(has('drop') ? { dropAfterAccept: 0.05 } : {}),
     ...(has('429') ? { rate429: 0.3, retryAfterSeconds: 0.2 } : {}),
     ...(has('5xx') ? { rate5xx: 0.05 } : {}),
-    ...(has('events') ? { eventsDelayMs: 1_000, eventsDuplicate: 0.2, eventsShuffle: true } : {}),
+    ...(has('events')
+      ? { eventsDelayMs: eventsLateMs, eventsDuplicate: 0.2, eventsShuffle: true }
+      : {}),
   };
 }

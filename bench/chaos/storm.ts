@@ -19,19 +19,19 @@ const pollMs = 100;
 const restartTries = 5;
 
 /**
- * Kills by the plan while the campaign is being sent and brings everything back; answers what was
+ * Kills by the plan while campaigns to so many customers are being sent and brings everything back; answers what was
  * killed. Gives up at the deadline.
  */
 export async function storm(
   ground: ProcessGround,
-  campaign: FiredCampaign,
+  customers: number,
   kills: Kill[],
   options: { deadlineAt: number; onKill(killed: Killed): void },
 ): Promise<Killed[]> {
   const startedAt = Date.now();
   const killed: Killed[] = [];
   for (const kill of kills) {
-    await reach(ground, kill.atShare * campaign.customers, options.deadlineAt);
+    await reach(ground, kill.atShare * customers, options.deadlineAt);
     const victim = victimOf(ground, kill);
     await victim.ready();
     await wait(kill.afterMs);

@@ -68,7 +68,7 @@ test('a pause stops new calls within a second while Temporal is down, and a resu
 
 test('the API killed between writing a run and starting its workflow: it is started all the same', async () => {
   const customers = 200;
-  const written = await writeCampaign(ground, customers, 20);
+  const written = await writeCampaign(ground, customers, { zoneCount: 20 });
   // Without the server the start cannot get through. The API goes on trying for a while, but a
   // connection that is known to be dead may fail at once: then it has answered that it is pending.
   await ground.temporalServer.kill9();

@@ -63,7 +63,7 @@ test('a campaign survives its supervisor being killed, and then everything at on
   db = ledger;
   const reach = { ...ground, db: ledger, accessTokens: createAccessTokens(secrets.jwtSecret) };
   const customers = 2_000;
-  const written = await writeCampaign(reach, customers, 200);
+  const written = await writeCampaign(reach, customers, { zoneCount: 200 });
   await ask(reach, written, 'schedule', { schedule: { kind: 'now' } });
   const [run] = await ledger('campaign_runs').where({ campaign_id: written.campaignId });
   const campaign: FiredCampaign = { ...written, customers, run };

@@ -12,7 +12,7 @@ export const timings = { providerTimeoutMs: 1_500, leaseMs: 4_000, sliceMs: 3_00
 export async function fire(ground: ProcessGround, zones: number): Promise<FiredCampaign> {
   const customers = zones * 10;
   return fireCampaign(ground, {
-    ...(await writeCampaign(ground, customers, zones)),
+    ...(await writeCampaign(ground, customers, { zoneCount: zones })),
     customers,
     doubtPolicy: 'hold',
     doubtDeadlineMs: 120_000,

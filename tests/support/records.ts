@@ -74,7 +74,7 @@ function contentColumns(channel: Channel, content: { subject?: string; html?: st
       return {
         message: JSON.stringify({
           kind: 'template',
-          id: 'HX' + '0'.repeat(32),
+          id: 'spring_sale',
           language: 'en',
           variables: { 1: '{{ customer.firstName }}' },
         }),
