@@ -74,7 +74,7 @@ export function createSendDispatch(
         ? await letLeave(deps, work, written, null)
         : await whenItsTurn(deps, work, written);
     if (call?.kind !== 'left') {
-      return { ...nothingSent, leftOut: call?.kind === 'empty' ? dispatch.messageCount : 0 };
+      return { ...nothingSent, leftOut: call?.kind === 'empty' ? call.leftOut : 0 };
     }
     const outcome = await call.reply;
     const reference = { tenantId, runId, dispatchN: dispatch.n, attempt: call.attempt };
@@ -102,7 +102,7 @@ type LeavingCall =
       reply: Promise<EmailOutcome>;
     }
   /** Nobody is left to be written to. */
-  | { kind: 'empty' };
+  | { kind: 'empty'; leftOut: number };
 
 /** Loads and renders. Null when the dispatch went back instead. */
 async function writeCall(
@@ -182,13 +182,13 @@ async function letLeave(
     return null;
   }
   if (gate.kind === 'empty') {
-    return { kind: 'empty' };
+    return { kind: 'empty', leftOut: dispatch.messageCount - gate.heldBack };
   }
   return {
     kind: 'left',
     attempt: gate.attempt,
     messages: written.messageNs.filter((n) => !gate.leftOut.has(n)).length,
-    leftOut: gate.leftOut.size,
+    leftOut: gate.leftOut.size - gate.heldBack,
     reply: written.draft.send(
       {
         ...written.message,

@@ -196,11 +196,11 @@ class Lane {
       return 'shut';
     }
     if (gate.kind === 'empty') {
-      this.totals.leftOut += recipients.length;
+      this.totals.leftOut += recipients.length - gate.heldBack;
       return 'sent';
     }
     this.attempt = gate.attempt;
-    this.totals.leftOut += gate.leftOut.size;
+    this.totals.leftOut += gate.leftOut.size - gate.heldBack;
     const replies = await Promise.all(
       messages
         .filter(({ n }) => !gate.leftOut.has(n))

@@ -2,6 +2,7 @@ import type { Knex } from 'knex';
 import type { Channel } from '../../domain/campaigns/types';
 import type { SuppressionReason } from '../../domain/messages/events';
 import { forTenantInOneTrip, withTenantByKey } from '../base';
+import { releaseContacts } from './contacts';
 import { moveOut, type DoubtfulMessage, type Wait } from './moveOut';
 import { settleCall, type Call } from './settle';
 
@@ -56,6 +57,8 @@ export async function settleBlock(
       await settleLate(trx, block, outcome);
       return;
     }
+    const notTaken = [...outcome.refused.map(({ n }) => n), ...outcome.notSent];
+    await releaseContacts(trx, block, notTaken);
     await refuse(trx, block, outcome.refused);
     await moveOut(trx, block, {
       doubtful: outcome.doubtful,

@@ -3,19 +3,23 @@ import type { Channel, LeftOutReason } from '../../domain/campaigns/types';
 import { forTenantInOneTrip, withTenantByKey } from '../base';
 import { reachOf } from '../customers/reach';
 import type { ClaimedDispatch } from './claims';
+import { hasCap, holdBackCapped, lookAtCaps, noteContacts } from './contacts';
 import { inZone, keysOf, ofDispatch } from './recipients';
 
 export type GateAnswer =
-  /** The call may leave, with this attempt, for everyone but `leftOut`. */
-  | { kind: 'open'; attempt: number; leftOut: Set<number> }
+  /**
+   * The call may leave, with this attempt, for everyone but `leftOut`; of these so many are only held
+   * back by a cap, and their messages wait in other dispatches.
+   */
+  | { kind: 'open'; attempt: number; leftOut: Set<number>; heldBack: number }
   /** Nobody is left: the dispatch has ended without a call. */
-  | { kind: 'empty' }
+  | { kind: 'empty'; heldBack: number }
   /** Paused, cancelled, replanned, too early, too late, or the claim is lost: drop the work. */
   | { kind: 'shut' };
 
 /**
  * The one gate before a provider call, run right before the bytes leave: leaves out whoever is
- * suppressed, withdrawn, gone, or changed since loading, then turns `claimed` into `calling` if the
+ * suppressed, withdrawn, gone, capped, or changed since loading, then turns `claimed` into `calling` if the
  * claim, its lease, the run's gate, the plan version and the wave's window still hold by the
  * database's clock. After `open` only the provider's outcome may write the dispatch.
  */
@@ -23,13 +27,13 @@ export async function passGate(db: Knex, call: GateCall): Promise<GateAnswer> {
   if (call.notRendered.length === 0 && call.loaded.ns.length > 0) {
     const [looked, passed] = await forTenantInOneTrip(db, call.tenantId, [
       { raw: lookAtRecipients(db, call, 'inZone') },
-      { raw: passing(db, call, { leftOut: 0, isEmpty: false }) },
+      { raw: passing(db, call, { leftOut: 0, isEmpty: false, areCapsKept: false }) },
     ]);
     const attempt: number | undefined = passed?.[0]?.attempt;
     if (attempt !== undefined) {
-      return { kind: 'open', attempt, leftOut: new Set() };
+      return { kind: 'open', attempt, leftOut: new Set(), heldBack: 0 };
     }
-    if (looked?.[0].isEveryoneReachable === true) {
+    if (looked?.[0].isEveryoneReachable === true && looked[0].hasCap !== true) {
       return { kind: 'shut' };
     }
   }
@@ -44,16 +48,32 @@ export async function passGate(db: Knex, call: GateCall): Promise<GateAnswer> {
 }
 
 async function passWithoutSome(trx: Knex.Transaction, call: GateCall): Promise<GateAnswer> {
-  await lookAtRecipients(trx, call, 'byKey');
-  const leftOut = new Set((await leaveOut(trx, call)).map((row) => row.n));
+  const looked = await lookAtRecipients(trx, call, 'byKey');
+  const hasRunCap: boolean = looked.rows[0]?.hasCap === true;
+  const gone = (await leaveOut(trx, call)).map(({ n }) => n);
+  const contact = { ...call, dispatch: keysOfCall(call).dispatch };
+  const capped = hasRunCap ? await lookAtCaps(trx, contact) : { later: [], never: [] };
+  await holdBackCapped(trx, contact, capped);
+  const heldBack = capped.later.length;
+  const leftOut = new Set([...gone, ...capped.never, ...capped.later.map(({ n }) => n)]);
   const isEmpty = call.loaded.ns.every((n) => leftOut.has(n));
-  const passed = await passing(trx, call, { leftOut: leftOut.size, isEmpty });
+  const passed = await passing(trx, call, {
+    leftOut: leftOut.size - heldBack,
+    isEmpty,
+    areCapsKept: true,
+  });
   const attempt: number | undefined = passed.rows[0]?.attempt;
   if (attempt === undefined) {
     // Nothing of this may stay: who is left out is found again by whoever sends.
     throw new GateShut();
   }
-  return isEmpty ? { kind: 'empty' } : { kind: 'open', attempt, leftOut };
+  if (isEmpty) {
+    return { kind: 'empty', heldBack };
+  }
+  if (hasRunCap) {
+    await noteContacts(trx, contact);
+  }
+  return { kind: 'open', attempt, leftOut, heldBack };
 }
 
 /** Rolls the gate's transaction back. */
@@ -91,6 +111,8 @@ export interface GateBlock {
 interface Passing {
   leftOut: number;
   isEmpty: boolean;
+  /** Without it no call of a run with a cap passes. */
+  areCapsKept: boolean;
 }
 
 function passing(trx: Pick<Knex, 'raw'>, call: GateCall, passed: Passing): Knex.Raw {
@@ -107,7 +129,7 @@ function passing(trx: Pick<Knex, 'raw'>, call: GateCall, passed: Passing): Knex.
 function passStatement(
   trx: Pick<Knex, 'raw'>,
   call: GateCall,
-  { leftOut, isEmpty }: Passing,
+  { leftOut, isEmpty, areCapsKept }: Passing,
 ): Knex.Raw {
   const { dispatch } = call;
   return trx
@@ -142,6 +164,7 @@ function passStatement(
         calls: isEmpty ? 0 : 1,
         leftOut,
         areSomeLeftOut: leftOut > 0,
+        areCapsKept,
         addresses: String(call.loaded.addresses),
       },
     )
@@ -156,7 +179,7 @@ function passBlockStatement(
   trx: Pick<Knex, 'raw'>,
   call: GateCall,
   block: GateBlock,
-  { leftOut, isEmpty }: Passing,
+  { leftOut, isEmpty, areCapsKept }: Passing,
 ): Knex.Raw {
   return trx
     .raw(
@@ -200,6 +223,7 @@ function passBlockStatement(
         calls: isEmpty ? 0 : 1,
         leftOut,
         areSomeLeftOut: leftOut > 0,
+        areCapsKept,
         addresses: String(call.loaded.addresses),
       },
     )
@@ -212,7 +236,8 @@ const mayLeave = `r.id = d.run_id and r.gate = 'open' and r.plan_version = d.pla
   and clock_timestamp() >= w.starts_at and clock_timestamp() < w.closes_at
   and (cast(:leaveBefore as timestamptz) is null or clock_timestamp() < :leaveBefore)
   and current_setting('carillon.addresses') = :addresses
-  and (current_setting('carillon.reachable') = 'true' or :areSomeLeftOut)`;
+  and (current_setting('carillon.reachable') = 'true' or :areSomeLeftOut)
+  and (:areCapsKept or not ${hasCap})`;
 
 /** Leaves out, for good, whoever can't be written to now. */
 async function leaveOut(
@@ -274,6 +299,7 @@ function lookAtRecipients(
             and c.id = any((select ids from own)::uuid[])
        )
        select reachable as "isEveryoneReachable",
+              (select ${hasCap} from campaign_runs r where r.id = :runId) as "hasCap",
               set_config('carillon.reachable', reachable::text, true),
               set_config('carillon.addresses', addresses::text, true)
          from looked`,

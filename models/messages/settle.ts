@@ -1,5 +1,6 @@
 import type { Knex } from 'knex';
 import { forTenantInOneTrip } from '../base';
+import { releaseContactsOf } from './contacts';
 
 /** One call of one dispatch. */
 export interface Call {
@@ -28,7 +29,11 @@ export async function settleCall(
   settlement: Settlement,
 ): Promise<boolean> {
   const settled = await settleStatement(trx, call, settlement);
-  return settled.rows.length > 0;
+  const hasMoved = settled.rows.length > 0;
+  if (hasMoved && settlement.outcome !== 'accepted' && settlement.outcome !== 'in_doubt') {
+    await releaseContactsOf(trx, call, [call.dispatchN]);
+  }
+  return hasMoved;
 }
 
 /** Settles an accepted call, nearly the only outcome there is, in one trip to the database. */

@@ -140,7 +140,7 @@ test('a block of people who may not be written to is passed over without a call'
   await database.db('customers').whereIn('id', lane.ledger.customerIds.slice(0, 2)).update({
     email_consent: 'withdrawn',
   });
-  expect(await lane.gate([1, 2])).toEqual({ kind: 'empty' });
+  expect(await lane.gate([1, 2])).toEqual({ kind: 'empty', heldBack: 0 });
   expect(await lane.gate([3, 4])).toMatchObject({ kind: 'open', attempt: 1 });
   await lane.settle([3, 4], { accepted: [3, 4] });
   await lane.end();

@@ -178,7 +178,7 @@ describe('claim and gate', () => {
     await withTenant(db, ledger.tenantId, (trx) =>
       splitOffMessages(trx, ledger.tenantId, ledger.run.id, dispatch, [1, 2, 3]),
     );
-    expect(await ledger.gate(dispatch)).toEqual({ kind: 'empty' });
+    expect(await ledger.gate(dispatch)).toEqual({ kind: 'empty', heldBack: 0 });
     const counts = await withTenant(db, ledger.tenantId, (trx) =>
       countRun(trx, ledger.tenantId, ledger.run.id),
     );
@@ -189,7 +189,7 @@ describe('claim and gate', () => {
     const ledger = await buildLedger(db);
     const dispatch = await ledger.claimed();
     await db('customers').where({ tenant_id: ledger.tenantId }).delete();
-    expect(await ledger.gate(dispatch)).toEqual({ kind: 'empty' });
+    expect(await ledger.gate(dispatch)).toEqual({ kind: 'empty', heldBack: 0 });
     expect(
       await withTenant(db, ledger.tenantId, (trx) => countRun(trx, ledger.tenantId, ledger.run.id)),
     ).toMatchObject({ planned: 3, leftOut: 3, cancelled: 0, open: 0 });
@@ -327,7 +327,7 @@ describe('what changes between loading and the gate', () => {
       .update({ time_zone: timeZone });
     expect(new Set((await ledger.load(dispatch)).ns)).toEqual(new Set([1, 2, 3]));
     const gate = await ledger.gate(dispatch);
-    expect(gate).toEqual({ kind: 'open', attempt: 1, leftOut: new Set() });
+    expect(gate).toEqual({ kind: 'open', attempt: 1, leftOut: new Set(), heldBack: 0 });
     expect(await ledger.dispatch(1)).toMatchObject({ state: 'calling', left_out_count: 0 });
   });
 

@@ -46,6 +46,8 @@ export async function buildLedger(
   options: {
     customers?: number;
     zones?: (string | null)[];
+    /** Another run for the customers of this one. */
+    sameAs?: Pick<TestLedger, 'tenantId' | 'customerIds'>;
     schedule?: Schedule;
     now?: Date;
     doubtPolicy?: DoubtPolicy;
@@ -53,16 +55,18 @@ export async function buildLedger(
   } = {},
 ): Promise<TestLedger> {
   await ensureTestAccount(db);
-  const tenantId = await insertTenant(db);
+  const tenantId = options.sameAs?.tenantId ?? (await insertTenant(db));
   const zones = options.zones ?? ['Europe/Paris'];
-  const customerIds = await insertCustomers(
-    db,
-    tenantId,
-    Array.from({ length: options.customers ?? 3 }, (_, i) => ({
-      email: `c${i}@example.com`,
-      timeZone: zones[i % zones.length] ?? null,
-    })),
-  );
+  const customerIds =
+    options.sameAs?.customerIds ??
+    (await insertCustomers(
+      db,
+      tenantId,
+      Array.from({ length: options.customers ?? 3 }, (_, i) => ({
+        email: `c${i}@example.com`,
+        timeZone: zones[i % zones.length] ?? null,
+      })),
+    ));
   const campaignId = await insertCampaign(db, tenantId);
   const run = await withTenant(db, tenantId, (trx) =>
     createRun(trx, {
