@@ -8,14 +8,14 @@ export const config = { transaction: false };
 // are not referred to: what was written stays true when one is removed. The tenant is null for a
 // number of the platform, which serves all of them.
 export async function up(knex: Knex): Promise<void> {
-  // What an interrupted attempt left behind may be an index that is not valid.
+  // An attempt that was interrupted left an index that may not be valid, or all of it unrecorded.
   await knex.raw('drop index concurrently if exists customers_phone');
   await knex.raw(
     'create index concurrently customers_phone on customers (tenant_id, phone) where phone is not null',
   );
   await knex.transaction((trx) =>
     trx.raw(`
-      create table inbound_messages (
+      create table if not exists inbound_messages (
         id uuid primary key,
         account_id text not null,
         tenant_id uuid references tenants (id),
@@ -28,11 +28,11 @@ export async function up(knex: Knex): Promise<void> {
         received_at timestamptz not null default now(),
         unique (account_id, provider_message_id)
       );
-      create index inbound_messages_from
+      create index if not exists inbound_messages_from
         on inbound_messages (account_id, channel, from_address, written_at);
-      create index inbound_messages_tenant on inbound_messages (tenant_id);
+      create index if not exists inbound_messages_tenant on inbound_messages (tenant_id);
 
-      alter table message_events add column account_id text;
+      alter table message_events add column if not exists account_id text;
       comment on column message_events.account_id is
         'the account whose key it was signed with; null for what was noted by ourselves';
     `),

@@ -92,13 +92,13 @@ function storeStatement(db: Knex, { accountId, tenantId, notes }: InboundDeliver
           where w.is_new
        ), stopped as (
          insert into suppressions (tenant_id, channel, address, reason)
-         select tenant_id, channel, phone, 'unsubscribed' from heard where wish = 'stop'
+         select tenant_id, channel, lower(phone), 'unsubscribed' from heard where wish = 'stop'
           order by tenant_id, channel, phone
          on conflict (tenant_id, channel, address) do nothing
        ), lifted as (
          delete from suppressions s using heard h
           where h.wish = 'start' and s.tenant_id = h.tenant_id and s.channel = h.channel
-            and s.address = h.phone and s.reason = 'unsubscribed'
+            and s.address = lower(h.phone) and s.reason = 'unsubscribed'
             -- Where somebody else withdrew the consent, that is what the suppression stands for.
             and not exists (
               select 1 from customers c
