@@ -47,7 +47,7 @@ export interface AccountSender {
   /** One call for one message, made at most once. It never throws for what a vendor may answer. */
   send(message: OneMessage, reference: MessageReference): Promise<MessageOutcome>;
   /** Asks the vendor for the message of a call in doubt, where it can be asked. */
-  lookUp?(call: CallInDoubt): Promise<LookUp>;
+  lookUp?: (call: CallInDoubt) => Promise<LookUp>;
   /** The same for a call of many messages, which the vendor knows by our reference. */
   lookUpBatch?: (reference: EmailCall['reference']) => Promise<LookUp>;
 }

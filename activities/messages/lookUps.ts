@@ -20,6 +20,8 @@ import { settleDoubts } from '../../models/messages/doubtsSettle';
 import type { LookUp } from '../../providers/types';
 import type { RunRef } from '../campaigns/runs';
 import type { ActivityDeps } from '../deps';
+import type { AccountSender } from './accountSenders';
+import { createAskForMessages, type AskForMessages } from './lookUpMessages';
 import { waitMs } from './wait';
 
 /** What the vendor was asked; the numbers are calls. */
@@ -44,9 +46,10 @@ const mostAtOnce = 8;
  * all that settle a doubt only the first does.
  */
 export function createLookUpDoubts(deps: ActivityDeps) {
+  const askForMessages = createAskForMessages(deps);
   return async function lookUpDoubts(run: RunRef): Promise<LookedUp> {
     const context = Context.current();
-    const vendor = await openVendor(deps, run);
+    const vendor = await openVendor(deps, askForMessages, run);
     const looked: LookedUp = { asked: 0, found: 0, notSent: 0, nextAt: null };
     if (vendor === null) {
       return looked;
@@ -81,23 +84,15 @@ interface AskableVendor {
 /** Null when the vendor cannot be asked: it has nothing to look in, or its account cannot be opened. */
 async function openVendor(
   deps: ActivityDeps,
+  askForMessages: AskForMessages,
   { tenantId, runId }: RunRef,
 ): Promise<AskableVendor | null> {
   try {
     const accountId = await withTenant(deps.db, tenantId, (trx) => accountOf(trx, tenantId, runId));
     const sender = await deps.senders.of(tenantId, accountId);
     const rule = (deps.lookUpRules ?? lookUpRules)[sender.vendor];
-    const { lookUpBatch } = sender;
-    return rule === null || lookUpBatch === undefined
-      ? null
-      : {
-          accountId,
-          rule,
-          ask: (calls) =>
-            Promise.all(
-              calls.map(({ n, attempt }) => lookUpBatch({ runId, dispatchN: n, attempt })),
-            ),
-        };
+    const ask = asking(askForMessages, { tenantId, runId }, sender);
+    return rule === null || ask === null ? null : { accountId, rule, ask };
   } catch (error) {
     if (isDatabaseUnavailable(error)) {
       throw error;
@@ -106,6 +101,20 @@ async function openVendor(
     deps.logger.warn({ err: error, runId }, 'the vendor cannot be asked for calls in doubt');
     return null;
   }
+}
+
+function asking(
+  askForMessages: AskForMessages,
+  run: RunRef,
+  { accountId, lookUp, lookUpBatch }: AccountSender,
+): AskableVendor['ask'] | null {
+  if (lookUpBatch !== undefined) {
+    return (calls) =>
+      Promise.all(
+        calls.map(({ n, attempt }) => lookUpBatch({ runId: run.runId, dispatchN: n, attempt })),
+      );
+  }
+  return lookUp === undefined ? null : (calls) => askForMessages(run, { accountId, lookUp }, calls);
 }
 
 /** Asks until nothing is due or the round is over; answers when it is the account's turn again. */

@@ -5,19 +5,23 @@ import type { OneMessage } from './accountSenders';
 import { addressed, linksOf, nameOf, type LinkDeps } from './recipient';
 import type { RunContent, RunMail, RunTexts } from './runContent';
 
-/** Renders one recipient's message after the other; null for who has no address or makes no message. */
+/**
+ * Renders one recipient's message after the other; null for who has no address or makes no message.
+ * `at` is what "now" means to date filters.
+ */
 export function createOneRenderer(
   deps: LinkDeps,
   content: RunContent,
   runId: string,
+  at = new Date(),
 ): (recipient: Recipient) => OneMessage | null {
   return content.channel === 'email'
-    ? mailRenderer(deps, content, runId)
-    : textRenderer(deps, content, runId);
+    ? mailRenderer(deps, content, runId, at)
+    : textRenderer(deps, content, runId, at);
 }
 
-function mailRenderer(deps: LinkDeps, mail: RunMail, runId: string) {
-  const render = createWholeRenderer(mail.compiled, { at: new Date() });
+function mailRenderer(deps: LinkDeps, mail: RunMail, runId: string, at: Date) {
+  const render = createWholeRenderer(mail.compiled, { at });
   return (one: Recipient): OneMessage | null => {
     if (one.email === null) {
       return null;
@@ -39,8 +43,7 @@ function mailRenderer(deps: LinkDeps, mail: RunMail, runId: string) {
   };
 }
 
-function textRenderer(deps: LinkDeps, texts: RunTexts, runId: string) {
-  const at = new Date();
+function textRenderer(deps: LinkDeps, texts: RunTexts, runId: string, at: Date) {
   return (one: Recipient): OneMessage | null => {
     if (one.phone === null) {
       return null;

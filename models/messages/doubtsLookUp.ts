@@ -136,3 +136,65 @@ export async function takeLookUpTurn(
   );
   return others.rows[0].nextAt;
 }
+
+/** What is known here of a call of one message before its vendor is asked for it. */
+export interface LookUpFacts {
+  dispatchN: number;
+  /** Whether customer and account are surely as they were when the call was made. */
+  isUnchanged: boolean;
+  /** The vendor's ids of other messages to the same number, which are not the one that is looked for. */
+  knownIds: string[];
+}
+
+// A change is dated by the beginning of its transaction, and none takes longer than this.
+const longestChangeMs = 10_000;
+
+/** The facts of calls of one message each. */
+export async function lookUpFacts(
+  trx: Knex.Transaction,
+  { tenantId, runId }: RunKey,
+  { accountId, dispatchNs }: { accountId: string; dispatchNs: readonly number[] },
+): Promise<LookUpFacts[]> {
+  const found = await trx.raw(
+    `with asked as materialized (
+       select d.n as dispatch_n, m.n, c.id as customer_id, c.phone, a.called_at,
+              c.updated_at < latest.at and p.updated_at < latest.at as is_unchanged
+         from dispatches d
+         join dispatch_attempts a on a.run_id = d.run_id and a.dispatch_n = d.n
+          and a.attempt = d.attempt
+         join messages m on m.run_id = d.run_id and m.dispatch_n = d.n
+          and m.n between d.first_message_n and d.last_message_n
+         left join customers c on c.tenant_id = m.tenant_id and c.id = m.customer_id
+         left join provider_accounts p on p.id = :accountId,
+         lateral (
+           select a.called_at - :longestChangeMs * interval '1 millisecond' as at) latest
+        where d.tenant_id = :tenantId and d.run_id = :runId
+          and d.n = any(cast(:dispatchNs as int[]))
+     ), others as (
+       -- Each number's other messages, whoever of the tenant's customers has it.
+       select asked.dispatch_n as asked_n, o.run_id, o.n, o.dispatch_n
+         from asked
+         join customers c on c.tenant_id = :tenantId and c.phone = asked.phone
+         join messages o on o.tenant_id = c.tenant_id and o.customer_id = c.id
+        where (o.run_id, o.n) <> (:runId, asked.n)
+     ), known as (
+       select others.asked_n, b.provider_message_ids[array_position(b.message_ns, others.n)] as id
+         from others join dispatch_blocks b on b.run_id = others.run_id
+          and b.dispatch_n = others.dispatch_n and others.n = any(b.message_ns)
+       union all
+       select others.asked_n, a.provider_message_id
+         from others join dispatches d on d.run_id = others.run_id and d.n = others.dispatch_n
+          and d.message_count = 1
+         join dispatch_attempts a on a.run_id = d.run_id and a.dispatch_n = d.n
+       union all
+       select others.asked_n, e.payload->'detail'->>'providerMessageId'
+         from others join message_events e on e.run_id = others.run_id and e.message_n = others.n
+     )
+     select asked.dispatch_n as "dispatchN", coalesce(asked.is_unchanged, false) as "isUnchanged",
+            coalesce(array_agg(distinct known.id) filter (where known.id <> ''), '{}') as "knownIds"
+       from asked left join known on known.asked_n = asked.dispatch_n
+      group by asked.dispatch_n, asked.is_unchanged`,
+    { tenantId, runId, accountId, dispatchNs, longestChangeMs },
+  );
+  return found.rows;
+}

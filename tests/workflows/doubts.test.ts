@@ -1,10 +1,14 @@
 import type { LookUpRules } from '../../domain/messages/doubts/lookUps';
 import type { DoubtEnd } from '../../domain/messages/doubts/types';
+import { newId } from '../../lib/ids';
 import { withTenant } from '../../models/base';
 import type { CampaignRun } from '../../models/campaigns/runs';
+import { createProviderAccount, makeDefault } from '../../models/messages/accounts';
 import { settleDoubts } from '../../models/messages/doubtsSettle';
 import type { WavePlanner } from '../../models/campaigns/planning';
+import { DEMO_TWILIO_ACCOUNT } from '../../sandbox';
 import { campaignWorkflowId, runWorkflowId } from '../../workflows/campaigns/messages';
+import { testSealing } from '../support/accounts';
 import { startCampaignGround, startRun, type CampaignGround } from '../support/campaignGround';
 import { until } from '../support/conditions';
 import { wavesIn } from '../support/plans';
@@ -101,6 +105,64 @@ test('what a person calls unsent is sent while other waves still wait', async ()
   expect(await sent.result()).toMatchObject({ status: 'cancelled', accepted: 2 });
 });
 
+describe('Twilio’s list of messages', () => {
+  test('proves each message whose answer was lost', async () => {
+    await setFaults(ground.sandbox, { dropAfterAccept: 1 });
+    const sent = await sendTexts();
+    expect(await sent.result()).toMatchObject({ status: 'completed', accepted: 4, inDoubt: 0 });
+    expect(await sent.doubts()).toMatchObject(
+      Array.from({ length: 4 }, () => ({
+        outcome: 'accepted',
+        proven_by: 'lookUp',
+        look_up_answer: 'found',
+        provider_message_id: expect.stringMatching(/^SM/),
+      })),
+    );
+    expect(await sent.received()).toHaveLength(4);
+  });
+
+  test('shows which message was never taken, once its queues are empty: it is sent once more', async () => {
+    await setFaults(ground.sandbox, { dropBeforeAccept: 1, count: 1 });
+    const sent = await sendTexts();
+    expect(await sent.result()).toMatchObject({ status: 'completed', accepted: 4, inDoubt: 0 });
+    expect((await sent.doubts())[0]).toMatchObject({
+      outcome: 'not_sent',
+      proven_by: 'lookUp',
+      look_up_answer: 'notFound',
+    });
+    expect((await sent.received()).toSorted()).toEqual(sent.phones);
+  });
+
+  test('is not asked for whom has another number now: their message is not sent twice', async () => {
+    await setFaults(ground.sandbox, { dropAfterAccept: 1, count: 1 });
+    const sent = await sendTexts({ areNumbersNew: true });
+    const doubt = await until('an answer', async () =>
+      (await sent.doubts()).find(({ look_up_answer: answer }) => answer !== null),
+    );
+    expect(doubt).toMatchObject({
+      outcome: 'in_doubt',
+      look_up_answer: 'unknown',
+      look_up_reason: 'the customer or the account was changed since',
+    });
+    await sent.settleAll('accepted');
+    expect(await sent.result()).toMatchObject({ status: 'completed', accepted: 4 });
+    expect(await sent.received()).toHaveLength(4);
+  });
+});
+
+test('whoever settles a doubt at the same time as a look-up does not double it', async () => {
+  await setFaults(ground.sandbox, { dropBeforeAccept: 1, count: 2 });
+  const sent = await sendTexts();
+  await until('two doubts', async () => (await sent.doubts()).length === 2);
+  // Either may be the first for each call; the person says it again and again.
+  await until('both to be sent', async () => {
+    await sent.settleAll('notSent');
+    return (await sent.doubts()).filter(({ outcome }) => outcome === 'accepted').length === 2;
+  });
+  expect(await sent.result()).toMatchObject({ status: 'completed', accepted: 4, inDoubt: 0 });
+  expect((await sent.received()).toSorted()).toEqual(sent.phones);
+});
+
 async function mayLookUp(activityLookUp: boolean): Promise<void> {
   await ground.db.raw(
     `update provider_accounts
@@ -123,6 +185,78 @@ async function send() {
   const campaignId = await insertCampaign(ground.db, tenantId);
   const run = await startRun(ground, tenantId, campaignId, { schedule: { kind: 'now' } });
   return sentRun(run);
+}
+
+let numbers = 0;
+
+// Of their own in each test: a text to the same number at the same time might be another one's.
+function newPhones(): string[] {
+  numbers += 4;
+  return [1, 2, 3, 4].map((n) => `+4930${1_000_000 + numbers + n}`);
+}
+
+/** Four texts, by an account of the tenant's own. */
+async function sendTexts({ areNumbersNew = false } = {}) {
+  const { db } = ground;
+  const tenantId = await insertTenant(db);
+  const key = { tenantId, id: newId() };
+  const phones = newPhones();
+  await withTenant(db, tenantId, async (trx) => {
+    const account = {
+      channel: 'sms',
+      vendor: 'twilio',
+      name: 'Twilio',
+      settings: { accountSid: DEMO_TWILIO_ACCOUNT.accountSid, baseUrl: ground.sandbox.url },
+      credentials: { authToken: DEMO_TWILIO_ACCOUNT.authToken },
+      senders: [{ address: '+15005550006', name: null }],
+      active: true,
+    } as const;
+    const extra = { createdBy: newId(), limitPerMinute: 0 };
+    await createProviderAccount(
+      trx,
+      testSealing,
+      key,
+      { ...account, senders: [...account.senders] },
+      extra,
+    );
+    await makeDefault(trx, key);
+  });
+  await insertCustomers(
+    db,
+    tenantId,
+    phones.map((phone, i) => ({
+      email: `c${i}@text.example.com`,
+      phone,
+      timeZone: 'Europe/Paris',
+    })),
+  );
+  const longAgo = { updated_at: new Date(Date.now() - 60_000) };
+  await db('provider_accounts').where({ id: key.id }).update(longAgo);
+  if (!areNumbersNew) {
+    await db('customers').where({ tenant_id: tenantId }).update(longAgo);
+  }
+  const campaignId = await insertCampaign(db, tenantId, { channel: 'sms' });
+  const run = await startRun(ground, tenantId, campaignId, {
+    channel: 'sms',
+    schedule: { kind: 'now' },
+  });
+  return {
+    ...sentRun(run),
+    phones,
+    /** The calls that were ever in doubt, each a dispatch of its own. */
+    doubts: (): Promise<Record<string, unknown>[]> =>
+      db('dispatch_attempts as a')
+        .join('dispatches as d', (on) => on.on('d.run_id', 'a.run_id').andOn('d.n', 'a.dispatch_n'))
+        .where('a.run_id', run.id)
+        .whereNotNull('d.parent_n')
+        .orderBy(['a.dispatch_n', 'a.attempt'])
+        .select('a.*'),
+    async received(): Promise<string[]> {
+      const answer = await fetch(`${ground.sandbox.url}/api/messages?perPage=1000&run=${run.id}`);
+      const { items }: { items: { to: string }[] } = JSON.parse(await answer.text());
+      return items.map(({ to }) => to);
+    },
+  };
 }
 
 function sentRun(run: CampaignRun) {
