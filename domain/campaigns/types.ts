@@ -71,6 +71,7 @@ export type LeftOutReason =
   | 'noAddress'
   | 'withdrawn'
   | 'suppressed'
+  | 'sameAddress'
   | 'erased'
   | 'unknownZone'
   | 'hourPast'

@@ -23,7 +23,7 @@ export async function countAudience(
        from (
          select c.time_zone, ${leftOutReason(channel)} as reason
            from customers c ${suppressionOf(channel)}
-          where c.tenant_id = :tenantId and ${inAudience}
+          where c.tenant_id = :tenantId and ${inAudience()}
        ) audience
       group by 1, 2`,
     audienceBindings(tenantId, channel, audience),
@@ -53,11 +53,15 @@ export function audienceBindings(tenantId: string, channel: Channel, audience: A
   };
 }
 
-/** SQL: the customer `c` belongs to the audience. */
-export const inAudience = `
-  (cardinality(cast(:includeTags as text[])) = 0 or c.tags && cast(:includeTags as text[]))
-  and (cardinality(cast(:excludeTags as text[])) = 0 or not c.tags && cast(:excludeTags as text[]))
-  and (cardinality(cast(:customerIds as uuid[])) = 0 or c.id = any(cast(:customerIds as uuid[])))`;
+/** SQL: the customer, by the name of their row, belongs to the audience. */
+export function inAudience(c = 'c'): string {
+  return `
+  (cardinality(cast(:includeTags as text[])) = 0 or ${c}.tags && cast(:includeTags as text[]))
+  and (cardinality(cast(:excludeTags as text[])) = 0
+       or not ${c}.tags && cast(:excludeTags as text[]))
+  and (cardinality(cast(:customerIds as uuid[])) = 0
+       or ${c}.id = any(cast(:customerIds as uuid[])))`;
+}
 
 /** SQL: joins the customer `c` with the suppression `s` of their address on the channel. */
 export function suppressionOf(channel: Channel): string {
@@ -71,5 +75,17 @@ export function leftOutReason(channel: Channel): string {
   return `
   case when ${address} is null then 'noAddress'
        when ${consent} = 'withdrawn' then 'withdrawn'
-       when s.address is not null then 'suppressed' end`;
+       when s.address is not null then 'suppressed'
+       ${channel === 'email' ? '' : `when ${isShared(channel)} then 'sameAddress'`} end`;
+}
+
+/**
+ * SQL: somebody of the audience before the customer `c` has the same phone: who reads there gets a
+ * message once. No two customers have one mail address.
+ */
+function isShared(channel: Exclude<Channel, 'email'>): string {
+  return `exists (
+         select 1 from customers o
+          where o.tenant_id = c.tenant_id and o.phone = c.phone and o.id < c.id
+            and o.${channel}_consent <> 'withdrawn' and ${inAudience('o')})`;
 }

@@ -45,7 +45,7 @@ export async function insertMessages(
            select c.id as customer_id, (row_number() over (order by c.id) - 1)::int as position
              from customers c ${suppressionOf(run.channel)}
             where c.tenant_id = :tenantId and c.time_zone is not distinct from :zone
-              and ${inAudience} and (${leftOutReason(run.channel)}) is null
+              and ${inAudience()} and (${leftOutReason(run.channel)}) is null
          ) audience
        returning 1
      )

@@ -72,28 +72,91 @@ describe('an audience', () => {
   ] as const)('is planned by the same rule on %s', async (channel, vendor, planned) => {
     const { tenantId, ids } = await buildAudience();
     await ensureAccount(channel, vendor);
-    const campaignId = await insertCampaign(db, tenantId);
-    const run = await withTenant(db, tenantId, (trx) =>
-      createRun(trx, {
-        id: newId(),
-        tenantId,
-        campaignId,
-        channel,
-        contentVersion: 1,
-        audience: everyone,
-        schedule: { kind: 'now' },
-        actor: { kind: 'user', id: null },
-      }),
-    );
-    await withTenant(db, tenantId, (trx) =>
-      planRun(trx, { tenantId, runId: run.id, now: new Date() }),
-    );
-    const messages = await db('messages').where({ run_id: run.id }).orderBy('n');
-    expect(messages.map((message) => [ids.indexOf(message.customer_id), message.channel])).toEqual(
-      planned.map((index) => [index, channel]),
-    );
+    const { customers, channels } = await plan(channel, tenantId);
+    expect(customers.map((id) => ids.indexOf(id))).toEqual(planned);
+    expect(channels).toEqual(new Set([channel]));
   });
 });
+
+describe('customers with one phone', () => {
+  const phone = '+4930777';
+
+  async function count(tenantId: string, audience = everyone) {
+    const { groups, leftOut, total } = await withTenant(db, tenantId, (trx) =>
+      countAudience(trx, tenantId, 'sms', audience),
+    );
+    return { total, reached: groups.reduce((sum, group) => sum + group.customers, 0), leftOut };
+  }
+
+  test('get one message between them, and the counts say so', async () => {
+    const tenantId = await insertTenant(db);
+    await ensureAccount('sms', 'twilio');
+    const ids = await insertPeople(tenantId, [
+      { phone, time_zone: 'Asia/Tokyo' },
+      { phone, time_zone: 'Europe/Paris' },
+      { phone },
+      { phone: '+4930888' },
+    ]);
+    await insertPeople(await insertTenant(db), [{ phone }]);
+    expect(await count(tenantId)).toEqual({ total: 4, reached: 2, leftOut: { sameAddress: 2 } });
+    const { planned, leftOut, customers } = await plan('sms', tenantId);
+    expect({ planned, leftOut }).toEqual({ planned: 2, leftOut: { sameAddress: 2 } });
+    expect(new Set(customers)).toEqual(new Set([ids[0], ids[3]]));
+  });
+
+  test('stand back only for somebody of the same audience who may be written to', async () => {
+    const tenantId = await insertTenant(db);
+    await insertPeople(tenantId, [
+      { phone, sms_consent: 'withdrawn' },
+      { phone, tags: ['other'] },
+      { phone, tags: ['loyal'] },
+      { phone, tags: ['loyal'] },
+    ]);
+    expect(await count(tenantId, { ...everyone, includeTags: ['loyal'] })).toEqual({
+      total: 2,
+      reached: 1,
+      leftOut: { sameAddress: 1 },
+    });
+    await db('suppressions').insert({
+      tenant_id: tenantId,
+      channel: 'sms',
+      address: phone,
+      reason: 'unsubscribed',
+    });
+    expect(await count(tenantId)).toEqual({
+      total: 4,
+      reached: 0,
+      leftOut: { withdrawn: 1, suppressed: 3 },
+    });
+  });
+});
+
+/** Writes the plan of a campaign to everyone. */
+async function plan(channel: Channel, tenantId: string) {
+  const campaignId = await insertCampaign(db, tenantId);
+  const run = await withTenant(db, tenantId, (trx) =>
+    createRun(trx, {
+      id: newId(),
+      tenantId,
+      campaignId,
+      channel,
+      contentVersion: 1,
+      audience: everyone,
+      schedule: { kind: 'now' },
+      actor: { kind: 'user', id: null },
+    }),
+  );
+  const { planned, leftOut } = await withTenant(db, tenantId, (trx) =>
+    planRun(trx, { tenantId, runId: run.id, now: new Date() }),
+  );
+  const messages = await db('messages').where({ run_id: run.id }).orderBy('n');
+  return {
+    planned,
+    leftOut,
+    customers: messages.map((message) => message.customer_id),
+    channels: new Set(messages.map((message) => message.channel)),
+  };
+}
 
 async function ensureAccount(channel: Channel, vendor: 'sendgrid' | 'twilio') {
   const accounts = {
