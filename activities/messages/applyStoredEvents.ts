@@ -2,6 +2,7 @@ import { Context } from '@temporalio/activity';
 import { isTransactionConflict } from '../../lib/databaseErrors';
 import { acrossTenants } from '../../models/base';
 import { applyEvents, type AppliedEvents } from '../../models/messages/applyEvents';
+import { noteDeferrals } from '../../models/messages/deferrals';
 import type { ActivityDeps } from '../deps';
 import { waitMs } from './wait';
 
@@ -9,6 +10,7 @@ const roundMs = 60_000;
 const batchSize = 2_000;
 // New events are looked for this often, so facts are at most a moment behind.
 const idleMs = 250;
+const lookEveryMs = 1_000;
 
 /**
  * Applies stored events for about a minute and answers how many. Two at once, or a repetition, take
@@ -19,6 +21,7 @@ export function createApplyStoredEvents(deps: ActivityDeps) {
     const context = Context.current();
     const endsAtMs = Date.now() + roundMs;
     let applied = 0;
+    let lookedAtMs = 0;
     while (Date.now() < endsAtMs && !context.cancellationSignal.aborted) {
       const batch = await applyBatch(deps);
       applied += batch.applied;
@@ -29,12 +32,28 @@ export function createApplyStoredEvents(deps: ActivityDeps) {
       for (const run of batch.doubtsSettled) {
         await deps.signalRun(run);
       }
+      // Of a flood one batch a second shows the share of what is put off as well as all of it.
+      const isTimely = !batch.isMoreLikely || Date.now() - lookedAtMs >= lookEveryMs;
+      if (batch.eventIds.length > 0 && isTimely) {
+        lookedAtMs = Date.now();
+        await slowDownDeferred(deps, batch.eventIds);
+      }
       if (!batch.isMoreLikely) {
         await waitMs(idleMs, context.cancellationSignal);
       }
     }
     return applied;
   };
+}
+
+async function slowDownDeferred(
+  { db, logger }: ActivityDeps,
+  eventIds: readonly number[],
+): Promise<void> {
+  const accounts = await acrossTenants(db, 'eventApply', (trx) => noteDeferrals(trx, eventIds));
+  if (accounts.length > 0) {
+    logger.warn({ accounts }, 'accounts slowed down: many of their messages are put off');
+  }
 }
 
 const conflictAttempts = 5;

@@ -5,6 +5,8 @@ import { setApart, setAsideStored } from './setAside';
 
 export interface AppliedEvents {
   applied: number;
+  /** What was taken and known, by the events' ids. */
+  eventIds: number[];
   /** How many were set aside, by reason. */
   setAside: Record<string, number>;
   /** Whether more may wait already. */
@@ -28,7 +30,8 @@ interface SettledRun {
 export async function applyEvents(trx: Knex.Transaction, limit: number): Promise<AppliedEvents> {
   const taken = await takeWaiting(trx, limit);
   if (taken.ids.length === 0) {
-    return { applied: 0, setAside: {}, isMoreLikely: taken.isMoreLikely, doubtsSettled: [] };
+    const { isMoreLikely } = taken;
+    return { applied: 0, eventIds: [], setAside: {}, isMoreLikely, doubtsSettled: [] };
   }
   const unknown = await lockDispatches(trx, taken.ids);
   const setAside: Record<string, number> = {};
@@ -58,6 +61,7 @@ export async function applyEvents(trx: Knex.Transaction, limit: number): Promise
   });
   return {
     applied,
+    eventIds: known,
     setAside,
     isMoreLikely: taken.isMoreLikely,
     doubtsSettled: [...settled.values()],
