@@ -138,7 +138,8 @@ function storeStatement(db: Knex, { accountId, tenantId, notes }: InboundDeliver
     .options({ name: 'storeInbound' });
 }
 
-// What a stop most likely answers: the account's newest message to the number, if it left lately.
+// What a stop most likely answers: the account's newest message to the number, if it left lately. The
+// vendor tells whole seconds of its own clock, so a quick answer may seem to come before its message.
 const lastMessage = `
   select m.run_id, m.n
     from customers c
@@ -146,7 +147,7 @@ const lastMessage = `
      and m.channel = h.channel and m.outcome is null
     join campaign_runs r on r.id = m.run_id and r.account_id = :accountId
     join dispatches d on d.run_id = m.run_id and d.n = m.dispatch_n
-     and d.called_at between h.written_at - interval '30 days' and h.written_at
+     and d.called_at between h.written_at - interval '30 days' and h.written_at + interval '10 seconds'
      and d.state in ('calling', 'accepted', 'in_doubt', 'unconfirmed')
    where c.tenant_id = h.tenant_id and c.phone = h.phone
    order by d.called_at desc, m.run_id desc, m.n desc limit 1`;
