@@ -221,7 +221,7 @@ async function proveCalls(trx: Knex.Transaction, ids: number[]): Promise<Settled
           set outcome = 'accepted', proven_by = 'event', settled_at = clock_timestamp()
          from calls c
         where a.run_id = c.run_id and a.dispatch_n = c.dispatch_n and a.attempt = c.attempt
-          and a.outcome is distinct from 'accepted'
+          and (a.outcome is distinct from 'accepted' or a.proven_by = 'policy')
      ), doubtful as (
        -- Proof of an earlier attempt settles a dispatch that waits for another one just as well; only
        -- a call that is under way is left to its own outcome.

@@ -13,6 +13,7 @@ export interface Call {
 /**
  * What the provider's reply makes of a dispatch. Only the reply of its newest attempt moves it, from
  * `calling` or, when it comes after the lease, from `in_doubt`; every reply is kept with its attempt.
+ * That a call was accepted counts whenever it comes, whatever was made of the doubt meanwhile.
  */
 export type Settlement =
   | { outcome: 'accepted'; providerMessageId: string | null; status: number | null }
@@ -55,7 +56,8 @@ function settleStatement(trx: Pick<Knex, 'raw'>, call: Call, settlement: Settlem
               reason = :reason, proven_by = 'reply',
               provider_message_id = coalesce(:providerMessageId, provider_message_id)
         where run_id = :runId and dispatch_n = :dispatchN and attempt = :attempt
-          and (outcome is null or outcome = 'in_doubt')
+          and (outcome is null or outcome = 'in_doubt'
+            or (:outcome = 'accepted' and outcome <> 'accepted'))
      ), proven as (
        -- An earlier attempt is known to have been accepted: these people have their message.
        select exists (select 1 from dispatch_attempts a
@@ -82,7 +84,10 @@ function settleStatement(trx: Pick<Knex, 'raw'>, call: Call, settlement: Settlem
        from campaign_runs r, next
       where r.id = d.run_id and d.tenant_id = :tenantId and d.run_id = :runId
         and d.n = :dispatchN and d.attempt = :attempt
-        and (d.state = 'calling' or (d.state = 'in_doubt' and :newState <> 'in_doubt'))
+        and (d.state = 'calling' or (d.state = 'in_doubt' and :newState <> 'in_doubt')
+          -- Others have given the call up, and it was accepted after all.
+          or (:newState = 'accepted' and d.reason is distinct from 'everyoneLeftOut'
+            and d.state in ('unconfirmed', 'planned', 'claimed', 'cancelled', 'expired')))
      returning d.n`,
       {
         ...call,

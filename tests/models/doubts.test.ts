@@ -172,6 +172,43 @@ test('an event that comes after a call was taken for unsent prevents the second 
   expect(await ledger.claim({ wave: ledger.wave(2) })).toEqual({ kind: 'none' });
 });
 
+test('an event shows that what was assumed is so', async () => {
+  const ledger = await inDoubt({ doubtPolicy: 'assumeAccepted', doubtDeadlineMs: 0 });
+  await overdue(ledger);
+  await acrossTenants(db, 'eventIntake', (trx) => storeEvents(trx, [processed(ledger)]));
+  await acrossTenants(db, 'eventApply', (trx) => applyEvents(trx, 100));
+  expect(await attempt(ledger)).toMatchObject({ outcome: 'accepted', proven_by: 'event' });
+});
+
+test.each(['notSent', 'unconfirmed'] as const)(
+  'a call that was called %s and whose reply comes after all is accepted, and not made again',
+  async (end) => {
+    const ledger = await inDoubt();
+    await settle(ledger, end);
+    const call = { tenantId: ledger.tenantId, runId: ledger.run.id, dispatchN: 1, attempt: 1 };
+    await withTenant(db, ledger.tenantId, (trx) =>
+      settleCall(trx, call, { outcome: 'accepted', providerMessageId: 'late', status: 202 }),
+    );
+    expect(await ledger.dispatch(1)).toMatchObject({
+      state: 'accepted',
+      provider_message_id: 'late',
+    });
+    expect(await attempt(ledger)).toMatchObject({ outcome: 'accepted', proven_by: 'reply' });
+    expect(await ledger.claim({ wave: ledger.wave(2) })).toEqual({ kind: 'none' });
+  },
+);
+
+test('a late refusal of a call that was called accepted changes nothing', async () => {
+  const ledger = await inDoubt();
+  await settle(ledger, 'accepted');
+  const call = { tenantId: ledger.tenantId, runId: ledger.run.id, dispatchN: 1, attempt: 1 };
+  await withTenant(db, ledger.tenantId, (trx) =>
+    settleCall(trx, call, { outcome: 'refused', status: 400, reason: 'late' }),
+  );
+  expect(await ledger.dispatch(1)).toMatchObject({ state: 'accepted' });
+  expect(await attempt(ledger)).toMatchObject({ outcome: 'accepted', proven_by: 'operator' });
+});
+
 test('of another tenant nothing is settled or listed', async () => {
   const ledger = await inDoubt();
   const other = await buildLedger(db);
