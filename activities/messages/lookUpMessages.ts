@@ -32,7 +32,7 @@ export function createAskForMessages(deps: ActivityDeps): AskForMessages {
       calls.map(async (call): Promise<LookUp> => {
         const known = factsOf.get(call.n);
         if (known?.isUnchanged !== true) {
-          return unknown('the customer or the account was changed since');
+          return unknown('customer or account may have changed since');
         }
         const message = await renderAgain(deps, { run, content, call });
         return message === null

@@ -149,7 +149,10 @@ export interface LookUpFacts {
 // A change is dated by the beginning of its transaction, and none takes longer than this.
 const longestChangeMs = 10_000;
 
-/** The facts of calls of one message each. */
+/**
+ * The facts of calls of one message each. Of what was restored from a backup nobody knows when it was
+ * called, nor what has changed since.
+ */
 export async function lookUpFacts(
   trx: Knex.Transaction,
   { tenantId, runId }: RunKey,
@@ -158,7 +161,8 @@ export async function lookUpFacts(
   const found = await trx.raw(
     `with asked as materialized (
        select d.n as dispatch_n, m.n, c.id as customer_id, c.phone, a.called_at,
-              c.updated_at < latest.at and p.updated_at < latest.at as is_unchanged
+              c.updated_at < latest.at and p.updated_at < latest.at
+                and a.reason is distinct from 'restored' as is_unchanged
          from dispatches d
          join dispatch_attempts a on a.run_id = d.run_id and a.dispatch_n = d.n
           and a.attempt = d.attempt

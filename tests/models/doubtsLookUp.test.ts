@@ -87,6 +87,10 @@ test('a customer who was changed since, or is gone, is not the one who was writt
   await db('provider_accounts').update({ updated_at: longAgo });
   const isUnchanged = async () => (await facts(ledger)).map((each) => each.isUnchanged);
   expect(await isUnchanged()).toEqual([true, true, true]);
+  const third = { run_id: ledger.run.id, dispatch_n: 3 };
+  await db('dispatch_attempts').where(third).update({ reason: 'restored' });
+  expect(await isUnchanged()).toEqual([true, true, false]);
+  await db('dispatch_attempts').where(third).update({ reason: 'ECONNRESET' });
   const [first, second] = await db('messages')
     .where({ run_id: ledger.run.id })
     .orderBy('dispatch_n');

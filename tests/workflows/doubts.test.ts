@@ -142,7 +142,7 @@ describe('Twilio’s list of messages', () => {
     expect(doubt).toMatchObject({
       outcome: 'in_doubt',
       look_up_answer: 'unknown',
-      look_up_reason: 'the customer or the account was changed since',
+      look_up_reason: 'customer or account may have changed since',
     });
     await sent.settleAll('accepted');
     expect(await sent.result()).toMatchObject({ status: 'completed', accepted: 4 });
