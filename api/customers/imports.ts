@@ -6,7 +6,8 @@ import { invalidField, notFound } from '../../domain/errors';
 import { readCsv } from '../../lib/csv';
 import type { Knex } from '../../lib/db';
 import { withTenant } from '../../models/base';
-import { importRows, type ImportRow } from '../../models/customers/importRows';
+import { importRows } from '../../models/customers/importRows';
+import type { ImportRow } from '../../models/customers/planUpserts';
 import {
   findImport,
   finishImport,
@@ -32,7 +33,7 @@ const uploadCustomers = route({
   description: [
     'A form with one `file`: CSV in UTF-8 of at most 50 MiB and 1,000,000 rows, its first row naming the columns.',
     'Columns email, phone, firstName, lastName, language, timeZone, externalId, tags, emailConsent, smsConsent and whatsappConsent are known, in any case and with spaces or underscores; others become attributes.',
-    'A row finds its customer by externalId, else by email, and changes what it gives; empty cells change nothing, tags are added, and a withdrawn consent stays withdrawn.',
+    'A row finds its customer by externalId, else by email, or by phone where it gives neither, and changes what it gives; empty cells change nothing, tags are added, and a withdrawn consent stays withdrawn.',
     'Rows that cannot be imported are counted, and the first 10,000 of them listed under the import (`rejectionsKept` says how many). A file that is broken as a whole is refused and changes nothing.',
   ].join(' '),
   tags,

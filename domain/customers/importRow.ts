@@ -18,6 +18,9 @@ type Field = Exclude<keyof ImportedCustomer, 'attributes'>;
 
 const maxColumns = 200;
 
+/** A customer is known by at least one of these. */
+const identities = ['email', 'phone', 'externalId'] as const;
+
 // Written without case, spaces, dashes and underscores.
 const fieldNames: Record<string, Field> = {
   externalid: 'externalId',
@@ -69,12 +72,12 @@ export function readHeader(cells: readonly string[]): Header {
   if (cells.some((cell) => cell.includes('\u0000'))) {
     return unusable('nulCharacter', 'The name of a column holds the NUL character.');
   }
-  if (!targets.includes('email') && !targets.includes('externalId')) {
+  if (!identities.some((field) => targets.includes(field))) {
     const hint =
       cells.length === 1 && /[;\t]/.test(cells[0] ?? '') ? ' Separate columns by commas.' : '';
     return unusable(
       'noUsableColumn',
-      `The first row names no column "email" or "externalId", by which a customer is known.${hint}`,
+      `The first row names no column "email", "phone" or "externalId", by which a customer is known.${hint}`,
     );
   }
   return { kind: 'columns', columns };
@@ -125,11 +128,11 @@ export function readImportRow(
       return rejected(row, { field, ...refusal });
     }
   }
-  if (customer.email === null && customer.externalId === null) {
+  if (identities.every((field) => customer[field] === null)) {
     return rejected(row, {
       field: 'email',
       code: 'identityMissing',
-      reason: 'Has neither an email nor an external id, by which a customer is known.',
+      reason: 'Has no email, phone or external id, by which a customer is known.',
     });
   }
   if (!fitsAttributes(attributes)) {

@@ -1,15 +1,16 @@
-import type { ConsentStatus, ImportedCustomer, Rejection } from '../../domain/customers/types';
+import type { ImportedCustomer, Rejection } from '../../domain/customers/types';
 import type { Knex } from '../../lib/db';
 import { brokenUniqueConstraint, isDeadlock } from '../../lib/databaseErrors';
-import { newId } from '../../lib/ids';
 import { withTenant } from '../base';
 import { recordBatch } from './imports';
-
-/** A row of the file that reads as a customer. */
-export interface ImportRow {
-  row: number;
-  customer: ImportedCustomer;
-}
+import {
+  emailKey,
+  phoneKey,
+  planUpserts,
+  taken,
+  type Existing,
+  type ImportRow,
+} from './planUpserts';
 
 interface Batch {
   tenantId: string;
@@ -23,7 +24,7 @@ const attempts = 3;
 
 /**
  * Imports rows in one transaction of three statements. A row finds its customer by external id,
- * else by email; what it says is written over what is there, what it leaves empty stays. Rows of
+ * else by email, else by phone; what it says is written over what is there, what it leaves empty stays. Rows of
  * the same customer follow each other. When others write the same customers at the same moment the
  * batch is tried again, and a row that still cannot be is rejected alone.
  */
@@ -72,13 +73,14 @@ async function importBatch(trx: Knex.Transaction, batch: Batch): Promise<void> {
   );
 }
 
-interface Existing {
-  id: string;
-  email_key: string | null;
-  external_id: string | null;
-}
-
 async function findExisting(trx: Knex.Transaction, { tenantId, rows }: Batch): Promise<Existing[]> {
+  const phones = rows.flatMap(({ customer }) => phoneKey(customer) ?? []);
+  if (phones.length > 0) {
+    // No index keeps phones apart: two imports at once would both add who is known by a phone alone.
+    await trx.raw(`select pg_advisory_xact_lock(hashtextextended(?, 0))`, [
+      `customers by phone ${tenantId}`,
+    ]);
+  }
   const emails = rows.flatMap(({ customer }) => emailKey(customer) ?? []);
   const externalIds = rows.flatMap(({ customer }) => customer.externalId ?? []);
   // One probe of a unique index a key. `= any(…)` reads better, but for a fresh table Postgres takes
@@ -86,126 +88,24 @@ async function findExisting(trx: Knex.Transaction, { tenantId, rows }: Batch): P
   const found = await trx.raw<{ rows: Existing[] }>(
     `select c.* from unnest(cast(:emails as text[])) as wanted (email)
       cross join lateral (
-        select id, lower(email) as email_key, external_id from customers
+        select id, lower(email) as email_key, external_id, phone from customers
          where tenant_id = :tenantId and lower(email) = wanted.email and email is not null
          limit 1) c
      union
      select c.* from unnest(cast(:externalIds as text[])) as wanted (external_id)
       cross join lateral (
-        select id, lower(email), external_id from customers
+        select id, lower(email), external_id, phone from customers
          where tenant_id = :tenantId and external_id = wanted.external_id
-         limit 1) c`,
-    { tenantId, emails, externalIds },
+         limit 1) c
+     union
+     select c.* from unnest(cast(:phones as text[])) as wanted (phone)
+      cross join lateral (
+        select id, lower(email), external_id, phone from customers
+         where tenant_id = :tenantId and phone = wanted.phone
+         limit 2) c`,
+    { tenantId, emails, externalIds, phones },
   );
   return found.rows;
-}
-
-/** A customer of the batch: what is stored, and what its rows say so far. */
-interface Target {
-  id: string;
-  isNew: boolean;
-  emailKey: string | null;
-  externalId: string | null;
-  values: ImportedCustomer | null;
-}
-
-interface Plan {
-  upserts: { id: string; values: ImportedCustomer }[];
-  created: number;
-  updated: number;
-  rejections: Rejection[];
-}
-
-/** Decides what each row does, in the order of the file. */
-export function planUpserts(rows: readonly ImportRow[], existing: readonly Existing[]): Plan {
-  const byEmail = new Map<string, Target>();
-  const byExternalId = new Map<string, Target>();
-  const remember = (target: Target) => {
-    if (target.emailKey !== null) {
-      byEmail.set(target.emailKey, target);
-    }
-    if (target.externalId !== null) {
-      byExternalId.set(target.externalId, target);
-    }
-  };
-  for (const { id, email_key, external_id } of existing) {
-    remember({ id, isNew: false, emailKey: email_key, externalId: external_id, values: null });
-  }
-
-  const plan: Plan = { upserts: [], created: 0, updated: 0, rejections: [] };
-  const touched = new Set<Target>();
-  for (const { row, customer } of rows) {
-    const key = emailKey(customer);
-    const named = customer.externalId === null ? undefined : byExternalId.get(customer.externalId);
-    const addressed = key === null ? undefined : byEmail.get(key);
-    const target = named ?? addressed;
-    if (named !== undefined && addressed !== undefined && named !== addressed) {
-      plan.rejections.push(taken({ row, customer }));
-      continue;
-    }
-    if (named === undefined && addressed?.externalId != null && customer.externalId !== null) {
-      plan.rejections.push(otherExternalId(row));
-      continue;
-    }
-    if (target === undefined) {
-      const created = {
-        id: newId(),
-        isNew: true,
-        emailKey: key,
-        externalId: customer.externalId,
-        values: customer,
-      };
-      remember(created);
-      touched.add(created);
-      plan.created += 1;
-      continue;
-    }
-    if (key !== null && target.emailKey !== null && target.emailKey !== key) {
-      byEmail.delete(target.emailKey);
-    }
-    target.emailKey = key ?? target.emailKey;
-    target.externalId = customer.externalId ?? target.externalId;
-    target.values = target.values === null ? customer : merged(target.values, customer);
-    remember(target);
-    touched.add(target);
-    plan.updated += 1;
-  }
-  for (const { id, values } of touched) {
-    if (values !== null) {
-      plan.upserts.push({ id, values });
-    }
-  }
-  return plan;
-}
-
-/** What two rows say of one customer: the later wins, and what it leaves empty stays. */
-function merged(earlier: ImportedCustomer, later: ImportedCustomer): ImportedCustomer {
-  return {
-    externalId: later.externalId ?? earlier.externalId,
-    email: later.email ?? earlier.email,
-    phone: later.phone ?? earlier.phone,
-    firstName: later.firstName ?? earlier.firstName,
-    lastName: later.lastName ?? earlier.lastName,
-    language: later.language ?? earlier.language,
-    timeZone: later.timeZone ?? earlier.timeZone,
-    tags:
-      later.tags === null ? earlier.tags : [...new Set([...(earlier.tags ?? []), ...later.tags])],
-    attributes:
-      later.attributes === null
-        ? earlier.attributes
-        : { ...earlier.attributes, ...later.attributes },
-    emailConsent: mergedConsent(earlier.emailConsent, later.emailConsent),
-    smsConsent: mergedConsent(earlier.smsConsent, later.smsConsent),
-    whatsappConsent: mergedConsent(earlier.whatsappConsent, later.whatsappConsent),
-  };
-}
-
-/** A file may withdraw a consent, never give one back. */
-function mergedConsent(
-  earlier: ConsentStatus | null,
-  later: ConsentStatus | null,
-): ConsentStatus | null {
-  return earlier === 'withdrawn' ? earlier : (later ?? earlier);
 }
 
 async function upsert(
@@ -291,26 +191,4 @@ function orderOf(row: { email: string | null; external_id: string | null; id: st
 
 function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
-}
-
-function emailKey({ email }: ImportedCustomer): string | null {
-  return email === null ? null : email.toLowerCase();
-}
-
-function taken({ row }: ImportRow): Rejection {
-  return {
-    row,
-    field: 'email',
-    code: 'emailTaken',
-    reason: 'Another customer has this email: the one with this external id is somebody else.',
-  };
-}
-
-function otherExternalId(row: number): Rejection {
-  return {
-    row,
-    field: 'externalId',
-    code: 'externalIdTaken',
-    reason: 'The customer with this email has another external id.',
-  };
 }

@@ -116,7 +116,7 @@ test('rejects each bad row with its number, field and reason, and imports the ot
       'l@example.com,,,english please,,,,',
       'z@example.com,,,,CET,,,',
       'c@example.com,,,,,maybe,,',
-      ',,+4930123456,,,,,',
+      ',,,en,,,,Ana',
       'few@example.com',
       'n@example.com,,,,,,,\u0000',
       `t@example.com,,,,,,${'t'.repeat(65)},`,
@@ -207,6 +207,53 @@ test('takes a consent for each channel, and gives none back that was withdrawn',
   expect(await rejectionsOf(tenant, refused.body.data.id)).toMatchObject([
     { row: 2, field: 'smsConsent', code: 'wrongConsent' },
   ]);
+});
+
+test('knows a customer by the phone alone, and imports a file twice without doubling anybody', async () => {
+  const tenant = await buildTenant(api.deps);
+  const stored = await buildCustomer(api.deps, { tenant, phone: '+4930111', firstName: 'Old' });
+  const file = 'phone,firstName\n+49 30 111,Ana\n+4930222,Bo\n+4930222,Bob\n';
+  const first = await upload(tenant, file);
+  expect(first.body.data).toMatchObject({ created: 1, updated: 2, rejected: 0 });
+  const second = await upload(tenant, file);
+  expect(second.body.data).toMatchObject({ created: 0, updated: 3, rejected: 0 });
+  const rows = await customersOf(tenant);
+  expect(Object.fromEntries(rows.map((row) => [row.phone, row.first_name]))).toEqual({
+    '+4930111': 'Ana',
+    '+4930222': 'Bob',
+  });
+  expect(rows).toHaveLength(2);
+  expect(rows.find((row) => row.phone === '+4930111')).toMatchObject({
+    id: stored.id,
+    email: stored.email,
+  });
+});
+
+test('takes a phone of several customers for nobody’s', async () => {
+  const tenant = await buildTenant(api.deps);
+  await buildCustomer(api.deps, { tenant, phone: '+4930111' });
+  await buildCustomer(api.deps, { tenant, phone: '+4930111' });
+  const answer = await upload(
+    tenant,
+    'email,phone,firstName\n,+4930111,Ana\na@example.com,+4930222,A\nb@example.com,+4930222,B\n,+4930222,C\n',
+  );
+  expect(answer.body.data).toMatchObject({ created: 2, updated: 0, rejected: 2 });
+  expect(await rejectionsOf(tenant, answer.body.data.id)).toMatchObject([
+    { row: 2, field: 'phone', code: 'phoneAmbiguous' },
+    { row: 5, field: 'phone', code: 'phoneAmbiguous' },
+  ]);
+});
+
+test('adds who is known by a phone once, by two imports at the same moment', async () => {
+  const tenant = await buildTenant(api.deps);
+  const numbers = Array.from({ length: 300 }, (_, n) => `+49301${n + 100}`);
+  const file = (list: string[]) => `phone\n${list.join('\n')}\n`;
+  const answers = await Promise.all([
+    upload(tenant, file(numbers)),
+    upload(tenant, file(numbers.toReversed())),
+  ]);
+  expect(answers.map(({ status }) => status)).toEqual([202, 202]);
+  expect(await customersOf(tenant)).toHaveLength(300);
 });
 
 test('lets a later row of the same customer write over the earlier one', async () => {
@@ -389,7 +436,7 @@ describe('a file that is broken as a whole changes nothing', () => {
     ['an empty file', '', 422, 'fileEmpty'],
     ['a header without rows', 'email,firstName\n', 422, 'noRows'],
     ['no header', 'a@example.com,Ana\nb@example.com,Bo\n', 422, 'noUsableColumn'],
-    ['no column that names customers', 'firstName,phone\nAna,+4930123456\n', 422, 'noUsableColumn'],
+    ['no column that names customers', 'firstName,city\nAna,Porto\n', 422, 'noUsableColumn'],
     [
       'two columns for one field',
       'email,E-Mail\na@example.com,b@example.com\n',
