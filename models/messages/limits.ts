@@ -50,14 +50,18 @@ export async function liftBlock(trx: Knex.Transaction, key: Key): Promise<WokenR
  * workflow that is not told in time is reminded by the reconciler.
  */
 async function wakeHeldUp(trx: Knex.Transaction, key: Key, waits: string): Promise<WokenRun[]> {
+  const isHeldUp = `d.state = 'planned' and d.not_before > clock_timestamp() and ${waits}`;
   const woken = await trx.raw(
-    `with waiting as materialized (
-       select d.run_id, d.n
-         from campaign_runs r join dispatches d on d.run_id = r.id
+    `with runs as materialized (
+       -- Before its dispatches, as whoever moves these to other waves.
+       select r.id from campaign_runs r
         where r.account_id = :id and r.tenant_id = :tenantId
           and r.state in ('planning', 'waiting', 'sending')
-          and d.state = 'planned' and d.not_before > clock_timestamp() and ${waits}
-        order by d.run_id, d.n for update of d
+          and exists (select 1 from dispatches d where d.run_id = r.id and ${isHeldUp})
+        order by r.id for no key update
+     ), waiting as materialized (
+       select d.run_id, d.n from runs join dispatches d on d.run_id = runs.id
+        where ${isHeldUp} order by d.run_id, d.n for update of d
      ), due as (
        update dispatches d set not_before = null, wait_reason = null
          from waiting w where d.run_id = w.run_id and d.n = w.n
