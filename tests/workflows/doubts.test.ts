@@ -1,3 +1,4 @@
+import { createCampaignWorkflows } from '../../clients/campaigns';
 import type { LookUpRules } from '../../domain/messages/doubts/lookUps';
 import type { DoubtEnd } from '../../domain/messages/doubts/types';
 import { newId } from '../../lib/ids';
@@ -9,10 +10,13 @@ import type { WavePlanner } from '../../models/campaigns/planning';
 import { DEMO_TWILIO_ACCOUNT } from '../../sandbox';
 import { campaignWorkflowId, runWorkflowId } from '../../workflows/campaigns/messages';
 import { testSealing } from '../support/accounts';
+import { startTestApi, type TestApi } from '../support/api';
 import { startCampaignGround, startRun, type CampaignGround } from '../support/campaignGround';
+import { campaignsPath } from '../support/campaigns';
 import { until } from '../support/conditions';
 import { wavesIn } from '../support/plans';
 import { insertCampaign, insertCustomers, insertTenant } from '../support/records';
+import { tokenOf } from '../support/reports';
 import { clearFaults, sandboxCalls, setFaults } from '../support/sandboxControl';
 
 // Hours in the world, moments here.
@@ -87,22 +91,65 @@ describe('SendGrid’s activity feed', () => {
   });
 });
 
-test('what a person calls unsent is sent while other waves still wait', async () => {
-  await mayLookUp(false);
-  planner = wavesIn({ 'Europe/Paris': 100, 'Asia/Tokyo': 3_600_000 });
-  await setFaults(ground.sandbox, { dropBeforeAccept: 1, count: 1 });
-  const sent = await send();
-  await until('a doubt', async () => (await sent.states()).includes('in_doubt'));
-  await sent.settleAll('notSent');
-  await until('the second call', async () => (await sent.states()).includes('accepted'));
-  expect((await sent.states()).toSorted()).toEqual(['accepted', 'planned']);
-  expect((await sent.calls()).map(({ customArgs }) => customArgs['carillon_d'])).toEqual([
-    expect.stringMatching(/^\d\.2$/),
-  ]);
-  await ground.temporal.client.workflow
-    .getHandle(campaignWorkflowId(sent.run.tenantId, sent.run.campaignId))
-    .cancel();
-  expect(await sent.result()).toMatchObject({ status: 'cancelled', accepted: 2 });
+describe('people, over HTTP', () => {
+  let api: TestApi;
+
+  beforeAll(async () => {
+    api = await startTestApi({
+      db: ground.db,
+      campaigns: createCampaignWorkflows(ground.temporal),
+    });
+  });
+  afterAll(() => api.stop());
+
+  const settle = ({ tenantId, campaignId }: CampaignRun, path: string, as: DoubtEnd) =>
+    api.send('post', `${campaignsPath}/${campaignId}/doubts/${path}`, {
+      token: tokenOf(api, tenantId),
+      json: {
+        as,
+        reason: 'Found in the logs of the provider',
+        // Whoever comes late still speaks of the call that they looked at.
+        ...(path === 'settle' ? {} : { attempt: 1 }),
+      },
+    });
+
+  test('what they call unsent is sent while other waves still wait', async () => {
+    await mayLookUp(false);
+    planner = wavesIn({ 'Europe/Paris': 100, 'Asia/Tokyo': 3_600_000 });
+    await setFaults(ground.sandbox, { dropBeforeAccept: 1, count: 1 });
+    const sent = await send();
+    await until('a doubt', async () => (await sent.states()).includes('in_doubt'));
+    const answer = await settle(sent.run, 'settle', 'notSent');
+    expect(answer.body).toMatchObject({
+      data: { dispatches: 1, messages: 2, left: 0 },
+      meta: { workflow: 'informed' },
+    });
+    await until('the second call', async () => (await sent.states()).includes('accepted'));
+    expect((await sent.states()).toSorted()).toEqual(['accepted', 'planned']);
+    expect((await sent.calls()).map(({ customArgs }) => customArgs['carillon_d'])).toEqual([
+      expect.stringMatching(/^\d\.2$/),
+    ]);
+    await ground.temporal.client.workflow
+      .getHandle(campaignWorkflowId(sent.run.tenantId, sent.run.campaignId))
+      .cancel();
+    expect(await sent.result()).toMatchObject({ status: 'cancelled', accepted: 2 });
+  });
+
+  test('of two who say the same of a call at once it is sent once more, not twice', async () => {
+    await mayLookUp(false);
+    await setFaults(ground.sandbox, { dropBeforeAccept: 1, count: 2 });
+    const sent = await send();
+    await until('both in doubt', async () => (await sent.states()).join() === 'in_doubt,in_doubt');
+    const answers = await Promise.all(
+      ['1/settle', '1/settle', '2/settle', 'settle'].map((path) =>
+        settle(sent.run, path, 'notSent'),
+      ),
+    );
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+    expect(await sent.result()).toMatchObject({ status: 'completed', accepted: 4, inDoubt: 0 });
+    expect(await sent.calls()).toHaveLength(2);
+    expect((await sent.attempts()).filter(({ outcome }) => outcome === 'accepted')).toHaveLength(2);
+  });
 });
 
 describe('Twilio’s list of messages', () => {
