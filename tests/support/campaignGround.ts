@@ -99,6 +99,7 @@ export async function startCampaignGround(options: GroundOptions = {}): Promise<
     },
     async stop() {
       await Promise.all(workers.map((worker) => worker.stop()));
+      await deps.senders.close();
       await temporal.connection.close();
       await connection.close();
       await sandbox.close();

@@ -6,9 +6,10 @@ import {
 } from '../../../domain/messages/compileText';
 import { ContentError, type Recipient, RenderFailure } from '../../../domain/messages/content';
 import { allFields } from '../../../domain/messages/neededFields';
+import { renderOne } from '../../../domain/messages/renderOne';
 import { maxSmsLength } from '../../../domain/messages/smsContent';
 import type { WhatsAppContent } from '../../../domain/messages/whatsAppContent';
-import { at, buildRecipient } from './fixtures';
+import { at, buildRecipient, compile, seededRandom } from './fixtures';
 
 const shared = { campaignName: 'Spring & Sun', tenantName: "Ana's <Shop>" };
 
@@ -130,6 +131,80 @@ describe('compileSms', () => {
     expect(checkSms({ body })).toEqual([]);
   });
 });
+
+describe('a text put together at random from a seed', () => {
+  const pieces = [
+    '{{ customer.firstName }}',
+    '{{ customer.firstName | default: "friend" }}',
+    '{{- customer.attributes.a -}}',
+    '{{ customer.attributes.a | default: 3 }}',
+    '{{ customer.attributes.list }}',
+    '{{ customer.attributes.a | upcase }}',
+    '{% if customer.attributes.a %}{{ customer.lastName }}{% endif %}',
+    '{{ tenant.name }}',
+    ' and \r\n',
+  ];
+  const values = [
+    null,
+    '',
+    ' ',
+    'Ana',
+    '{{ customer.email }}',
+    '{% raw %}',
+    '"},{"to":"+1555',
+    '<b>&amp;</b>',
+    'a\r\nb\u2028c\td\u0007e\ud83cf',
+    '日本語 🎉',
+    '\\1 $& %00',
+    'x'.repeat(700),
+  ];
+
+  // The text part of mail is rendered by Liquid alone.
+  it('shows what Liquid shows, cleaned', () => {
+    const random = seededRandom(20261121);
+    const pick = <Item>(items: readonly Item[]): Item | undefined =>
+      items[Math.floor(random() * items.length)];
+    const differences: unknown[] = [];
+    const counts = { shown: 0, refused: 0 };
+    for (let round = 0; round < 2_000; round += 1) {
+      const body = `x${Array.from({ length: 1 + Math.floor(random() * 6) }, () => pick(pieces)).join(' ')}`;
+      const recipient = buildRecipient({
+        firstName: pick(values) ?? null,
+        lastName: pick(values) ?? null,
+        attributes: { a: pick(values) ?? null, list: [pick(values), 7] },
+      });
+      const mail = compile({ text: body }, { ...shared, unsubscribeFooter: false });
+      const expected = cleaned(renderOne(mail, recipient, { at }).text);
+      const shown = outcomeOf(() => compileSms({ body }, shared).render(recipient, { at }).body);
+      counts[shown === null ? 'refused' : 'shown'] += 1;
+      if (shown !== (expected.length > maxSmsLength ? null : expected)) {
+        differences.push({ body, recipient, shown, expected });
+      }
+    }
+    expect(differences).toEqual([]);
+    expect(counts.shown).toBeGreaterThan(1_000);
+    expect(counts.refused).toBeGreaterThan(20);
+  });
+});
+
+/** Line breaks of all kinds are one, tabs are spaces, what else controls is gone, as are the ends. */
+function cleaned(text: string): string {
+  return Array.from(text.replace(/\r\n|\r|\u2028|\u2029|\u0085/g, '\n').replace(/\t/g, ' '))
+    .filter((one) => one === '\n' || !/[\p{Cc}\p{Cs}]/u.test(one))
+    .join('')
+    .trim();
+}
+
+function outcomeOf(render: () => string): string | null {
+  try {
+    return render();
+  } catch (error) {
+    if (error instanceof RenderFailure) {
+      return null;
+    }
+    throw error;
+  }
+}
 
 describe('compileWhatsApp', () => {
   it('renders the variables of a template, each on one line', () => {

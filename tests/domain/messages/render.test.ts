@@ -10,7 +10,7 @@ import {
   renderBatch,
 } from '../../../domain/messages/renderBatch';
 import { renderOne } from '../../../domain/messages/renderOne';
-import { at, buildRecipient, compile, show, substitute } from './fixtures';
+import { at, buildRecipient, compile, seededRandom, show, substitute } from './fixtures';
 
 const tokenPrefix = 'k3Jq9ZpLw2';
 
@@ -341,15 +341,4 @@ function wildRecipient(
       unsubscribe: `https://t.example/u/${n}`,
     },
   });
-}
-
-/** Numbers in [0, 1) that are the same in every run (mulberry32). */
-function seededRandom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
 }
