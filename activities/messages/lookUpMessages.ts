@@ -35,9 +35,17 @@ export function createAskForMessages(deps: ActivityDeps): AskForMessages {
           return unknown('customer or account may have changed since');
         }
         const message = await renderAgain(deps, { run, content, call });
-        return message === null
-          ? unknown('the message cannot be rendered again')
-          : lookUp({ message, calledAt: call.calledAt, knownIds: known.knownIds });
+        if (message === null) {
+          return unknown('the message cannot be rendered again');
+        }
+        const answer = await lookUp({
+          message,
+          calledAt: call.calledAt,
+          knownIds: known.knownIds,
+        });
+        return answer.kind === 'found' && known.hasRival
+          ? unknown('it may be another message in doubt to the same number')
+          : answer;
       }),
     );
   };

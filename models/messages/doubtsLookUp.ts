@@ -144,10 +144,15 @@ export interface LookUpFacts {
   isUnchanged: boolean;
   /** The vendor's ids of other messages to the same number, which are not the one that is looked for. */
   knownIds: string[];
+  /** Whether another message to the number, whose id nobody knows, might be found in its place. */
+  hasRival: boolean;
 }
 
 // A change is dated by the beginning of its transaction, and none takes longer than this.
 const longestChangeMs = 10_000;
+
+// A vendor is asked for what it took from a minute before a call until five minutes after.
+const aboutThenMs = 6 * 60_000;
 
 /**
  * The facts of calls of one message each. Of what was restored from a backup nobody knows when it was
@@ -160,7 +165,7 @@ export async function lookUpFacts(
 ): Promise<LookUpFacts[]> {
   const found = await trx.raw(
     `with asked as materialized (
-       select d.n as dispatch_n, m.n, c.id as customer_id, c.phone, a.called_at,
+       select d.n as dispatch_n, m.n, m.channel, c.phone, a.called_at,
               c.updated_at < latest.at and p.updated_at < latest.at
                 and a.reason is distinct from 'restored' as is_unchanged
          from dispatches d
@@ -174,31 +179,46 @@ export async function lookUpFacts(
            select a.called_at - :longestChangeMs * interval '1 millisecond' as at) latest
         where d.tenant_id = :tenantId and d.run_id = :runId
           and d.n = any(cast(:dispatchNs as int[]))
-     ), others as (
+     ), others as materialized (
        -- Each number's other messages, whoever of the tenant's customers has it.
-       select asked.dispatch_n as asked_n, o.run_id, o.n, o.dispatch_n
+       select asked.dispatch_n as asked_n, asked.called_at as asked_at, o.run_id, o.n, o.dispatch_n
          from asked
          join customers c on c.tenant_id = :tenantId and c.phone = asked.phone
          join messages o on o.tenant_id = c.tenant_id and o.customer_id = c.id
+          and o.channel = asked.channel
         where (o.run_id, o.n) <> (:runId, asked.n)
-     ), known as (
-       select others.asked_n, b.provider_message_ids[array_position(b.message_ns, others.n)] as id
+     ), known as materialized (
+       select others.asked_n, others.run_id, others.n,
+              b.provider_message_ids[array_position(b.message_ns, others.n)] as id
          from others join dispatch_blocks b on b.run_id = others.run_id
           and b.dispatch_n = others.dispatch_n and others.n = any(b.message_ns)
        union all
-       select others.asked_n, a.provider_message_id
+       select others.asked_n, others.run_id, others.n, a.provider_message_id
          from others join dispatches d on d.run_id = others.run_id and d.n = others.dispatch_n
           and d.message_count = 1
          join dispatch_attempts a on a.run_id = d.run_id and a.dispatch_n = d.n
        union all
-       select others.asked_n, e.payload->'detail'->>'providerMessageId'
+       select others.asked_n, others.run_id, others.n, e.payload->'detail'->>'providerMessageId'
          from others join message_events e on e.run_id = others.run_id and e.message_n = others.n
+     ), rivals as (
+       -- Called about then, taken or in doubt, and nobody knows under which id.
+       select distinct others.asked_n
+         from others join dispatches d on d.run_id = others.run_id and d.n = others.dispatch_n
+        where d.state in ('calling', 'in_doubt', 'unconfirmed', 'accepted')
+          and d.called_at between others.asked_at - :aboutThenMs * interval '1 millisecond'
+                              and others.asked_at + :aboutThenMs * interval '1 millisecond'
+          and not exists (select 1 from known
+                           where known.run_id = others.run_id and known.n = others.n
+                             and known.id <> '')
      )
      select asked.dispatch_n as "dispatchN", coalesce(asked.is_unchanged, false) as "isUnchanged",
+            rivals.asked_n is not null as "hasRival",
             coalesce(array_agg(distinct known.id) filter (where known.id <> ''), '{}') as "knownIds"
-       from asked left join known on known.asked_n = asked.dispatch_n
-      group by asked.dispatch_n, asked.is_unchanged`,
-    { tenantId, runId, accountId, dispatchNs, longestChangeMs },
+       from asked
+       left join known on known.asked_n = asked.dispatch_n
+       left join rivals on rivals.asked_n = asked.dispatch_n
+      group by asked.dispatch_n, asked.is_unchanged, rivals.asked_n`,
+    { tenantId, runId, accountId, dispatchNs, longestChangeMs, aboutThenMs },
   );
   return found.rows;
 }

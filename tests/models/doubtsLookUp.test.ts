@@ -137,6 +137,23 @@ test('other messages to the same number are known, wherever their ids are kept',
   ]);
 });
 
+test('a message to the same number that left about then under an unknown id is a rival', async () => {
+  const ledger = await inDoubt();
+  const hasRival = async () => (await facts(ledger)).map((each) => each.hasRival);
+  expect(await hasRival()).toEqual([false, false, false]);
+  const customers = db('customers').where({ tenant_id: ledger.tenantId });
+  await customers.clone().update({ phone: '+4930123456' });
+  expect(await hasRival()).toEqual([true, true, true]);
+  // Once two of the three are known, only they have one.
+  const attempts = db('dispatch_attempts').where({ run_id: ledger.run.id });
+  await attempts.clone().where('dispatch_n', '<', 3).update({ provider_message_id: 'SM-known' });
+  expect(await hasRival()).toEqual([true, true, false]);
+  await db('dispatches')
+    .where({ run_id: ledger.run.id, n: 3 })
+    .update({ called_at: new Date(Date.now() - 600_000) });
+  expect(await hasRival()).toEqual([false, false, false]);
+});
+
 async function inDoubt(): Promise<TestLedger> {
   const ledger = await buildLedger(db, { zones });
   for (const _ of zones) {
