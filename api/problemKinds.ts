@@ -29,6 +29,7 @@ export const problemKinds = {
   senderMissing: 'conflict',
   senderNotOfAccount: 'conflict',
   staleSignature: 'unauthenticated',
+  templateNotOfVendor: 'conflict',
   tooManyEvents: 'malformed',
   webhookNotConfigured: 'unavailable',
   webhookNotVerified: 'forbidden',

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { campaignStatuses, CampaignSummary } from '../../domain/campaigns/schema';
+import { accountChannels } from '../../domain/messages/accounts/types';
 import { campaignSorts } from '../../models/campaigns/campaigns';
 import { listQuery } from '../lists';
 
@@ -9,6 +10,7 @@ export const ListCampaigns = listQuery({
   defaultSort: '-createdAt',
   filters: {
     status: z.enum(campaignStatuses).optional(),
+    channel: z.enum(accountChannels).optional(),
     search: z.string().trim().min(1).max(100).optional(),
   },
 });

@@ -1,15 +1,30 @@
 import { AppError, conflict } from '../../domain/errors';
+import type { Vendor } from '../../domain/messages/accounts/types';
+import type { WhatsAppContent } from '../../domain/messages/whatsAppContent';
 import type { Knex } from '../../lib/db';
 import type { ContentValues } from '../../models/campaigns/contentValues';
 import { resolveAccount, type ResolvedAccount } from '../../models/messages/accounts';
 
-type Sent = Pick<ContentValues, 'channel'> & { fromEmail?: string; sender?: string | null };
+type Sent = Pick<ContentValues, 'channel'> & {
+  fromEmail?: string;
+  sender?: string | null;
+  message?: WhatsAppContent;
+};
+
+/** What `requireAccount` may answer. */
+export const unsendable = [
+  'noProviderAccount',
+  'senderMissing',
+  'senderNotOfAccount',
+  'templateNotOfVendor',
+] as const;
 
 /**
- * Refuses to send what no account of the tenant would carry: there is none for the channel, or the
- * sender is not among those that it lists. An account that lists none is asked nothing.
+ * Refuses to send what no account of the tenant would carry: there is none for the channel, the
+ * sender is not among those that it lists, or a template is named as another vendor names its own.
+ * An account that lists no senders is not asked for them.
  *
- * @throws conflict noProviderAccount, senderMissing, senderNotOfAccount
+ * @throws conflict one of `unsendable`
  */
 export async function requireAccount(
   trx: Knex.Transaction,
@@ -37,7 +52,21 @@ export async function requireAccount(
   } else if (account.senders.length > 0 && !isAmong(account, named)) {
     throw refused('senderNotOfAccount', field, 'Is not one of the senders of the account.');
   }
+  const { message } = content;
+  if (message?.kind === 'template' && templateIds[account.vendor]?.test(message.id) === false) {
+    throw refused(
+      'templateNotOfVendor',
+      'message.id',
+      `Is not how ${account.vendor} names a template.`,
+    );
+  }
 }
+
+// The vendor would refuse it for everybody, in the middle of the run.
+const templateIds: Partial<Record<Vendor, RegExp>> = {
+  twilio: /^HX[0-9a-f]{32}$/i,
+  meta: /^[a-z0-9_]+$/,
+};
 
 function isAmong({ senders }: ResolvedAccount, named: string): boolean {
   return senders.some(({ address }) => address.toLowerCase() === named.toLowerCase());
@@ -58,7 +87,7 @@ function hasOwnSender({ vendor, settings, senders }: ResolvedAccount): boolean {
   }
 }
 
-function refused(code: string, field: string, message: string): AppError {
+function refused(code: (typeof unsendable)[number], field: string, message: string): AppError {
   const path = `content.${field}`;
   return new AppError('conflict', code, `${path}: ${message}`, {
     problems: [{ path, code, message }],

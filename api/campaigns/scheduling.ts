@@ -20,11 +20,10 @@ import { campaignWorkflowId } from '../../workflows/campaigns/messages';
 import { json } from '../bodies';
 import { reply, route, type TenantRequest } from '../route';
 import { presentCampaign, presentPlan } from './present';
-import { requireAccount } from './requireAccount';
+import { requireAccount, unsendable } from './requireAccount';
 
 const tags = ['campaigns'];
 const params = { id: 'campaign' } as const;
-const unsendable = ['noProviderAccount', 'senderMissing', 'senderNotOfAccount'] as const;
 const startMeta = z.object({ workflowId: z.string(), workflow: z.enum(['started', 'pending']) });
 
 const plan = route({

@@ -17,7 +17,7 @@ import {
 import { json } from '../bodies';
 import { basePath, reply, route } from '../route';
 import { renderShown, shownCustomer } from './rendering';
-import { requireAccount } from './requireAccount';
+import { requireAccount, unsendable } from './requireAccount';
 
 const tags = ['campaigns'];
 
@@ -34,14 +34,7 @@ const sendTest = route({
   body: json(SendTest),
   idempotent: true,
   answers: { 200: TestSend, 202: TestSend },
-  problems: [
-    'noProviderAccount',
-    'senderMissing',
-    'senderNotOfAccount',
-    'providerFailed',
-    'providerOutcomeUnknown',
-    'workflowsUnavailable',
-  ],
+  problems: [...unsendable, 'providerFailed', 'providerOutcomeUnknown', 'workflowsUnavailable'],
   async handler({ params, body, deps, inTenant, tenantId, userId, idempotentId, requestId }) {
     const key = { tenantId, id: idempotentId() };
     const { content, test } = await inTenant(async (trx) => {

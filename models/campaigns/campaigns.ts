@@ -6,6 +6,7 @@ import {
   type Actor,
   type Audience,
   type CampaignStatus,
+  type Channel,
   type DoubtPolicy,
   type Schedule,
 } from '../../domain/campaigns/types';
@@ -31,6 +32,7 @@ interface Key {
 
 export interface CampaignFilters {
   status?: CampaignStatus | undefined;
+  channel?: Channel | undefined;
   /** A part of the name, in any case. */
   search?: string | undefined;
 }
@@ -160,6 +162,9 @@ export function campaignsWhere(
         void content.select('tenant_id', 'campaign_id', 'version', 'subject');
       },
     });
+  if (filters.channel !== undefined) {
+    query.where('campaigns.channel', filters.channel);
+  }
   if (filters.search !== undefined) {
     query.whereRaw('campaigns.name ilike ?', [`%${filters.search.replace(/[\\%_]/g, '\\$&')}%`]);
   }

@@ -10,7 +10,13 @@ import {
   whatsAppBody,
 } from '../../support/campaigns';
 import { buildCustomer, buildTenant, type TestTenant } from '../../support/factories';
-import { accountsPath, postAccount, sendGridBody, twilioBody } from '../providerAccounts/ground';
+import {
+  accountsPath,
+  metaBody,
+  postAccount,
+  sendGridBody,
+  twilioBody,
+} from '../providerAccounts/ground';
 
 let api: TestApi;
 
@@ -50,6 +56,10 @@ describe('a campaign by text message', () => {
     expect(dataOf(await send('get', '', tenant), 200)).toMatchObject([
       { id: campaign.id, channel: 'sms', subject: null },
     ]);
+    await postCampaign(api, tenant);
+    expect(dataOf(await send('get', '?channel=sms', tenant), 200)).toHaveLength(1);
+    expect(dataOf(await send('get', '?channel=whatsapp', tenant), 200)).toEqual([]);
+    expect((await send('get', '?channel=fax', tenant)).status).toBe(422);
   });
 
   test('is changed part by part, and as a whole', async () => {
@@ -215,10 +225,32 @@ describe('the account of a channel', () => {
   test('without a sender of its own needs one from the campaign', async () => {
     const tenant = await buildTenant(api.deps);
     await giveAccount(tenant, whatsAppAccount());
-    const { id } = await postCampaign(api, tenant, whatsAppBody());
+    const message = { kind: 'text', body: 'Hi' };
+    const { id } = await postCampaign(api, tenant, whatsAppBody({ message }));
     const refused = await send('post', `/${id}/schedule`, tenant, now);
     expect([refused.status, refused.body.code]).toEqual([409, 'senderMissing']);
     await send('patch', `/${id}`, tenant, { content: { sender: '+4930123456' } });
+    expect((await send('post', `/${id}/plan`, tenant, now)).status).toBe(200);
+  });
+
+  test.each([
+    ['twilio', 'spring_sale', `HX${'0a'.repeat(16)}`],
+    ['meta', `HX${'0a'.repeat(16)}`, 'spring_sale'],
+  ] as const)('at %s knows its templates by names of its own', async (vendor, wrong, right) => {
+    const tenant = await buildTenant(api.deps);
+    await giveAccount(tenant, vendor === 'meta' ? metaBody() : twilioBody({ channel: 'whatsapp' }));
+    const { id } = await postCampaign(
+      api,
+      tenant,
+      whatsAppBody({ message: templateMessage({ id: wrong }) }),
+    );
+    for (const path of ['plan', 'schedule']) {
+      const refused = await send('post', `/${id}/${path}`, tenant, now);
+      expect([refused.status, refused.body.code]).toEqual([409, 'templateNotOfVendor']);
+      expect(refused.body.errors).toMatchObject([{ path: 'content.message.id' }]);
+    }
+    const message = templateMessage({ id: right });
+    await send('patch', `/${id}`, tenant, { content: { message } });
     expect((await send('post', `/${id}/plan`, tenant, now)).status).toBe(200);
   });
 
