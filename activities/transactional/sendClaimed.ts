@@ -6,6 +6,12 @@ import type { ActivityDeps } from '../deps';
 import type { AccountSender, OneMessage } from '../messages/accountSenders';
 import type { Settler } from './settler';
 
+/** What a lane works with. */
+export type LaneDeps = Pick<ActivityDeps, 'db' | 'logger' | 'leaseMs'> & {
+  /** What makes the calls of a message's account; null when nothing may leave by it. */
+  openAccount(message: ClaimedMessage): Promise<AccountSender | null>;
+};
+
 /** What became of messages. */
 export interface SentMessages {
   /** Calls that were made, whatever came of them. */
@@ -24,7 +30,7 @@ const unusableForMs = 30_000;
  * is told of each call that is over.
  */
 export async function sendClaimed(
-  deps: ActivityDeps,
+  deps: LaneDeps,
   claimed: readonly ClaimedMessage[],
   { settler, onSettled }: { settler: Settler; onSettled: () => void },
 ): Promise<SentMessages> {
@@ -47,7 +53,7 @@ export async function sendClaimed(
 }
 
 async function callWithinLimits(
-  deps: ActivityDeps,
+  deps: LaneDeps,
   work: Omit<CallWork, 'leaveBefore'> & { accountId: string },
 ): Promise<SentMessages> {
   const { accountId, messages } = work;
@@ -79,7 +85,7 @@ interface CallWork {
   onSettled: () => void;
 }
 
-async function callAll(deps: ActivityDeps, work: CallWork): Promise<SentMessages> {
+async function callAll(deps: LaneDeps, work: CallWork): Promise<SentMessages> {
   const senders = await sendersOf(deps, work.messages);
   const unusable = work.messages.filter((message) => !senders.has(senderKey(message)));
   if (unusable.length > 0) {
@@ -125,19 +131,17 @@ async function callAll(deps: ActivityDeps, work: CallWork): Promise<SentMessages
 
 /** The accounts of these messages, without those that nothing can leave by now. */
 async function sendersOf(
-  deps: ActivityDeps,
+  deps: LaneDeps,
   messages: readonly ClaimedMessage[],
 ): Promise<Map<string, AccountSender>> {
   const keys = new Map(messages.map((message) => [senderKey(message), message]));
   const found = await Promise.all(
-    [...keys].map(async ([key, { tenantId, accountId }]) => {
-      if (accountId === null) {
-        return null;
-      }
+    [...keys].map(async ([key, message]) => {
       try {
-        const sender = await deps.senders.of(tenantId, accountId);
-        return sender.isActive ? ([key, sender] as const) : null;
+        const sender = await deps.openAccount(message);
+        return sender === null ? null : ([key, sender] as const);
       } catch (error) {
+        const { accountId } = message;
         deps.logger.warn({ err: error, accountId }, 'an account could not be opened');
         return null;
       }

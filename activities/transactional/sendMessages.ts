@@ -6,6 +6,7 @@ import { newMessages } from '../../models/transactional/channel';
 import { claimMessages, releaseEarlierSlices } from '../../models/transactional/claims';
 import { tendStandingRuns, type Tended } from '../../models/transactional/tend';
 import type { ActivityDeps } from '../deps';
+import { createAccountOpener } from './openAccounts';
 import { sendClaimed, type SentMessages } from './sendClaimed';
 import { createSettler } from './settler';
 
@@ -23,6 +24,7 @@ const heartbeatEveryMs = 1_000;
  */
 export function createSendMessages(deps: ActivityDeps) {
   const { db } = deps;
+  const lane = { ...deps, openAccount: createAccountOpener(deps.senders) };
   return async function sendMessages({ forMs }: { forMs: number }): Promise<SentMessages> {
     const context = Context.current();
     const stopped = context.cancellationSignal;
@@ -68,7 +70,7 @@ export function createSendMessages(deps: ActivityDeps) {
           continue;
         }
         const free = hold(claimed.length);
-        const work = sendClaimed(deps, claimed, { settler, onSettled: () => free(1) })
+        const work = sendClaimed(lane, claimed, { settler, onSettled: () => free(1) })
           .then((sent) => {
             totals.calls += sent.calls;
             totals.accepted += sent.accepted;

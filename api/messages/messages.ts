@@ -6,6 +6,7 @@ import {
   TransactionalMessage,
 } from '../../domain/messages/transactional/schema';
 import { acceptMessage } from '../../models/transactional/accept';
+import { tellLanes } from '../../models/transactional/channel';
 import { getTransactional } from '../../models/transactional/find';
 import { json } from '../bodies';
 import { presentAttempt, presentEvent } from '../campaigns/messages';
@@ -27,13 +28,19 @@ const sendMessage = route({
   idempotent: true,
   answers: { 202: AcceptedMessage },
   problems: ['idempotencyKeyReused', 'noProviderAccount'],
-  async handler({ body, inTenant, tenantId, userId, idempotentId, idempotencyKey }) {
+  async handler({ body, deps, inTenant, tenantId, userId, idempotentId, idempotencyKey }) {
     const accepted = await inTenant(async (trx) =>
       acceptMessage(
         trx,
         await prepareMessage(trx, body, { tenantId, userId, id: idempotentId(), idempotencyKey }),
       ),
     );
+    if (accepted.isNew) {
+      // Nobody waits for it: it costs the message a moment when it fails.
+      tellLanes(deps.db).catch((error: unknown) => {
+        deps.logger.warn({ err: error }, 'lanes not told of a message');
+      });
+    }
     // What was accepted before says how it stands by now.
     const state = accepted.isNew
       ? 'planned'

@@ -31,7 +31,8 @@ export interface BenchGround {
   temporal: Temporal;
   sandbox: BenchProcess;
   sandboxUrl: string;
-  startWorkers(count: number): Promise<BenchProcess[]>;
+  /** `flags` are the worker's own, such as the queues it serves. */
+  startWorkers(count: number, flags?: string[]): Promise<BenchProcess[]>;
   stop(): Promise<void>;
 }
 
@@ -94,12 +95,13 @@ export async function startGround(
     {},
     `${sandboxUrl}/health`,
   );
-  const startWorker = async () => {
+  const startWorker = async (flags: string[]) => {
     const port = await freePort();
     return startProcess(
       [
         ...(profileDir === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDir}`]),
         path.join(dist, options.worker ?? 'bench/worker.js'),
+        ...flags,
       ],
       {
         LOG_LEVEL: 'warn',
@@ -129,7 +131,8 @@ export async function startGround(
     temporal,
     sandbox,
     sandboxUrl,
-    startWorkers: (count) => Promise.all(Array.from({ length: count }, startWorker)),
+    startWorkers: (count, flags = []) =>
+      Promise.all(Array.from({ length: count }, () => startWorker(flags))),
     async stop() {
       await sandbox.stop();
       await temporal.connection.close();

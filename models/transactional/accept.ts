@@ -3,7 +3,6 @@ import type { Channel } from '../../domain/campaigns/types';
 import { conflict } from '../../domain/errors';
 import type { TransactionalContent } from '../../domain/messages/transactional/content';
 import { newId } from '../../lib/ids';
-import { newMessages } from './channel';
 
 /** A message somebody asked for, ready to leave. */
 export interface NewMessage {
@@ -23,7 +22,7 @@ export interface NewMessage {
 }
 
 /**
- * Writes a message into today's standing run and tells the lanes. A message of the same slot is taken
+ * Writes a message into today's standing run; `tellLanes` once it is committed. A message of the same slot is taken
  * for the same one, however long ago it was written: its id is the answer.
  *
  * @throws conflict idempotencyKeyReused when that one was another message
@@ -55,7 +54,7 @@ export async function acceptMessage(
               cast(:content as jsonb)
          from message
      )
-     select n, pg_notify('${newMessages}', '') from message`,
+     select n from message`,
     {
       tenantId: message.tenantId,
       id: message.id,

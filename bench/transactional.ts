@@ -1,0 +1,192 @@
+import { parseArgs } from 'node:util';
+import Table from 'cli-table3';
+import { z } from 'zod';
+import { createTenant } from './campaign/customers';
+import { startGround, type BenchGround, type BenchProcess } from './campaign/ground';
+import { runProduct, type ProductRun } from './campaign/product';
+import {
+  measureTransactional,
+  percentile,
+  type Sample,
+  type TransactionalFigures,
+} from './transactional/measure';
+import { bulkQueues, startTransactionalTarget, type RunningTarget } from './transactional/target';
+
+const mostMs = 300;
+
+const count = z.coerce.number().int().min(1);
+const Flags = z.object({
+  customers: count.default(400_000),
+  workers: count.default(3),
+  'per-second': count.default(50),
+  rounds: count.default(2),
+});
+type Options = z.infer<typeof Flags>;
+
+/**
+ * How long a message that is asked for by itself takes to the provider, on a quiet machine and while a
+ * campaign leaves at full speed. Prints a table and, as its last line, the figures as JSON; fails when
+ * one was lost or doubled, or too many were too slow.
+ */
+async function main(): Promise<void> {
+  const options = readOptions(process.argv.slice(2));
+  const tell = (text: string) => process.stderr.write(`${text}\n`);
+  tell('starting Postgres, Temporal and the stand-ins, compiling the product');
+  const ground = await startGround(undefined);
+  try {
+    const [target, workers] = await Promise.all([
+      startTransactionalTarget(ground),
+      ground.startWorkers(options.workers, [bulkQueues]),
+    ]);
+    try {
+      tell('a quiet machine');
+      // The first ones warm the processes up and do not count.
+      await measureTransactional(target, { seconds: 5, perSecond: options['per-second'] });
+      const quiet = await measureTransactional(target, {
+        seconds: 10,
+        perSecond: options['per-second'],
+      });
+      const busy = await measureBesideCampaigns(ground, { options, target, workers, tell });
+      report(quiet, busy, options);
+    } finally {
+      await Promise.all([target.stop(), ...workers.map((each) => each.stop())]);
+    }
+  } finally {
+    await ground.stop();
+  }
+}
+
+interface Busy {
+  figures: TransactionalFigures;
+  campaigns: ProductRun[];
+  /** Those that were asked for while calls of a campaign arrived. */
+  beside: Sample[];
+}
+
+async function measureBesideCampaigns(
+  ground: BenchGround,
+  {
+    options,
+    target,
+    workers,
+    tell,
+  }: {
+    options: Options;
+    target: RunningTarget;
+    workers: BenchProcess[];
+    tell: (text: string) => void;
+  },
+): Promise<Busy> {
+  tell(`${options.customers} customers: writing them`);
+  const tenant = await createTenant(ground.db, options.customers);
+  await runProduct(ground, tenant, workers);
+  const campaigns: ProductRun[] = [];
+  const figures: TransactionalFigures = { samples: [], asked: 0, refused: 0, lost: 0, doubled: 0 };
+  const beside: Sample[] = [];
+  for (let round = 1; round <= options.rounds; round += 1) {
+    const ended = new AbortController();
+    const measuring = measureTransactional(target, {
+      seconds: 600,
+      perSecond: options['per-second'],
+      signal: ended.signal,
+    });
+    const campaign = await runProduct(ground, tenant, workers).finally(() => ended.abort());
+    const window = await sendingWindow(ground);
+    const measured = await measuring;
+    campaigns.push(campaign);
+    figures.samples.push(...measured.samples);
+    figures.asked += measured.asked;
+    figures.refused += measured.refused;
+    figures.lost += measured.lost;
+    figures.doubled += measured.doubled;
+    const during = measured.samples.filter(
+      ({ askedAtMs }) => askedAtMs >= window.fromMs && askedAtMs <= window.toMs,
+    );
+    beside.push(...during);
+    tell(
+      `round ${round}: campaign ${Math.round(campaign.messagesPerSecond)}/s, ` +
+        `${during.length} single messages beside it, p99 ${percentile(accepted(during), 0.99)} ms`,
+    );
+  }
+  return { figures, campaigns, beside };
+}
+
+/** From the first call of the newest campaign to its last one. */
+async function sendingWindow({ db }: BenchGround): Promise<{ fromMs: number; toMs: number }> {
+  const found = await db.raw(
+    `select min(a.called_at) as first, max(a.settled_at) as last
+       from dispatch_attempts a
+      where a.run_id = (select id from campaign_runs where kind = 'campaign'
+                         order by created_at desc limit 1)`,
+  );
+  const row: { first: Date; last: Date } = found.rows[0];
+  return { fromMs: row.first.getTime(), toMs: row.last.getTime() };
+}
+
+function report(quiet: TransactionalFigures, busy: Busy, options: Options): void {
+  const bulkPerSecond = busy.campaigns.map((each) => each.messagesPerSecond);
+  const rows = [
+    { name: 'quiet', samples: quiet.samples },
+    { name: 'beside a campaign', samples: busy.beside },
+  ];
+  const table = new Table({
+    head: ['', 'messages', 'p50 ms', 'p99 ms', 'most ms', 'p99 ms from the request on'],
+    style: { head: [], border: [] },
+  });
+  table.push(
+    ...rows.map(({ name, samples }) => [
+      name,
+      String(samples.length),
+      String(percentile(accepted(samples), 0.5)),
+      String(percentile(accepted(samples), 0.99)),
+      String(percentile(accepted(samples), 1)),
+      String(percentile(asked(samples), 0.99)),
+    ]),
+  );
+  const lost = quiet.lost + busy.figures.lost;
+  const doubled = quiet.doubled + busy.figures.doubled;
+  const refused = quiet.refused + busy.figures.refused;
+  const figures = {
+    transactionalP50Ms: percentile(accepted(busy.beside), 0.5),
+    transactionalP99Ms: percentile(accepted(busy.beside), 0.99),
+    transactionalP99FromRequestMs: percentile(asked(busy.beside), 0.99),
+    quietP99Ms: percentile(accepted(quiet.samples), 0.99),
+    perSecond: options['per-second'],
+    samples: busy.beside.length,
+    bulkPerSecond: Math.round(Math.min(...bulkPerSecond)),
+    lost,
+    doubled,
+    refused,
+  };
+  process.stdout.write(
+    `${table.toString()}\n` +
+      `From the ledger's row, before its commit, to the first bytes at the provider; ${options['per-second']} a second.\n` +
+      `Campaigns beside them: ${bulkPerSecond.map((each) => Math.round(each)).join(', ')} messages/s by ${options.workers} worker processes.\n` +
+      `${JSON.stringify(figures)}\n`,
+  );
+  process.exitCode = lost + doubled + refused === 0 && figures.transactionalP99Ms < mostMs ? 0 : 1;
+}
+
+function accepted(samples: readonly Sample[]): number[] {
+  return samples.map(({ fromAcceptedMs }) => fromAcceptedMs);
+}
+
+function asked(samples: readonly Sample[]): number[] {
+  return samples.map(({ fromRequestMs }) => fromRequestMs);
+}
+
+function readOptions(args: string[]): Options {
+  const text = { type: 'string' } as const;
+  const { values } = parseArgs({
+    args,
+    options: { customers: text, workers: text, 'per-second': text, rounds: text },
+  });
+  return Flags.parse(values);
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(
+    `${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+  );
+  process.exit(1);
+});
