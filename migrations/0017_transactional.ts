@@ -21,7 +21,7 @@ export async function up(knex: Knex): Promise<void> {
           and num_nulls(campaign_id, n, content_version, audience, campaign_name, schedule) = 0
         else day is not null and campaign_id is null end);
     create unique index campaign_runs_standing on campaign_runs (tenant_id, day, channel, account_id)
-      where kind = 'transactional';
+      where kind = 'transactional' and gate <> 'closed';
 
     alter table dispatches add column is_transactional boolean not null default false;
     create index dispatches_transactional on dispatches (coalesce(not_before, '-infinity'))

@@ -122,13 +122,14 @@ async function findOrOpen(trx: Knex.Transaction, key: RunKey): Promise<string | 
      ), found as (
        select r.id from campaign_runs r, today
         where r.tenant_id = :tenantId and r.kind = 'transactional' and r.day = today.day
-          and r.channel = :channel and r.account_id = :accountId
+          and r.channel = :channel and r.account_id = :accountId and r.gate <> 'closed'
      ), opened as (
        insert into campaign_runs (id, tenant_id, kind, day, channel, account_id, state, starts_at)
        select cast(:id as uuid), cast(:tenantId as uuid), 'transactional', day,
               cast(:channel as text), cast(:accountId as text), 'sending', begins_at
          from today where not exists (select 1 from found)
-       on conflict (tenant_id, day, channel, account_id) where kind = 'transactional' do nothing
+       on conflict (tenant_id, day, channel, account_id)
+         where kind = 'transactional' and gate <> 'closed' do nothing
        returning id
      ), wave as (
        insert into waves (run_id, plan_version, n, tenant_id, starts_at, closes_at, time_zones,

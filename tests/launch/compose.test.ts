@@ -34,9 +34,9 @@ function service(name: string) {
   return found;
 }
 
-const longRunning = ['postgres', 'temporal', 'temporal-ui', 'api', 'worker'];
+const longRunning = ['postgres', 'temporal', 'temporal-ui', 'api', 'worker', 'transactional'];
 const jobs = ['temporal-schema', 'temporal-namespace', 'migrate'];
-const ours = ['migrate', 'api', 'worker'];
+const ours = ['migrate', 'api', 'worker', 'transactional'];
 
 describe('temporal-compose.yml', () => {
   test('holds the production-shaped set', () => {
@@ -67,7 +67,7 @@ describe('temporal-compose.yml', () => {
       }
     }
     expect(Object.keys(service('temporal').depends_on)).toContain('temporal-schema');
-    for (const name of ['api', 'worker']) {
+    for (const name of ['api', 'worker', 'transactional']) {
       expect(Object.keys(service(name).depends_on).sort()).toEqual([
         'migrate',
         'temporal-namespace',

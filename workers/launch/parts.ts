@@ -11,6 +11,7 @@ import {
 } from './embeddedPostgres';
 import type { GuardOrder } from './guard';
 import { readPid, spawnGuarded } from './guarded';
+import { everyQueue, type QueueName } from '../queueChoice';
 import { ourScript } from './ourScript';
 import type { PartOrder } from './part';
 import type { Plan } from './plan';
@@ -112,19 +113,56 @@ export function apiPart(plan: Plan, secrets: Secrets, addresses: Addresses): Par
   };
 }
 
-/** One worker process; `index` counts from 0. */
+/** One worker process for everything but transactional messages; `index` counts from 0. */
 export function workerPart(
   plan: Plan,
   secrets: Secrets,
   addresses: Addresses,
   index: number,
 ): PartOrder {
-  const port = plan.ports.workers[index] ?? 0;
-  return {
+  return workerProcess({
     name: plan.ports.workers.length === 1 ? 'worker' : `worker-${index + 1}`,
+    port: plan.ports.workers[index] ?? 0,
+    queues: everyQueue.filter((name) => name !== 'transactional'),
+    plan,
+    secrets,
+    addresses,
+  });
+}
+
+/** The process of transactional messages: nothing else may hold it up. */
+export function transactionalPart(plan: Plan, secrets: Secrets, addresses: Addresses): PartOrder {
+  return workerProcess({
+    name: 'transactional',
+    port: plan.ports.transactional,
+    queues: ['transactional'],
+    plan,
+    secrets,
+    addresses,
+  });
+}
+
+function workerProcess({
+  name,
+  port,
+  queues,
+  plan,
+  secrets,
+  addresses,
+}: {
+  name: string;
+  port: number;
+  queues: readonly QueueName[];
+  plan: Plan;
+  secrets: Secrets;
+  addresses: Addresses;
+}): PartOrder {
+  return {
+    name,
     launch: () =>
       Promise.resolve(
         spawnOurs('workers/main', {
+          flags: [`--queues=${queues.join(',')}`],
           environment: {
             ...ourEnvironment(plan, secrets, addresses),
             WORKER_PORT: String(port),

@@ -27,6 +27,8 @@ export interface Ports {
   temporalUi: number;
   sandbox: number;
   workers: number[];
+  /** Of the process of transactional messages. */
+  transactional: number;
 }
 
 /** Turns configuration and command line into a plan; a port of 0 becomes one that is free. */
@@ -43,6 +45,7 @@ export async function makePlan(config: Config, options: StartOptions): Promise<P
         concretePort(config.WORKER_PORT === 0 ? 0 : config.WORKER_PORT + index),
       ),
     ),
+    transactional: await concretePort(config.WORKER_PORT === 0 ? 0 : config.WORKER_PORT + count),
   };
   return {
     config,
@@ -85,6 +88,12 @@ export async function planProblems(plan: Plan): Promise<string[]> {
       port,
       host: config.WORKER_HOST,
     })),
+    {
+      what: 'the worker of transactional messages',
+      variable: 'WORKER_PORT',
+      port: ports.transactional,
+      host: config.WORKER_HOST,
+    },
   ];
   const portProblems = await Promise.all(claims.map((claim) => portProblem(claim, claims)));
   return [...external, ...portProblems].filter((problem) => problem !== undefined);

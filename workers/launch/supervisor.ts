@@ -11,6 +11,7 @@ import {
   postgresPart,
   sandboxPart,
   temporalPart,
+  transactionalPart,
   workerPart,
   type Addresses,
 } from './parts';
@@ -55,9 +56,10 @@ export class Supervisor {
       await this.sandbox.start();
     }
     this.api = this.part(apiPart(plan, secrets, addresses));
-    this.workers = plan.ports.workers.map((_, index) =>
-      this.part(workerPart(plan, secrets, addresses, index)),
-    );
+    this.workers = [
+      ...plan.ports.workers.map((_, index) => workerPart(plan, secrets, addresses, index)),
+      transactionalPart(plan, secrets, addresses),
+    ].map((order) => this.part(order));
     await Promise.all([this.api.start(), ...this.workers.map((worker) => worker.start())]);
     return addresses;
   }
