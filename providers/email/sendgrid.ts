@@ -129,6 +129,11 @@ function sharedJson(call: Omit<EmailCall, 'recipients'>, canUnsubscribe: boolean
   return `,${shared.slice(1)}`;
 }
 
+// The vendor takes a comma or a semicolon in a name for the end of the address; a line break would
+// begin another header.
+// oxlint-disable-next-line no-control-regex -- control characters are what is looked for
+const unfitForName = /[;,\u0000-\u001f\u007f]/g;
+
 function personalizationJson({
   messageN,
   email,
@@ -136,8 +141,7 @@ function personalizationJson({
   substitutionsJson,
   unsubscribeUrl,
 }: EmailRecipient): string {
-  // The vendor takes a comma or a semicolon in a name for the end of the address.
-  const named = name === null ? '' : `,"name":${jsonText(name.replace(/[;,]/g, ' '))}`;
+  const named = name === null ? '' : `,"name":${jsonText(name.replace(unfitForName, ' '))}`;
   const headers =
     unsubscribeUrl === null
       ? ''
