@@ -17,7 +17,9 @@ export function normalizeEmail(text: string): string | null {
 }
 
 function isLocalPart(text: string): boolean {
-  return text.length <= 64 && localPart.test(text);
+  // Mail programs decode what looks like an encoded word (RFC 2047) in an address, too: what they
+  // show, and answer to, would be another one.
+  return text.length <= 64 && localPart.test(text) && !text.includes('=?');
 }
 
 function isDomain(text: string): boolean {

@@ -28,6 +28,7 @@ test.each([
   ['a@exämple.com', null],
   ['Ana <a@b.com>', null],
   ['a@b.com\r\nBcc: c@d.com', null],
+  ['=?utf-8?q?other=40b.com?=@example.com', null],
   ['', null],
 ])('the email %j becomes %j', (text, expected) => {
   expect(normalizeEmail(text)).toBe(expected);
