@@ -1,25 +1,18 @@
 import { setImmediate as otherEvents } from 'node:timers/promises';
 import { messagesPerCall } from '../../domain/messages/rateLimits';
 import { withTenantByKey } from '../../models/base';
-import {
-  endLane,
-  settleBlock,
-  suppressRefused,
-  type BlockOutcome,
-  type LeftBlock,
-} from '../../models/messages/blocks';
+import { endLane, settleBlock, type LeftBlock } from '../../models/messages/blocks';
 import { unclaimDispatch, type ClaimedDispatch, type WaveKey } from '../../models/messages/claims';
 import { passGate } from '../../models/messages/gate';
 import type { Wait } from '../../models/messages/moveOut';
 import { blockAccount, listLimits, reserveRate, slowDown } from '../../models/messages/rates';
 import { loadRecipients, type Recipient } from '../../models/messages/recipients';
-import { settleAccepted, settleCall } from '../../models/messages/settle';
-import type { MessageOutcome } from '../../providers/types';
 import type { ActivityDeps } from '../deps';
 import type { AccountSender, OneMessage } from './accountSenders';
 import { holdRun, refusedMessage } from './holdRun';
 import { outlastOutage } from './outlastOutage';
 import { createOneRenderer } from './renderOne';
+import { accountWaitOf, outcomeOfBlock, settleAlone, type Reply } from './replies';
 import type { RunContent } from './runContent';
 import { nothingSent, type SentCounts } from './sentCounts';
 import { waitMs } from './wait';
@@ -253,7 +246,7 @@ class Lane {
     };
     await outlastOutage(signal, () =>
       dispatch.messageCount === 1
-        ? settleAlone(this.deps, left, replies[0])
+        ? settleAlone(this.deps.db, left, replies[0])
         : settleBlock(this.deps.db, left, outcome),
     );
   }
@@ -262,7 +255,7 @@ class Lane {
   private async afterwards(replies: readonly Reply[]): Promise<'sent' | 'held'> {
     const { db } = this.deps;
     const { wave, sender } = this.work;
-    const wait = waitOf(replies);
+    const wait = accountWaitOf(replies);
     if (wait !== null) {
       await blockAccount(db, sender.accountId, { forMs: wait.delayMs, reason: wait.reason });
       this.isUnlimited = false;
@@ -299,108 +292,3 @@ class Lane {
 }
 
 const turnMs = 25;
-
-interface Reply {
-  n: number;
-  message: OneMessage;
-  outcome: MessageOutcome;
-}
-
-function outcomeOfBlock(replies: readonly Reply[]): BlockOutcome {
-  const block: BlockOutcome = {
-    accepted: [],
-    refused: [],
-    doubtful: [],
-    notSent: [],
-    wait: waitOf(replies),
-  };
-  for (const { n, message, outcome } of replies) {
-    switch (outcome.kind) {
-      case 'accepted':
-        block.accepted.push({ n, providerMessageId: outcome.providerMessageId });
-        break;
-      case 'recipientRefused':
-        block.refused.push({
-          n,
-          status: outcome.status,
-          reason: outcome.reason,
-          suppress: suppressionOf(message, outcome.consequence),
-        });
-        break;
-      case 'inDoubt':
-        block.doubtful.push({ n, status: outcome.status, reason: outcome.reason });
-        break;
-      case 'messageRefused':
-      case 'throttled':
-      case 'notSent':
-        block.notSent.push(n);
-    }
-  }
-  return block;
-}
-
-const suppressionReasons = {
-  suppress: 'unsubscribed',
-  addressInvalid: 'invalid',
-  none: null,
-} as const;
-
-function suppressionOf(message: OneMessage, consequence: keyof typeof suppressionReasons) {
-  const reason = suppressionReasons[consequence];
-  const address = message.channel === 'email' ? message.to.email : message.to;
-  return reason === null ? null : { address, reason };
-}
-
-/** The longest wait that any reply asked for. */
-function waitOf(replies: readonly Reply[]): Wait | null {
-  let wait: Wait | null = null;
-  for (const { outcome } of replies) {
-    if (
-      (outcome.kind === 'throttled' || outcome.kind === 'notSent') &&
-      outcome.retryAfterMs >= (wait?.delayMs ?? 0)
-    ) {
-      wait = { delayMs: outcome.retryAfterMs, reason: waitReason[outcome.kind] };
-    }
-  }
-  return wait;
-}
-
-const waitReason = { throttled: 'providerThrottled', notSent: 'providerUnreachable' } as const;
-
-/** A dispatch of one message is settled as a whole, as any call is. */
-async function settleAlone(
-  { db }: ActivityDeps,
-  block: LeftBlock,
-  reply: Reply | undefined,
-): Promise<void> {
-  if (reply === undefined) {
-    return;
-  }
-  const { outcome } = reply;
-  if (outcome.kind === 'accepted') {
-    await settleAccepted(db, block, outcome);
-    return;
-  }
-  await withTenantByKey(db, block.tenantId, async (trx) => {
-    switch (outcome.kind) {
-      case 'recipientRefused':
-        await settleCall(trx, block, { ...outcome, outcome: 'refused' });
-        await suppressRefused(trx, block, [suppressionOf(reply.message, outcome.consequence)]);
-        return;
-      case 'messageRefused':
-        await settleCall(trx, block, { ...outcome, outcome: 'not_sent', delayMs: 0 });
-        return;
-      case 'throttled':
-      case 'notSent':
-        await settleCall(trx, block, {
-          outcome: outcome.kind === 'throttled' ? 'throttled' : 'not_sent',
-          status: outcome.status,
-          reason: waitReason[outcome.kind],
-          delayMs: outcome.retryAfterMs,
-        });
-        return;
-      case 'inDoubt':
-        await settleCall(trx, block, { ...outcome, outcome: 'in_doubt' });
-    }
-  });
-}

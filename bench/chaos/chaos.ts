@@ -3,7 +3,7 @@
  * misbehave, then counts what the providers really took: everybody exactly once, or listed as in doubt.
  */
 import Table from 'cli-table3';
-import { openAccount } from './accounts';
+import { openAccount, type Route } from './accounts';
 import { fireCampaign, writeCampaign, type FiredCampaign } from './campaign';
 import { startProcessGround, type ProcessGround } from './ground';
 import { parseChaosOptions, type ChaosOptions } from './options';
@@ -57,8 +57,7 @@ async function run(
     faultPlan(options.seed, options.faults, { eventsLateMs }),
   );
   const written = [];
-  for (const [index, route] of options.routes.entries()) {
-    const customers = shareOf(options.customers, options.routes.length, index);
+  for (const [route, customers] of sharesOf(options.customers, options.routes)) {
     const campaign = await writeCampaign(ground, customers, { route });
     await openAccount(ground, campaign.tenantId, route);
     written.push({ ...campaign, customers });
@@ -96,8 +95,21 @@ async function run(
   return outcome;
 }
 
-function shareOf(customers: number, parts: number, index: number): number {
-  return Math.floor(customers / parts) + (index < customers % parts ? 1 : 0);
+// A mail server carries a fraction of what the others do over its few connections.
+const weights: Record<Route, number> = { sendgrid: 10, smtp: 1, twilio: 4, meta: 5 };
+
+/** So many customers for each route, in all as many as were asked for. */
+function sharesOf(customers: number, over: readonly Route[]): Map<Route, number> {
+  const all = over.reduce((sum, route) => sum + weights[route], 0);
+  const shares = new Map(
+    over.map((route) => [route, Math.floor((customers * weights[route]) / all)]),
+  );
+  const rest = customers - [...shares.values()].reduce((sum, share) => sum + share, 0);
+  const [first] = over;
+  if (first !== undefined) {
+    shares.set(first, (shares.get(first) ?? 0) + rest);
+  }
+  return shares;
 }
 
 function report(options: ChaosOptions, { killed, campaigns, seconds }: Outcome): void {

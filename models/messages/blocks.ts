@@ -3,7 +3,7 @@ import type { Channel } from '../../domain/campaigns/types';
 import type { SuppressionReason } from '../../domain/messages/events';
 import { forTenantInOneTrip, withTenantByKey } from '../base';
 import { releaseContacts } from './contacts';
-import { moveOut, type DoubtfulMessage, type Wait } from './moveOut';
+import { moveOut, type DoubtfulMessage, type UntakenMessage, type Wait } from './moveOut';
 import { settleCall, type Call } from './settle';
 
 /** A block of calls that has left: the messages from its first to its last, of one attempt. */
@@ -27,9 +27,8 @@ export interface BlockOutcome {
     suppress: Suppress;
   }[];
   doubtful: DoubtfulMessage[];
-  /** Surely not taken: they go again, not before `wait`. */
-  notSent: number[];
-  wait: Wait | null;
+  /** Surely not taken: they go again, each after its wait. */
+  notSent: UntakenMessage[];
 }
 
 /**
@@ -57,14 +56,14 @@ export async function settleBlock(
       await settleLate(trx, block, outcome);
       return;
     }
-    const notTaken = [...outcome.refused.map(({ n }) => n), ...outcome.notSent];
+    const notTaken = [...outcome.refused, ...outcome.notSent].map(({ n }) => n);
     await releaseContacts(trx, block, notTaken);
     await refuse(trx, block, outcome.refused);
     await moveOut(trx, block, {
       doubtful: outcome.doubtful,
       notSent: outcome.notSent,
       notSentAbove: null,
-      wait: outcome.wait,
+      wait: null,
     });
     await advance(trx, block, outcome);
   });
@@ -211,10 +210,10 @@ async function settleLate(
     block,
     outcome.refused.map((one) => one.suppress),
   );
-  for (const n of outcome.notSent) {
+  for (const { n, wait } of outcome.notSent) {
     const call = callOf(n);
     if (call !== null) {
-      const { delayMs = 0, reason = 'providerUnreachable' } = outcome.wait ?? {};
+      const { delayMs = 0, reason = 'notSent' } = wait ?? {};
       await settleCall(trx, call, { outcome: 'not_sent', status: null, reason, delayMs });
     }
   }

@@ -14,18 +14,26 @@ export interface Wait {
   reason: string;
 }
 
+/** A message that was surely not taken; null goes again as soon as may be. */
+export interface UntakenMessage {
+  n: number;
+  wait: Wait | null;
+}
+
 /**
  * Moves messages of a locked dispatch to dispatches of their own in the same wave: each doubtful one
  * to one in doubt, with its attempt, unless an event has proven it already; those that were not
- * taken, and all above `notSentAbove`, together to a planned one. Answers how many are in doubt.
+ * taken to a planned one for each wait, and all above `notSentAbove` to another. Answers how many are
+ * in doubt.
  */
 export async function moveOut(
   trx: Knex.Transaction,
   { tenantId, runId, dispatchN, attempt }: Call,
   move: {
     doubtful: readonly DoubtfulMessage[];
-    notSent: readonly number[];
+    notSent: readonly UntakenMessage[];
     notSentAbove: number | null;
+    /** What those above wait for. */
     wait: Wait | null;
   },
 ): Promise<{ doubted: number }> {
@@ -33,6 +41,7 @@ export async function moveOut(
   if (doubtful.length + notSent.length === 0 && notSentAbove === null) {
     return { doubted: 0 };
   }
+  const groups = groupsOf(notSent);
   const moved = await trx.raw(
     `with parent as (
        select time_zone, plan_version, wave_n, called_at from dispatches
@@ -40,13 +49,18 @@ export async function moveOut(
      ), doubtful as (
        select * from unnest(cast(:doubtNs as int[]), cast(:statuses as int[]),
          cast(:reasons as text[])) as t (n, status, reason)
+     ), untaken as (
+       select * from unnest(cast(:untakenNs as int[]), cast(:untakenParts as int[])) as t (n, part)
+     ), waits as (
+       select * from unnest(cast(:parts as int[]), cast(:delaysMs as float8[]),
+         cast(:waitReasons as text[])) as t (part, delay_ms, reason)
      ), moving as (
-       -- 0 for all that go together; nobody's number is 0.
-       select m.n, coalesce(doubtful.n, 0) as own, doubtful.status, doubtful.reason
-         from messages m left join doubtful on doubtful.n = m.n
+       -- A doubt is its own part, by its number; 0 and below are those that go together.
+       select m.n, coalesce(doubtful.n, untaken.part, 0) as own, doubtful.status, doubtful.reason
+         from messages m left join doubtful on doubtful.n = m.n left join untaken on untaken.n = m.n
         where m.run_id = :runId and m.tenant_id = :tenantId and m.dispatch_n = :dispatchN
           and m.outcome is null
-          and (doubtful.n is not null or m.n = any(cast(:notSent as int[])) or m.n > :notSentAbove)
+          and (doubtful.n is not null or untaken.n is not null or m.n > :notSentAbove)
           and not (doubtful.n is not null and exists (
             select 1 from message_events e
              where e.run_id = m.run_id and e.message_n = m.n and e.source <> 'carillon'
@@ -72,11 +86,11 @@ export async function moveOut(
                 then clock_timestamp() + numbers.doubt_deadline_ms * interval '1 millisecond' end,
               p.reason,
               case when s.state = 'planned' then clock_timestamp()
-                + cast(:delayMs as float8) * interval '1 millisecond' end,
-              case when s.state = 'planned' then cast(:waitReason as text) end,
+                + waits.delay_ms * interval '1 millisecond' end,
+              case when s.state = 'planned' then waits.reason end,
               case when s.state = 'cancelled' then clock_timestamp() end,
               case when own > 0 then p.last end, case when own > 0 then p.first - 1 end
-         from parts p, parent, numbers, lateral (
+         from parts p left join waits on waits.part = p.own, parent, numbers, lateral (
            select case when own > 0 then 'in_doubt'
                        when numbers.gate = 'closed' then 'cancelled' else 'planned' end as state) s
        returning n, first_message_n, state, called_at
@@ -104,11 +118,34 @@ export async function moveOut(
       doubtNs: doubtful.map(({ n }) => n),
       statuses: doubtful.map(({ status }) => status),
       reasons: doubtful.map(({ reason }) => reason),
-      notSent: [...notSent],
+      untakenNs: notSent.map(({ n }) => n),
+      untakenParts: notSent.map((message) => groups.partOf(message)),
       notSentAbove,
-      delayMs: wait?.delayMs ?? null,
-      waitReason: wait?.reason ?? null,
+      parts: [0, ...groups.waits.map((_, index) => -index - 1)],
+      delaysMs: [wait, ...groups.waits].map((one) => one?.delayMs ?? null),
+      waitReasons: [wait, ...groups.waits].map((one) => one?.reason ?? null),
     },
   );
   return { doubted: moved.rows[0]?.doubted ?? 0 };
+}
+
+/** Messages that wait about as long for the same thing go together: -1, -2 and on. */
+function groupsOf(notSent: readonly UntakenMessage[]) {
+  const keys = new Map<string, number>();
+  const waits: (Wait | null)[] = [];
+  const keyOf = ({ wait }: UntakenMessage) =>
+    wait === null ? '' : `${Math.ceil(Math.log2(Math.max(wait.delayMs, 1)))} ${wait.reason}`;
+  for (const message of notSent) {
+    const key = keyOf(message);
+    const known = keys.get(key);
+    if (known === undefined) {
+      keys.set(key, waits.push(message.wait) - 1);
+    } else if ((message.wait?.delayMs ?? 0) > (waits[known]?.delayMs ?? 0)) {
+      waits[known] = message.wait;
+    }
+  }
+  return {
+    waits,
+    partOf: (message: UntakenMessage) => -(keys.get(keyOf(message)) ?? 0) - 1,
+  };
 }

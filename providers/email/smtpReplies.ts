@@ -5,7 +5,7 @@ type Verdict =
   | { kind: 'recipientRefused'; consequence: 'suppress' | 'addressInvalid' | 'none' }
   | { kind: 'messageRefused' }
   | { kind: 'throttled'; retryAfterMs: number }
-  | { kind: 'notSent'; retryAfterMs: number };
+  | { kind: 'notSent'; retryAfterMs: number; onlyRecipient?: true };
 
 /** A rule is of the replies that fit all it says; the first that fits decides. */
 interface Rule {
@@ -33,7 +33,7 @@ const messageRefused: Verdict = { kind: 'messageRefused' };
  */
 const replyRules: readonly Rule[] = [
   // 421 ends the connection whatever it answers: too many connections, too much mail, going down.
-  { code: '421', verdict: { kind: 'throttled', retryAfterMs: minute } },
+  { code: '421', verdict: { kind: 'throttled', retryAfterMs: 10 * second } },
 
   // Before a message was named nothing can be wrong with one, except for who asks.
   { steps: ['login'], code: '5', verdict: messageRefused },
@@ -77,19 +77,27 @@ const replyRules: readonly Rule[] = [
     steps: ['recipient', 'data'],
     code: '45',
     enhanced: /^4\.7\.1$/,
-    verdict: { kind: 'notSent', retryAfterMs: 5 * minute },
+    verdict: { kind: 'notSent', retryAfterMs: 5 * minute, onlyRecipient: true },
   },
   {
     steps: ['recipient', 'data'],
     code: '45',
     says: /gr[ae]y-?list/i,
-    verdict: { kind: 'notSent', retryAfterMs: 5 * minute },
+    verdict: { kind: 'notSent', retryAfterMs: 5 * minute, onlyRecipient: true },
   },
   // Other policies count what a sender does: the whole account waits.
   { code: '4', enhanced: /^4\.7\./, verdict: { kind: 'throttled', retryAfterMs: minute } },
   // Full for now; people take their time.
-  { code: '4', enhanced: /^4\.2\.2$/, verdict: { kind: 'notSent', retryAfterMs: 15 * minute } },
-  { code: '4', enhanced: /^4\.[12]\./, verdict: { kind: 'notSent', retryAfterMs: 5 * minute } },
+  {
+    code: '4',
+    enhanced: /^4\.2\.2$/,
+    verdict: { kind: 'notSent', retryAfterMs: 15 * minute, onlyRecipient: true },
+  },
+  {
+    code: '4',
+    enhanced: /^4\.[12]\./,
+    verdict: { kind: 'notSent', retryAfterMs: 5 * minute, onlyRecipient: true },
+  },
   // The server's own room or will is used up, whoever the recipient is.
   {
     code: '4',
@@ -97,9 +105,9 @@ const replyRules: readonly Rule[] = [
     verdict: { kind: 'throttled', retryAfterMs: minute },
   },
   { code: '452', verdict: { kind: 'throttled', retryAfterMs: minute } },
-  { code: '450', verdict: { kind: 'notSent', retryAfterMs: 5 * minute } },
+  { code: '450', verdict: { kind: 'notSent', retryAfterMs: 5 * minute, onlyRecipient: true } },
   // 451 and the rest: something broke while this message was worked on.
-  { code: '4', verdict: { kind: 'notSent', retryAfterMs: minute } },
+  { code: '4', verdict: { kind: 'notSent', retryAfterMs: minute, onlyRecipient: true } },
 ];
 
 const retryWithoutReplyMs = 5 * second;

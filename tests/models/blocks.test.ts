@@ -1,10 +1,11 @@
 import { newId } from '../../lib/ids';
 import { acrossTenants, withTenant } from '../../models/base';
-import { endLane, settleBlock, type BlockOutcome } from '../../models/messages/blocks';
+import { endLane, settleBlock } from '../../models/messages/blocks';
 import { releaseExpiredLeases, type ClaimedDispatch } from '../../models/messages/claims';
 import { countRun } from '../../models/messages/counts';
 import { applyEvents, storeEvents } from '../../models/messages/events';
 import { passGate, type GateAnswer } from '../../models/messages/gate';
+import type { Wait } from '../../models/messages/moveOut';
 import { loadRecipients, type Recipient } from '../../models/messages/recipients';
 import { ensureTestAccount } from '../support/accounts';
 import { buildLedger, type TestLedger } from '../support/ledger';
@@ -163,7 +164,7 @@ interface Told {
   refused?: number[];
   doubtful?: number[];
   notSent?: number[];
-  wait?: BlockOutcome['wait'];
+  wait?: Wait | null;
 }
 
 /** One claimed dispatch of so many messages, and its lane's steps. */
@@ -219,12 +220,11 @@ async function openLane(messages: number) {
             suppress: { address: `c${n - 1}@example.com`, reason: 'invalid' },
           })),
           doubtful: (told.doubtful ?? []).map((n) => ({ n, status: null, reason: 'ECONNRESET' })),
-          notSent: told.notSent ?? [],
-          wait: told.wait ?? null,
+          notSent: (told.notSent ?? []).map((n) => ({ n, wait: told.wait ?? null })),
         },
       );
     },
-    end: (wait: BlockOutcome['wait'] = null) => endLane(db, key, wait),
+    end: (wait: Wait | null = null) => endLane(db, key, wait),
     release: () =>
       acrossTenants(db, 'reconcile', (trx) => releaseExpiredLeases(trx, ledger.wave())),
     counts: () => withTenant(db, tenantId, (trx) => countRun(trx, tenantId, run.id)),

@@ -234,8 +234,7 @@ test('of a block of single calls each is held back, counted and released by itse
       accepted: [{ n: 2, providerMessageId: 'id' }],
       refused: [],
       doubtful: [],
-      notSent: [3],
-      wait: null,
+      notSent: [{ n: 3, wait: null }],
     },
   );
   expect(await contacts(second)).toMatchObject([{ message_n: 2 }]);

@@ -38,7 +38,7 @@ test.each([
   ['fullnow', { kind: 'notSent', status: 452, retryAfterMs: 900_000 }],
   ['broken', { kind: 'notSent', status: 451, retryAfterMs: 60_000 }],
   ['nospace', { kind: 'throttled', status: 452, retryAfterMs: 60_000 }],
-  ['busy', { kind: 'throttled', status: 421, retryAfterMs: 60_000 }],
+  ['busy', { kind: 'throttled', status: 421, retryAfterMs: 10_000 }],
 ])('the answer to ana+%s@example.com is classed', async (word, expected) => {
   const before = await delivered();
   expect(await sendTo(`ana+${word}@example.com`)).toMatchObject(expected);

@@ -50,7 +50,7 @@ describeContract({
     },
   ],
   throttling: [
-    { name: 'too many messages', faults: { rate429: 1 }, status: 421, retryAfterMs: 60_000 },
+    { name: 'too many messages', faults: { rate429: 1 }, status: 421, retryAfterMs: 10_000 },
   ],
   doubts: [
     { name: 'accepted, the answer lost', faults: { dropAfterAccept: 1 }, delivered: 1 },

@@ -10,6 +10,7 @@ const thisOne = { kind: 'recipientRefused', consequence: 'none' };
 const ofMessage = { kind: 'messageRefused' };
 const notSent = (retryAfterMs: number) => ({ kind: 'notSent', retryAfterMs });
 const throttled = { kind: 'throttled', retryAfterMs: 60_000 };
+const closing = { kind: 'throttled', retryAfterMs: 10_000 };
 
 test.each<[SmtpStep, string, object]>([
   ['recipient', '550 5.1.1 No such user', addressInvalid],
@@ -48,10 +49,10 @@ test.each<[SmtpStep, string, object]>([
   ['connection', '554 No mail service here', notSent(60_000)],
   ['connection', '454 4.3.0 TLS not available', notSent(60_000)],
   ['recipient', '503 5.5.1 Out of step', notSent(5_000)],
-  ['connection', '421 4.7.0 Too many connections', throttled],
-  ['sender', '421 4.3.2 Shutting down', throttled],
-  ['data', '421 4.7.28 Unusual rate', throttled],
-  ['data', '421 Closing', throttled],
+  ['connection', '421 4.7.0 Too many connections', closing],
+  ['sender', '421 4.3.2 Shutting down', closing],
+  ['data', '421 4.7.28 Unusual rate', closing],
+  ['data', '421 Closing', closing],
   ['sender', '450 4.7.1 You send too fast', throttled],
   ['recipient', '451 4.7.500 Server busy', throttled],
   ['recipient', '450 4.7.1 Come back later', notSent(300_000)],

@@ -1,0 +1,121 @@
+import type { Knex } from '../../lib/db';
+import { withTenantByKey } from '../../models/base';
+import { suppressRefused, type BlockOutcome, type LeftBlock } from '../../models/messages/blocks';
+import type { Wait } from '../../models/messages/moveOut';
+import { settleAccepted, settleCall } from '../../models/messages/settle';
+import type { MessageOutcome } from '../../providers/types';
+import type { OneMessage } from './accountSenders';
+
+/** What a vendor made of the call for one message. */
+export interface Reply {
+  n: number;
+  message: OneMessage;
+  outcome: MessageOutcome;
+}
+
+/** What the replies of a block make of its messages. */
+export function outcomeOfBlock(replies: readonly Reply[]): BlockOutcome {
+  const block: BlockOutcome = {
+    accepted: [],
+    refused: [],
+    doubtful: [],
+    notSent: [],
+  };
+  for (const { n, message, outcome } of replies) {
+    switch (outcome.kind) {
+      case 'accepted':
+        block.accepted.push({ n, providerMessageId: outcome.providerMessageId });
+        break;
+      case 'recipientRefused':
+        block.refused.push({
+          n,
+          status: outcome.status,
+          reason: outcome.reason,
+          suppress: suppressionOf(message, outcome.consequence),
+        });
+        break;
+      case 'inDoubt':
+        block.doubtful.push({ n, status: outcome.status, reason: outcome.reason });
+        break;
+      case 'messageRefused':
+        block.notSent.push({ n, wait: null });
+        break;
+      case 'throttled':
+      case 'notSent':
+        block.notSent.push({ n, wait: waitFor(outcome) });
+    }
+  }
+  return block;
+}
+
+const suppressionReasons = {
+  suppress: 'unsubscribed',
+  addressInvalid: 'invalid',
+  none: null,
+} as const;
+
+function suppressionOf(message: OneMessage, consequence: keyof typeof suppressionReasons) {
+  const reason = suppressionReasons[consequence];
+  const address = message.channel === 'email' ? message.to.email : message.to;
+  return reason === null ? null : { address, reason };
+}
+
+type NotTaken = Extract<MessageOutcome, { kind: 'throttled' | 'notSent' }>;
+
+function waitFor(outcome: NotTaken): Wait {
+  const reason = isOfRecipient(outcome) ? 'recipientBusy' : waitReason[outcome.kind];
+  return { delayMs: outcome.retryAfterMs, reason };
+}
+
+function isOfRecipient(outcome: NotTaken): boolean {
+  return outcome.kind === 'notSent' && outcome.onlyRecipient === true;
+}
+
+/** The longest wait that any reply asked of the whole account. */
+export function accountWaitOf(replies: readonly Reply[]): Wait | null {
+  const waits = replies.flatMap(({ outcome }) =>
+    (outcome.kind === 'throttled' || outcome.kind === 'notSent') && !isOfRecipient(outcome)
+      ? [waitFor(outcome)]
+      : [],
+  );
+  return waits.toSorted((a, b) => b.delayMs - a.delayMs)[0] ?? null;
+}
+
+const waitReason = { throttled: 'providerThrottled', notSent: 'providerUnreachable' } as const;
+
+/** A dispatch of one message is settled as a whole, as any call is. */
+export async function settleAlone(
+  db: Knex,
+  block: LeftBlock,
+  reply: Reply | undefined,
+): Promise<void> {
+  if (reply === undefined) {
+    return;
+  }
+  const { outcome } = reply;
+  if (outcome.kind === 'accepted') {
+    await settleAccepted(db, block, outcome);
+    return;
+  }
+  await withTenantByKey(db, block.tenantId, async (trx) => {
+    switch (outcome.kind) {
+      case 'recipientRefused':
+        await settleCall(trx, block, { ...outcome, outcome: 'refused' });
+        await suppressRefused(trx, block, [suppressionOf(reply.message, outcome.consequence)]);
+        return;
+      case 'messageRefused':
+        await settleCall(trx, block, { ...outcome, outcome: 'not_sent', delayMs: 0 });
+        return;
+      case 'throttled':
+      case 'notSent':
+        await settleCall(trx, block, {
+          outcome: outcome.kind === 'throttled' ? 'throttled' : 'not_sent',
+          status: outcome.status,
+          ...waitFor(outcome),
+        });
+        return;
+      case 'inDoubt':
+        await settleCall(trx, block, { ...outcome, outcome: 'in_doubt' });
+    }
+  });
+}
