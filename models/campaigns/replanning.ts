@@ -164,8 +164,9 @@ function placeGroups(
       const reason = plan.zoneLeftOut.get(zoneOf(group.zone));
       if (n !== undefined) {
         placed.push({ group, waveN: nOf.get(n) ?? 0 });
-      } else if (reason !== undefined) {
-        over.push({ group, reason });
+      } else {
+        // No wave for nobody: all messages of these dispatches have moved to others.
+        over.push({ group, reason: reason ?? 'everyoneLeftOut' });
       }
     }
   }

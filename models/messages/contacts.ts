@@ -15,8 +15,8 @@ export const hasCap = `coalesce(jsonb_typeof(r.schedule->'frequencyCap') = 'obje
 
 /** Messages that the cap keeps from leaving now. */
 export interface CappedMessages {
-  /** They may leave from `until` on. */
-  later: { n: number; until: Date }[];
+  /** They may leave from `until` on, which may be when their wave has closed. */
+  later: { n: number; until: Date; isInWave: boolean }[];
   /** Their customers may not be written to before it is too late for this run. */
   never: number[];
 }
@@ -33,7 +33,10 @@ export async function lookAtCaps(
   call: ContactCall,
 ): Promise<CappedMessages> {
   await trx.raw(
-    `select pg_advisory_xact_lock(hashtextextended('contacts ' || :tenantId || ' ' || :channel, 0))`,
+    // A table that grew since it was last analysed seems so small that Postgres would read all of it
+    // for each customer.
+    `select pg_advisory_xact_lock(hashtextextended('contacts ' || :tenantId || ' ' || :channel, 0)),
+            set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true)`,
     { tenantId: call.tenantId, channel: call.channel },
   );
   const found = await trx.raw(
@@ -49,26 +52,36 @@ export async function lookAtCaps(
          join waves w on w.run_id = d.run_id and w.plan_version = d.plan_version and w.n = d.wave_n
         where d.run_id = :runId and d.n = :n and d.tenant_id = :tenantId
      ), had as (
-       select m.n, (array_agg(c.at order by c.at desc))[cap.messages] + cap.lasts as until
-         from cap
-         join messages m on ${ofCall}
-         join customer_contacts c on c.tenant_id = :tenantId and c.channel = :channel
-          and c.customer_id = m.customer_id and c.at > clock_timestamp() - cap.lasts
-          and (c.run_id, c.message_n) <> (m.run_id, m.n)
-        group by m.n, cap.messages, cap.lasts
-       having count(*) >= cap.messages
+       -- Customer by customer: nothing may turn this round and go through all contacts.
+       select m.n, past.until
+         from cap, messages m cross join lateral (
+           select (array_agg(c.at order by c.at desc))[cap.messages] + cap.lasts as until
+             from customer_contacts c
+            where c.tenant_id = :tenantId and c.channel = :channel
+              and c.customer_id = m.customer_id and c.at > clock_timestamp() - cap.lasts
+              and (c.run_id, c.message_n) <> (m.run_id, m.n)
+           having count(*) >= cap.messages) past
+        where ${ofCall}
      )
      -- Rounded up to what callers can tell apart.
      select had.n, date_trunc('milliseconds', had.until) + interval '1 millisecond' as until,
-            had.until < cap.closes_at or cap."mayBeLate" as "isLater"
+            had.until < cap.closes_at as "isInWave", cap."mayBeLate"
        from had, cap order by had.n`,
     keysOf(call),
   );
-  const rows: { n: number; until: Date; isLater: boolean }[] = found.rows;
+  const rows: CappedRow[] = found.rows;
+  const isLater = (row: CappedRow) => row.isInWave || row.mayBeLate;
   return {
-    later: rows.filter(({ isLater }) => isLater).map(({ n, until }) => ({ n, until })),
-    never: rows.filter(({ isLater }) => !isLater).map(({ n }) => n),
+    later: rows.filter(isLater).map(({ n, until, isInWave }) => ({ n, until, isInWave })),
+    never: rows.filter((row) => !isLater(row)).map(({ n }) => n),
   };
+}
+
+interface CappedRow {
+  n: number;
+  until: Date;
+  isInWave: boolean;
+  mayBeLate: boolean;
 }
 
 /**
@@ -89,46 +102,75 @@ export async function holdBackCapped(
       { ...keysOf(call), ns: capped.never },
     );
   }
-  if (capped.later.length > 0) {
-    await trx.raw(
-      `with given as (
-         select g.n, g.until, (g.until >= w.closes_at)::int as is_late,
-                date_trunc('hour', g.until, 'UTC') as hour
-           from unnest(cast(:ns as int[]), cast(:untils as timestamptz[])) as g (n, until)
-           join dispatches d on d.run_id = :runId and d.n = :n and d.tenant_id = :tenantId
-           join waves w on w.run_id = d.run_id and w.plan_version = d.plan_version
-            and w.n = d.wave_n
-       ), parts as (
-         select is_late, hour, row_number() over (order by is_late, hour) - 1 as part,
-                min(n) as first, max(n) as last, count(*) as messages, max(until) as until
-           from given group by is_late, hour
-       ), parent as (
-         update dispatches d set message_count = d.message_count - cardinality(cast(:ns as int[]))
-          where d.run_id = :runId and d.n = :n and d.tenant_id = :tenantId
-         returning d.time_zone, d.plan_version, d.wave_n
-       ), numbers as (
-         update campaign_runs
-            set next_dispatch_n = next_dispatch_n + (select count(*) from parts)
-          where id = :runId and tenant_id = :tenantId
-         returning next_dispatch_n - (select count(*) from parts) as first
-       ), children as (
-         insert into dispatches (run_id, n, tenant_id, time_zone, plan_version, wave_n,
-           first_message_n, last_message_n, message_count, parent_n, not_before, wait_reason)
-         select :runId, numbers.first + p.part, :tenantId, parent.time_zone, parent.plan_version,
-                parent.wave_n, p.first, p.last, p.messages, :n, p.until, 'frequencyCap'
-           from parts p, parent, numbers
-         returning n
-       )
-       update messages m set dispatch_n = numbers.first + p.part
-         from given g join parts p on p.is_late = g.is_late and p.hour = g.hour, numbers
-        where ${ofCall} and m.n = g.n`,
-      {
-        ...keysOf(call),
-        ns: capped.later.map(({ n }) => n),
-        untils: capped.later.map(({ until }) => until),
-      },
-    );
+  const parts = partsOf(capped.later);
+  if (parts.length === 0) {
+    return;
   }
+  await trx.raw(
+    `with parent as (
+       update dispatches d set message_count = d.message_count - :moved
+        where d.run_id = :runId and d.n = :n and d.tenant_id = :tenantId
+       returning d.time_zone, d.plan_version, d.wave_n
+     ), numbers as (
+       update campaign_runs
+          set next_dispatch_n = next_dispatch_n + cardinality(cast(:untils as timestamptz[]))
+        where id = :runId and tenant_id = :tenantId
+       returning next_dispatch_n - cardinality(cast(:untils as timestamptz[])) as first
+     ), children as (
+       insert into dispatches (run_id, n, tenant_id, time_zone, plan_version, wave_n,
+         first_message_n, last_message_n, message_count, parent_n, not_before, wait_reason)
+       select :runId, numbers.first + p.part - 1, :tenantId, parent.time_zone, parent.plan_version,
+              parent.wave_n, p.first, p.last, p.messages, :n, p.until, 'frequencyCap'
+         from unnest(cast(:firsts as int[]), cast(:lasts as int[]), cast(:counts as int[]),
+                cast(:untils as timestamptz[]))
+                with ordinality as p (first, last, messages, until, part), parent, numbers
+     )
+     update messages m set dispatch_n = numbers.first - 1 + (cast(:partAt as int[]))[m.n - :first + 1]
+       from numbers
+      where ${ofCall} and (cast(:partAt as int[]))[m.n - :first + 1] > 0`,
+    {
+      ...keysOf(call),
+      partAt: partAt(call, parts),
+      moved: capped.later.length,
+      firsts: parts.map((part) => Math.min(...part.map(({ n }) => n))),
+      lasts: parts.map((part) => Math.max(...part.map(({ n }) => n))),
+      counts: parts.map((part) => part.length),
+      untils: parts.map((part) => new Date(Math.max(...part.map(({ until }) => until.getTime())))),
+    },
+  );
+}
+
+/** For each number of the call's range the part that its message moves to, from 1; 0 for none. */
+function partAt(
+  { dispatch: { firstMessageN, lastMessageN } }: ContactCall,
+  parts: CappedMessages['later'][],
+): number[] {
+  const at = Array.from({ length: lastMessageN - firstMessageN + 1 }, () => 0);
+  for (const [index, part] of parts.entries()) {
+    for (const { n } of part) {
+      at[n - firstMessageN] = index + 1;
+    }
+  }
+  return at;
+}
+
+const hourMs = 3_600_000;
+
+function partsOf(later: CappedMessages['later']): CappedMessages['later'][] {
+  const parts = new Map<string, CappedMessages['later']>();
+  for (const message of later) {
+    const hour = Math.floor(message.until.getTime() / hourMs);
+    const key = `${message.isInWave ? 'in' : 'after'} ${hour}`;
+    const part = parts.get(key);
+    if (part === undefined) {
+      parts.set(key, [message]);
+    } else {
+      part.push(message);
+    }
+  }
+  return [...parts.values()].sort(
+    ([a], [b]) => (a?.until.getTime() ?? 0) - (b?.until.getTime() ?? 0),
+  );
 }
 
 /**
@@ -185,19 +227,23 @@ async function release(
 ): Promise<void> {
   await trx.raw(
     `with released as materialized (
-       select c.tenant_id, c.channel, c.customer_id, c.run_id, c.message_n, c.calls
+       select c.place, c.calls
          from campaign_runs r
          join ${messages}
-         join customer_contacts c on c.tenant_id = m.tenant_id and c.channel = m.channel
-          and c.customer_id = m.customer_id and c.run_id = m.run_id and c.message_n = m.n
+        cross join lateral (
+           select k.ctid as place, k.calls from customer_contacts k
+            where k.tenant_id = m.tenant_id and k.channel = m.channel
+              and k.customer_id = m.customer_id and k.run_id = m.run_id and k.message_n = m.n
+            limit 1) c
         -- A run that was rescheduled may have had a cap before.
         where r.id = :runId and r.tenant_id = :tenantId and (${hasCap} or r.plan_version > 1)
      ), fewer as (
        -- Another call of the same message may have arrived.
-       update customer_contacts c set calls = c.calls - 1
-         from released o where ${isSame} and o.calls > 1
+       update customer_contacts set calls = calls - 1
+        where ctid = any(array(select place from released where calls > 1))
      )
-     delete from customer_contacts c using released o where ${isSame} and o.calls = 1`,
+     delete from customer_contacts
+      where ctid = any(array(select place from released where calls = 1))`,
     { tenantId, runId, ns },
   );
 }
@@ -217,9 +263,6 @@ export async function forgetContacts(trx: Knex.Transaction): Promise<number> {
 
 const ofCall = `m.run_id = :runId and m.n between :first and :last and m.dispatch_n = :n
   and m.tenant_id = :tenantId and m.outcome is null`;
-
-const isSame = `(c.tenant_id, c.channel, c.customer_id, c.run_id, c.message_n)
-  = (o.tenant_id, o.channel, o.customer_id, o.run_id, o.message_n)`;
 
 function keysOf({ tenantId, runId, channel, dispatch }: ContactCall) {
   return {

@@ -84,6 +84,29 @@ test('only who is capped is held back; the call leaves for the others', async ()
   });
 });
 
+test('of the second of two calls the right messages are held back', async () => {
+  const zones = ['Europe/Paris', 'Asia/Tokyo'];
+  const first = await buildLedger(db, {
+    customers: 7,
+    zones,
+    schedule: { kind: 'now', frequencyCap: weekly },
+  });
+  await pass(first);
+  await pass(first);
+  await db('customer_contacts').whereNotIn('message_n', [5, 7]).del();
+  const customers = (await contacts(first)).map(({ customer_id }) => customer_id);
+  const second = await capped(first);
+  expect(await pass(second)).toMatchObject({ kind: 'open', heldBack: 0 });
+  expect(await pass(second)).toMatchObject({ leftOut: new Set([5, 7]), heldBack: 2 });
+  expect(await second.dispatch(3)).toMatchObject({
+    first_message_n: 5,
+    last_message_n: 7,
+    message_count: 2,
+  });
+  const moved = await db('messages').where({ run_id: second.run.id, dispatch_n: 3 }).orderBy('n');
+  expect(moved.map(({ customer_id }) => customer_id)).toEqual(customers);
+});
+
 test('a cap that never ends in time leaves out for good, and is counted', async () => {
   const first = await capped();
   await pass(first);

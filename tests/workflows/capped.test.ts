@@ -81,3 +81,29 @@ test('a capped campaign waits and says so, goes on when the cap ends, and writes
     Math.max(...contacts.map(({ at }) => at.getTime())) + 7 * 86_400_000,
   );
 });
+
+test('a campaign that is sent in quiet hours says until when it waits, and can be cancelled', async () => {
+  const { db } = ground;
+  const tenantId = await insertTenant(db);
+  await insertCustomers(db, tenantId, [{ email: 'q@example.com', timeZone: 'UTC' }]);
+  const campaignId = await insertCampaign(db, tenantId);
+  const clock = (hours: number) =>
+    new Date(Date.now() + hours * 3_600_000).toISOString().slice(11, 16);
+  const before = (await sandboxStats(ground.sandbox)).delivered;
+  const run = await startRun(ground, tenantId, campaignId, {
+    schedule: { kind: 'now', quietHours: { from: clock(-2), to: clock(1) } },
+  });
+  const handle = ground.temporal.client.workflow.getHandle(
+    campaignWorkflowId(tenantId, campaignId),
+  );
+  await until('the campaign to say so', async () => {
+    const { explanation, status } = await handle.query(statusQuery);
+    return status === 'scheduled' && /\d{4}-.*Z \(quiet hours\)/.test(explanation);
+  });
+  await handle.executeUpdate<RunStatus, [Steering]>(cancelUpdate.name, { args: [{}] });
+  await until('the run to be cancelled', async () => {
+    const [{ state }] = await db('campaign_runs').where({ id: run.id });
+    return state === 'cancelled';
+  });
+  expect((await sandboxStats(ground.sandbox)).delivered).toBe(before);
+});
