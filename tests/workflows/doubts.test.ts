@@ -58,6 +58,22 @@ describe('SendGrid’s activity feed', () => {
     expect(await sent.calls()).toHaveLength(2);
   });
 
+  test('is asked while other waves still wait', async () => {
+    await mayLookUp(true);
+    planner = wavesIn({ 'Europe/Paris': 100, 'Asia/Tokyo': 3_600_000 });
+    await setFaults(ground.sandbox, { dropAfterAccept: 1, count: 1 });
+    const sent = await send();
+    await until('the proof', async () => (await sent.states()).includes('accepted'));
+    expect(await sent.attempts()).toMatchObject([{ outcome: 'accepted', proven_by: 'lookUp' }]);
+    await until('the explanation', async () =>
+      /1 wave waiting.+The provider was asked \d+ times?: 1 found, 0 not sent/.test(
+        await sent.details(),
+      ),
+    );
+    await sent.cancel();
+    expect(await sent.result()).toMatchObject({ status: 'cancelled', accepted: 2 });
+  });
+
   test('that knows nothing of a call proves nothing: it is asked again, and the doubt stays', async () => {
     await mayLookUp(true);
     await setFaults(ground.sandbox, { dropBeforeAccept: 1 });
@@ -129,9 +145,7 @@ describe('people, over HTTP', () => {
     expect((await sent.calls()).map(({ customArgs }) => customArgs['carillon_d'])).toEqual([
       expect.stringMatching(/^\d\.2$/),
     ]);
-    await ground.temporal.client.workflow
-      .getHandle(campaignWorkflowId(sent.run.tenantId, sent.run.campaignId))
-      .cancel();
+    await sent.cancel();
     expect(await sent.result()).toMatchObject({ status: 'cancelled', accepted: 2 });
   });
 
@@ -315,6 +329,7 @@ function sentRun(run: CampaignRun) {
     run,
     attempts,
     result: () => workflow.getHandle(campaignWorkflowId(tenantId, campaignId)).result(),
+    cancel: () => workflow.getHandle(campaignWorkflowId(tenantId, campaignId)).cancel(),
     calls: () => sandboxCalls(ground.sandbox, runId),
     async states(): Promise<string[]> {
       const rows = await ground.db('dispatches').where({ run_id: runId }).orderBy('n');

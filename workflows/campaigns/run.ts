@@ -114,7 +114,9 @@ class CampaignRunState {
 
   constructor(private readonly input: CampaignInput) {
     this.ref = { tenantId: input.tenantId, runId: input.runId };
-    this.lookUps = new DoubtLookUps(this.ref);
+    this.lookUps = new DoubtLookUps(this.ref, () => {
+      this.areWavesAdded = true;
+    });
   }
 
   status(): RunStatus {
@@ -231,10 +233,12 @@ class CampaignRunState {
       for (const wave of this.queue.splice(0)) {
         results.push(this.runWave(wave));
       }
-      await this.tell(this.describe());
+      await this.tell(`${this.describe()}${this.lookUps.describe()}`);
       if (this.living.size === 0) {
         break;
       }
+      const lookUpAtMs = this.lookUpWhileSending();
+      const lookUpsBefore = this.lookUps.rounds;
       const livingBefore = this.living.size;
       const heldUpBefore = this.heldUpMessages;
       const wakes = () =>
@@ -242,15 +246,22 @@ class CampaignRunState {
         this.queue.length > 0 ||
         this.gateMessages !== toldMessages ||
         this.heldUpMessages !== heldUpBefore ||
+        this.lookUps.rounds !== lookUpsBefore ||
         this.areWavesAdded ||
         this.isReplanAsked ||
         this.isClosed();
       const next = nextToOpen([...this.living.values()]);
-      await (next === null
-        ? condition(wakes)
-        : condition(wakes, Date.parse(next.startsAt) - Date.now() + 100, {
-            summary: summary(`Next: ${describeWave(next, this.totalWaves)}`),
-          }));
+      const openMs = next === null ? null : Date.parse(next.startsAt) - Date.now() + 100;
+      const lookUpMs = lookUpAtMs === null ? null : Math.max(lookUpAtMs - Date.now(), 1_000);
+      if (lookUpMs !== null && (openMs === null || lookUpMs < openMs)) {
+        await condition(wakes, lookUpMs, { summary: 'Until the provider is asked for doubts' });
+      } else if (next !== null && openMs !== null) {
+        await condition(wakes, openMs, {
+          summary: summary(`Next: ${describeWave(next, this.totalWaves)}`),
+        });
+      } else {
+        await condition(wakes);
+      }
       if (this.isClosed() || this.isReplanAsked) {
         await this.stopWaves();
         await Promise.all(results);
@@ -419,6 +430,9 @@ class CampaignRunState {
     this.sent.refused += result.refused;
     this.sent.leftOut += result.leftOut;
     this.sent.inDoubt += result.inDoubt;
+    if (result.inDoubt > 0) {
+      this.lookUps.askSoon();
+    }
     if (result.ended === 'closed' && !this.isClosed() && !this.isReplanAsked) {
       const plan = await records.replanLateWave({
         ...this.ref,
@@ -431,6 +445,18 @@ class CampaignRunState {
         this.isReplanAsked = true;
       }
     }
+  }
+
+  /**
+   * Asks for doubts that earlier waves left, beside those that still run; answers when it is time to
+   * again. Whole days may lie between the first wave and the last.
+   */
+  private lookUpWhileSending(): number | null {
+    if (this.sent.inDoubt === 0 || this.isClosed() || !patched('looksUpWhileSending')) {
+      return null;
+    }
+    void this.lookUps.ask();
+    return this.lookUps.isPlanned ? this.lookUps.nextAtMs : null;
   }
 
   private async takeAddedWaves(): Promise<void> {
