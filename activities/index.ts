@@ -4,7 +4,7 @@ import { createSendTest } from './campaigns/sendTest';
 import type { ActivityDeps } from './deps';
 import { createApplyStoredEvents } from './messages/applyStoredEvents';
 import { createDispatchSlice } from './messages/dispatchSlice';
-import { createLookUpDoubts } from './messages/lookUps';
+import { createSettleRunDoubts } from './messages/settleRunDoubts';
 import { createSendMessages, createTendStandingRuns } from './transactional/sendMessages';
 
 export type { ActivityDeps } from './deps';
@@ -16,7 +16,7 @@ export function createActivities(deps: ActivityDeps) {
     sendTest: createSendTest(deps),
     reconcileRecords: createReconcileRecords(deps),
     dispatchSlice: createDispatchSlice(deps),
-    lookUpDoubts: createLookUpDoubts(deps),
+    settleRunDoubts: createSettleRunDoubts(deps),
     applyStoredEvents: createApplyStoredEvents(deps),
     sendMessages: createSendMessages(deps),
     tendStandingRuns: createTendStandingRuns(deps),

@@ -72,10 +72,10 @@ export const testCalls = proxyActivities<Activities>({
 });
 
 /**
- * Asks a vendor for calls in doubt, for some ten seconds. Whoever waits for it goes on without when it
- * does not come about: events, deadlines and people settle doubts as well.
+ * Settles doubts of a run for some ten seconds, asking its vendor. Whoever waits for it goes on without
+ * when it does not come about: events, people and the run's review settle doubts as well.
  */
-export const lookUps = proxyActivities<Activities>({
+export const doubtWork = proxyActivities<Activities>({
   taskQueue: queues.email,
   startToCloseTimeout: '2 minutes',
   scheduleToCloseTimeout: '3 minutes',

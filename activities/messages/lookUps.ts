@@ -1,4 +1,3 @@
-import { Context } from '@temporalio/activity';
 import {
   absenceProves,
   lookUpRules,
@@ -25,52 +24,37 @@ import { createAskForMessages, type AskForMessages } from './lookUpMessages';
 import { waitMs } from './wait';
 
 /** What the vendor was asked; the numbers are calls. */
-export interface LookedUp {
+export interface LookUpCounts {
   asked: number;
   /** Accepted: the vendor has their messages. */
   found: number;
   /** Surely never accepted, and planned once more. */
   notSent: number;
-  /** When to ask again; null when there is nobody to ask, or nothing to ask for. */
-  nextAt: string | null;
 }
 
-// The run waits for it, so that it stays quick to be cancelled.
+// Whoever waits for it stays quick to be cancelled.
 const roundMs = 10_000;
-const heartbeatEveryMs = 5_000;
 const mostAtOnce = 8;
 
 /**
- * Asks the vendor of a run for its calls in doubt that are due, and settles what the answers prove.
- * Running it twice is safe: a look-up changes nothing, each is taken by one worker at a time, and of
- * all that settle a doubt only the first does.
+ * Makes the function that asks the vendor of a run for its calls in doubt that are due, settles what
+ * the answers prove and counts it. It answers when to ask again; null when there is nobody to ask, or
+ * nothing to ask for.
  */
-export function createLookUpDoubts(deps: ActivityDeps) {
+export function createLookUps(
+  deps: ActivityDeps,
+): (run: RunRef, counts: LookUpCounts, signal: AbortSignal) => Promise<Date | null> {
   const askForMessages = createAskForMessages(deps);
-  return async function lookUpDoubts(run: RunRef): Promise<LookedUp> {
-    const context = Context.current();
+  return async (run, counts, signal) => {
     const vendor = await openVendor(deps, askForMessages, run);
-    const looked: LookedUp = { asked: 0, found: 0, notSent: 0, nextAt: null };
     if (vendor === null) {
-      return looked;
+      return null;
     }
-    const beating = setInterval(() => context.heartbeat(looked), heartbeatEveryMs);
-    try {
-      const turnAt = await askRound(deps, {
-        run,
-        vendor,
-        looked,
-        signal: context.cancellationSignal,
-      });
-      const dueAt = await withTenant(deps.db, run.tenantId, (trx) =>
-        nextLookUpDue(trx, run, vendor.rule),
-      );
-      const nextMs = dueAt === null ? null : Math.max(dueAt.getTime(), turnAt?.getTime() ?? 0);
-      looked.nextAt = nextMs === null ? null : new Date(nextMs).toISOString();
-      return looked;
-    } finally {
-      clearInterval(beating);
-    }
+    const turnAt = await askRound(deps, { run, vendor, counts, signal });
+    const dueAt = await withTenant(deps.db, run.tenantId, (trx) =>
+      nextLookUpDue(trx, run, vendor.rule),
+    );
+    return dueAt === null ? null : new Date(Math.max(dueAt.getTime(), turnAt?.getTime() ?? 0));
   };
 }
 
@@ -120,9 +104,9 @@ function asking(
 /** Asks until nothing is due or the round is over; answers when it is the account's turn again. */
 async function askRound(
   deps: ActivityDeps,
-  round: { run: RunRef; vendor: AskableVendor; looked: LookedUp; signal: AbortSignal },
+  round: { run: RunRef; vendor: AskableVendor; counts: LookUpCounts; signal: AbortSignal },
 ): Promise<Date | null> {
-  const { run, vendor, looked, signal } = round;
+  const { run, vendor, counts, signal } = round;
   const { rule, accountId } = vendor;
   const endsAtMs = Date.now() + roundMs;
   while (Date.now() < endsAtMs && !signal.aborted) {
@@ -148,9 +132,9 @@ async function askRound(
     }
     const answers = await vendor.ask(calls);
     const settled = await settle(deps, run, rule, { calls, answers });
-    looked.asked += calls.length;
-    looked.found += settled.found;
-    looked.notSent += settled.notSent;
+    counts.asked += calls.length;
+    counts.found += settled.found;
+    counts.notSent += settled.notSent;
   }
   return null;
 }

@@ -1,4 +1,5 @@
 import { createCampaignWorkflows } from '../../clients/campaigns';
+import type { DoubtPolicy } from '../../domain/campaigns/types';
 import type { LookUpRules } from '../../domain/messages/doubts/lookUps';
 import type { DoubtEnd } from '../../domain/messages/doubts/types';
 import { newId } from '../../lib/ids';
@@ -103,6 +104,30 @@ describe('SendGrid’s activity feed', () => {
     expect(await sent.attempts()).toMatchObject([
       { look_ups: 0, proven_by: 'operator' },
       { look_ups: 0, proven_by: 'operator' },
+    ]);
+  });
+});
+
+describe('the policy after the deadline', () => {
+  beforeEach(() => mayLookUp(false));
+
+  test('sendAgain makes the call once more while other waves still wait', async () => {
+    planner = wavesIn({ 'Europe/Paris': 100, 'Asia/Tokyo': 3_600_000 });
+    await setFaults(ground.sandbox, { dropBeforeAccept: 1, count: 1 });
+    const sent = await send({ doubtPolicy: 'sendAgain', doubtDeadlineMs: 500 });
+    await until('the second call', async () => (await sent.states()).includes('accepted'));
+    expect((await sent.states()).toSorted()).toEqual(['accepted', 'planned']);
+    await sent.cancel();
+    expect(await sent.result()).toMatchObject({ status: 'cancelled', accepted: 2 });
+  });
+
+  test('assumeAccepted completes the run', async () => {
+    await setFaults(ground.sandbox, { dropAfterAccept: 1 });
+    const sent = await send({ doubtPolicy: 'assumeAccepted', doubtDeadlineMs: 500 });
+    expect(await sent.result()).toMatchObject({ status: 'completed', accepted: 4, inDoubt: 0 });
+    expect(await sent.attempts()).toMatchObject([
+      { outcome: 'accepted', proven_by: 'policy' },
+      { outcome: 'accepted', proven_by: 'policy' },
     ]);
   });
 });
@@ -233,7 +258,7 @@ async function mayLookUp(activityLookUp: boolean): Promise<void> {
 }
 
 /** Two calls of two people each. */
-async function send() {
+async function send(doubt: { doubtPolicy?: DoubtPolicy; doubtDeadlineMs?: number } = {}) {
   const tenantId = await insertTenant(ground.db);
   await insertCustomers(
     ground.db,
@@ -244,8 +269,8 @@ async function send() {
     })),
   );
   const campaignId = await insertCampaign(ground.db, tenantId);
-  const run = await startRun(ground, tenantId, campaignId, { schedule: { kind: 'now' } });
-  return sentRun(run);
+  const schedule = { kind: 'now' } as const;
+  return sentRun(await startRun(ground, tenantId, campaignId, { schedule, ...doubt }));
 }
 
 let numbers = 0;

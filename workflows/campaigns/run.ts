@@ -33,7 +33,7 @@ import {
   type RunStatus,
 } from './messages';
 import { summary } from '../summary';
-import { DoubtLookUps } from './lookUps';
+import { RunDoubts } from './runDoubts';
 import { campaignWave, type WaveResult } from './wave';
 import { count, describeStatus, describeWave, describeWaveWait } from './words';
 
@@ -100,7 +100,7 @@ class CampaignRunState {
   private isReplanAsked = false;
   private isReviewAsked = false;
   private areWavesAdded = false;
-  private readonly lookUps: DoubtLookUps;
+  private readonly doubts: RunDoubts;
   private ended: RunStatus['status'] | null = null;
   private explanation = 'Counting the audience.';
   private nextRunAt: string | null = null;
@@ -114,7 +114,7 @@ class CampaignRunState {
 
   constructor(private readonly input: CampaignInput) {
     this.ref = { tenantId: input.tenantId, runId: input.runId };
-    this.lookUps = new DoubtLookUps(this.ref, () => {
+    this.doubts = new RunDoubts(this.ref, () => {
       this.areWavesAdded = true;
     });
   }
@@ -233,12 +233,12 @@ class CampaignRunState {
       for (const wave of this.queue.splice(0)) {
         results.push(this.runWave(wave));
       }
-      await this.tell(`${this.describe()}${this.lookUps.describe()}`);
+      await this.tell(`${this.describe()}${this.doubts.describe()}`);
       if (this.living.size === 0) {
         break;
       }
-      const lookUpAtMs = this.lookUpWhileSending();
-      const lookUpsBefore = this.lookUps.rounds;
+      const doubtsAtMs = this.settleDoubtsWhileSending();
+      const looksBefore = this.doubts.looks;
       const livingBefore = this.living.size;
       const heldUpBefore = this.heldUpMessages;
       const wakes = () =>
@@ -246,15 +246,15 @@ class CampaignRunState {
         this.queue.length > 0 ||
         this.gateMessages !== toldMessages ||
         this.heldUpMessages !== heldUpBefore ||
-        this.lookUps.rounds !== lookUpsBefore ||
+        this.doubts.looks !== looksBefore ||
         this.areWavesAdded ||
         this.isReplanAsked ||
         this.isClosed();
       const next = nextToOpen([...this.living.values()]);
       const openMs = next === null ? null : Date.parse(next.startsAt) - Date.now() + 100;
-      const lookUpMs = lookUpAtMs === null ? null : Math.max(lookUpAtMs - Date.now(), 1_000);
-      if (lookUpMs !== null && (openMs === null || lookUpMs < openMs)) {
-        await condition(wakes, lookUpMs, { summary: 'Until the provider is asked for doubts' });
+      const doubtsMs = doubtsAtMs === null ? null : Math.max(doubtsAtMs - Date.now(), 1_000);
+      if (doubtsMs !== null && (openMs === null || doubtsMs < openMs)) {
+        await condition(wakes, doubtsMs, { summary: 'Next: looks after calls in doubt' });
       } else if (next !== null && openMs !== null) {
         await condition(wakes, openMs, {
           summary: summary(`Next: ${describeWave(next, this.totalWaves)}`),
@@ -306,20 +306,20 @@ class CampaignRunState {
     if (review.planned + review.held + review.inDoubt === 0) {
       return true;
     }
-    const mayAsk = review.inDoubt > 0 && patched('looksUpDoubts');
-    if (mayAsk && (await this.lookUps.ask()) > 0) {
+    const mayLook = review.inDoubt > 0 && patched('settlesDoubtsInReview');
+    if (mayLook && (await this.doubts.settle()) > 0) {
       return false;
     }
     const lookAgainAtMs = Math.min(
       review.lookAgainAt === null ? Date.now() + 5_000 : Date.parse(review.lookAgainAt),
-      mayAsk ? this.lookUps.nextAtMs : Number.POSITIVE_INFINITY,
+      mayLook ? this.doubts.nextAtMs : Number.POSITIVE_INFINITY,
     );
     const waitMs = Math.max(lookAgainAtMs - Date.now(), 1_000);
     const waitsFor =
       review.inDoubt > 0
         ? `${count(review.inDoubt, 'call')} in doubt: waits for events until ${review.lookAgainAt}`
         : `Waits for ${count(review.held, 'call')} that a worker holds`;
-    await this.tell(`${waitsFor}.${mayAsk ? this.lookUps.describe() : ''}`);
+    await this.tell(`${waitsFor}.${mayLook ? this.doubts.describe() : ''}`);
     await condition(
       () => this.isReviewAsked || this.isReplanAsked || this.isClosed(),
       Math.min(waitMs, longestBlindWaitMs),
@@ -388,7 +388,7 @@ class CampaignRunState {
   private async runWave(wave: PlannedWaveRef): Promise<void> {
     const workflowId = this.idOf(wave);
     this.living.set(workflowId, wave);
-    this.lookUps.askSoon();
+    this.doubts.lookSoon();
     let result: WaveResult | null = null;
     try {
       result = await executeChild(campaignWave, {
@@ -431,7 +431,7 @@ class CampaignRunState {
     this.sent.leftOut += result.leftOut;
     this.sent.inDoubt += result.inDoubt;
     if (result.inDoubt > 0) {
-      this.lookUps.askSoon();
+      this.doubts.lookSoon();
     }
     if (result.ended === 'closed' && !this.isClosed() && !this.isReplanAsked) {
       const plan = await records.replanLateWave({
@@ -448,15 +448,15 @@ class CampaignRunState {
   }
 
   /**
-   * Asks for doubts that earlier waves left, beside those that still run; answers when it is time to
-   * again. Whole days may lie between the first wave and the last.
+   * Looks after doubts that earlier waves left, beside those that still run; answers when it is time
+   * to again. Whole days may lie between the first wave and the last.
    */
-  private lookUpWhileSending(): number | null {
-    if (this.sent.inDoubt === 0 || this.isClosed() || !patched('looksUpWhileSending')) {
+  private settleDoubtsWhileSending(): number | null {
+    if (this.sent.inDoubt === 0 || this.isClosed() || !patched('settlesDoubtsWhileSending')) {
       return null;
     }
-    void this.lookUps.ask();
-    return this.lookUps.isPlanned ? this.lookUps.nextAtMs : null;
+    void this.doubts.settle();
+    return this.doubts.isPlanned ? this.doubts.nextAtMs : null;
   }
 
   private async takeAddedWaves(): Promise<void> {
