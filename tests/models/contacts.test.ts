@@ -300,6 +300,29 @@ test('only a definite refusal releases, and only its own call', async () => {
   expect(await look(second)).toEqual(nobody);
 });
 
+test('of all contacts only those of the call’s customers are read', async () => {
+  const tenantId = await buildTenant(200);
+  const first = await buildCall(tenantId);
+  await pass(first);
+  // Rows that came after the last analyze, as most do while campaigns are sent.
+  await db.raw(
+    `insert into customer_contacts (tenant_id, channel, customer_id, run_id, message_n, at)
+     select ?, 'email', gen_random_uuid(), ?, 1000 + n, now() from generate_series(1, 5000) n`,
+    [tenantId, first.runId],
+  );
+  const second = await buildCall(tenantId);
+  const read = await withTenant(db, tenantId, async (trx) => {
+    expect((await lookAtCaps(trx, second)).later).toHaveLength(200);
+    const counted = await trx.raw(
+      `select pg_stat_get_xact_tuples_returned('customer_contacts'::regclass)::int as rows,
+              pg_stat_get_xact_tuples_returned('customer_contacts_pkey'::regclass)::int as entries`,
+    );
+    return counted.rows[0];
+  });
+  expect(read.rows).toBe(0);
+  expect(read.entries).toBeLessThanOrEqual(400);
+});
+
 test('contacts are forgotten when no cap can ask for them', async () => {
   const tenantId = await buildTenant(2);
   const call = await buildCall(tenantId);
