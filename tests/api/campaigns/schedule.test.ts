@@ -257,6 +257,30 @@ const wrongSchedules: [string, unknown, string, string][] = [
   ['a short window', { kind: 'now', windowMinutes: 4 }, 'schedule.windowMinutes', 'tooSmall'],
   ['a long window', { kind: 'now', windowMinutes: 1441 }, 'schedule.windowMinutes', 'tooBig'],
   ['half a minute', { kind: 'now', windowMinutes: 5.5 }, 'schedule.windowMinutes', 'wrongType'],
+  [
+    'quiet hours without an end',
+    { kind: 'now', quietHours: { from: '21:00' } },
+    'schedule.quietHours.to',
+    'required',
+  ],
+  [
+    'quiet hours all day',
+    { kind: 'now', quietHours: { from: '21:00', to: '21:00' } },
+    'schedule.quietHours',
+    'tooLong',
+  ],
+  [
+    'a cap of nothing',
+    { kind: 'now', frequencyCap: { messages: 0, days: 7 } },
+    'schedule.frequencyCap.messages',
+    'tooSmall',
+  ],
+  [
+    'a cap for a year',
+    { kind: 'now', frequencyCap: { messages: 1, days: 366 } },
+    'schedule.frequencyCap.days',
+    'tooBig',
+  ],
   ['no time', { kind: 'localHour', date: tomorrow }, 'schedule.time', 'required'],
   ['no date', { kind: 'localHour', time: '09:00' }, 'schedule.date', 'required'],
   [
