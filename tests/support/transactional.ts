@@ -29,13 +29,13 @@ export function newMessage(tenantId: string, values: Partial<NewMessage> = {}): 
   };
 }
 
-/** A new tenant that has asked for some messages. */
+/** A tenant, a new one unless it is given, that has asked for some messages. */
 export async function askForMessages(
   db: Knex,
   count: number,
   values: Partial<NewMessage> = {},
 ): Promise<{ tenantId: string; messages: NewMessage[] }> {
-  const tenantId = await insertTenant(db);
+  const tenantId = values.tenantId ?? (await insertTenant(db));
   const messages = Array.from({ length: count }, () => newMessage(tenantId, values));
   for (const message of messages) {
     await withTenant(db, tenantId, (trx) => acceptMessage(trx, message));
