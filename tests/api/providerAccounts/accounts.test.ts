@@ -30,6 +30,11 @@ const openedOf = (tenantId: string, id: string) =>
 
 test.each([
   ['SendGrid', sendGridBody(), { region: 'global' }],
+  [
+    'SendGrid with its activity feed',
+    sendGridBody({ settings: { activityLookUp: true } }),
+    { region: 'global', activityLookUp: true },
+  ],
   ['SMTP', smtpBody(), { host: 'smtp.example.com', port: 587, security: 'starttls' }],
   ['Twilio', twilioBody(), { accountSid: `AC${'0'.repeat(32)}` }],
   ['Twilio for WhatsApp', twilioBody({ channel: 'whatsapp' }), undefined],
