@@ -100,6 +100,8 @@ async function estimatedProgress(
     open: wave.customers,
     waitsUntil: null,
     waitReason: null,
+    heldBack: 0,
+    heldBackUntil: null,
   }));
   const planned = waves.reduce((sum, wave) => sum + wave.planned, 0);
   const leftOut = Object.entries({ ...audience.leftOut, ...plan.leftOut });
@@ -148,6 +150,8 @@ function presentWave(wave: WaveCounts, now: Date): Progress['waves'][number] {
     ...outcomesOf(wave),
     waitsUntil: (putOff === null ? wave.waitsUntil : wave.startsAt)?.toISOString() ?? null,
     waitReason: putOff ?? wave.waitReason,
+    heldBack: wave.heldBack,
+    heldBackUntil: wave.heldBackUntil?.toISOString() ?? null,
   };
 }
 

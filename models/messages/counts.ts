@@ -70,6 +70,9 @@ export interface WaveCounts extends RunCounts {
   /** When the first of the calls that wait may leave; while others go on, caps keep none waiting. */
   waitsUntil: Date | null;
   waitReason: string | null;
+  /** Messages that a cap keeps back, and when the first of them may leave. */
+  heldBack: number;
+  heldBackUntil: Date | null;
 }
 
 const isCapped = `coalesce(d.wait_reason, '') = 'frequencyCap'`;
@@ -95,6 +98,9 @@ export async function countWaves(
               case when bool_and(${isCapped}) filter
                      (where d.state in ('planned', 'claimed', 'calling'))
                 then 'frequencyCap' end) as "waitReason",
+            coalesce(sum(d.message_count) filter (where d.state = 'planned' and ${isCapped}), 0)
+              as "heldBack",
+            min(d.not_before) filter (where d.state = 'planned' and ${isCapped}) as "heldBackUntil",
             ${sums}
        from waves w
        join dispatches d on d.run_id = w.run_id and d.plan_version = w.plan_version

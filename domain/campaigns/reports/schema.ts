@@ -92,6 +92,8 @@ export const CampaignProgress = z
             'Calls that are due do not leave before; or a wave that is put off begins then',
         }),
         waitReason: z.string().nullable(),
+        heldBack: count.meta({ description: 'Messages that a frequency cap keeps waiting' }),
+        heldBackUntil: at.nullable().meta({ description: 'When the first of them may leave' }),
       }),
     ),
     asOf: at,

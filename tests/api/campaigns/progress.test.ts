@@ -82,6 +82,36 @@ test('says that quiet hours put a wave off, and until when', async () => {
   });
 });
 
+test('shows whom a cap holds back, and waits for it when nothing else is left', async () => {
+  const first = await buildReportedLedger(api, {
+    schedule: { kind: 'now', frequencyCap: { messages: 1, days: 7, whenCapped: 'later' } },
+  });
+  await first.gate(await first.claimed());
+  await api.deps.db('customer_contacts').where({ run_id: first.run.id, message_n: 1 }).del();
+  const ledger = await buildReportedLedger(api, { sameAs: first, schedule: first.run.schedule });
+  const answer = await ledger.gate(await ledger.claimed());
+  expect(answer).toMatchObject({ kind: 'open', heldBack: 2 });
+  const sending = (await ledger.get('/progress')).body.data;
+  const until = sending.waves[0].heldBackUntil;
+  expect(sending).toMatchObject({
+    waiting: null,
+    counts: { planned: 3, open: 3, leftOut: 0 },
+    waves: [{ heldBack: 2, waitsUntil: null, waitReason: null }],
+  });
+  await withTenant(api.deps.db, ledger.tenantId, (trx) =>
+    settleCall(
+      trx,
+      { tenantId: ledger.tenantId, runId: ledger.run.id, dispatchN: 1, attempt: 1 },
+      { outcome: 'accepted', providerMessageId: null, status: 202 },
+    ),
+  );
+  expect((await ledger.get('/progress')).body.data).toMatchObject({
+    waiting: { for: 'frequencyCap', until, detail: null },
+    counts: { accepted: 1, open: 2 },
+    waves: [{ heldBack: 2, waitsUntil: until, waitReason: 'frequencyCap' }],
+  });
+});
+
 test('counts what is sent, in doubt and open, in all and by wave', async () => {
   const ledger = await buildReportedLedger(api, { customers: 3 });
   const before = await ledger.get('/progress');
