@@ -26,6 +26,8 @@ const stopTimeoutMs = 12_000;
 export class OurProcess {
   /** How often it was started. */
   lives = 0;
+  /** How its last life ended: the code of its own exit, or the signal that killed it. */
+  endedBy: number | NodeJS.Signals | null = null;
   private child: ChildProcess | undefined;
   private isWanted = false;
   private readonly log: WriteStream;
@@ -106,8 +108,9 @@ export class OurProcess {
     this.lives += 1;
     child.stdout?.pipe(this.log, { end: false });
     child.stderr?.pipe(this.log, { end: false });
-    child.once('exit', () => {
+    child.once('exit', (code, signal) => {
       this.child = undefined;
+      this.endedBy = signal ?? code;
       void this.comeBack();
     });
   }
