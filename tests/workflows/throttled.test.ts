@@ -11,6 +11,7 @@ import {
   type RunStatus,
   type Steering,
 } from '../../workflows/campaigns/messages';
+import { ensureStandingWork } from '../../workers/schedules';
 import { startCampaignGround, startRun, type CampaignGround } from '../support/campaignGround';
 import { until } from '../support/conditions';
 import { insertCampaign, insertCustomers, insertTenant } from '../support/records';
@@ -112,6 +113,35 @@ test('a limit that is raised and a block that is lifted wake what waits, at once
     const [{ state }] = await db('campaign_runs').where({ id: run.id });
     return state === 'completed';
   });
+});
+
+test('a campaign that nobody told of its raised limit is reminded by the reconciler', async () => {
+  const { db } = ground;
+  await db.transaction((trx) =>
+    setLimits(trx, 'sendgrid', [{ per: 'day', unit: 'messages', most: 1 }]),
+  );
+  const tenantId = await insertTenant(db);
+  await insertCustomers(db, tenantId, [{ email: 'r@example.com', timeZone: 'UTC' }]);
+  const campaignId = await insertCampaign(db, tenantId);
+  const run = await startRun(ground, tenantId, campaignId, { schedule: { kind: 'now' } });
+  await until('the call to be put back', async () => {
+    const [call] = await db('dispatches').where({ run_id: run.id });
+    return call?.wait_reason?.startsWith('rateLimit');
+  });
+  await withTenant(db, tenantId, (trx) => replaceLimits(trx, { tenantId, id: 'sendgrid' }, []));
+  await db('campaign_runs')
+    .where({ id: run.id })
+    .update({ created_at: db.raw(`now() - interval '1 minute'`) });
+  await ensureStandingWork(ground.temporal.client);
+  const completed = await until(
+    'the run to be completed',
+    async () => {
+      const [{ state }] = await db('campaign_runs').where({ id: run.id });
+      return state === 'completed';
+    },
+    45_000,
+  );
+  expect(completed).toBe(true);
 });
 
 /** The markdown that the Temporal UI shows of a workflow. */
