@@ -4,6 +4,8 @@ import type { WavePlanner } from '../models/campaigns/planning';
 import type { Channel } from '../domain/campaigns/types';
 import type { LookUpRules } from '../domain/messages/doubts/lookUps';
 import type { AccountSenders } from './messages/accountSenders';
+import type { RenderedMail } from './messages/renderMail';
+import type { DispatchWork } from './messages/sendDispatch';
 
 /** What activities work with; one of each a process. */
 export interface ActivityDeps {
@@ -31,6 +33,8 @@ export interface ActivityDeps {
   isRunAlive(run: { id: string; tenantId: string; campaignId: string }): Promise<boolean>;
   /** Only tests and benchmarks replace it. */
   planner?: WavePlanner;
+  /** The same: writes the call of a dispatch in place of loading and rendering. */
+  writeCall?: (work: DispatchWork) => Promise<RenderedMail | null>;
   /** When vendors are asked for calls in doubt; only tests replace it, because it takes hours. */
   lookUpRules?: LookUpRules;
 }

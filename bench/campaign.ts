@@ -2,7 +2,10 @@ import { startGround, type BenchGround } from './campaign/ground';
 import { writeStatements } from './campaign/statements';
 import { measureSize, type SizeResult } from './campaign/measure';
 import { readOptions, type BenchOptions } from './campaign/options';
+import { measureOneByOne, type OneByOneResult } from './campaign/oneByOne';
+import { areAllReceived, figuresOfOthers } from './campaign/otherFigures';
 import { barsOf, figuresOf, isExact, renderTable } from './campaign/report';
+import { measureBeside, type BesideCampaigns } from './transactional/beside';
 
 /**
  * How fast a campaign leaves, beside the least that any sender must do, in the same run on the same
@@ -15,11 +18,29 @@ async function main(): Promise<void> {
   tell('starting Postgres, Temporal and the sandbox, compiling the product');
   const ground = await startGround(options.profile);
   const sizes: SizeResult[] = [];
+  let oneByOne: OneByOneResult[] = [];
+  let transactional: BesideCampaigns | null = null;
   let about: string[] = [];
   try {
     about = await describe(ground, options);
+    const largest = Math.max(...options.customers);
     for (const customers of options.customers) {
-      sizes.push(await measureSize(ground, options, customers, tell));
+      const isPreRendered = customers === largest;
+      sizes.push(await measureSize(ground, { ...options, isPreRendered }, customers, tell));
+    }
+    if (options['one-by-one'] > 0) {
+      const { workers, rounds } = options;
+      const messages = options['one-by-one'];
+      oneByOne = await measureOneByOne(ground, { messages, workers, rounds }, tell);
+    }
+    if (options.transactional > 0) {
+      transactional = await measureBeside(ground, {
+        customers: largest,
+        workers: options.workers,
+        perSecond: options.transactional,
+        rounds: 1,
+        tell,
+      });
     }
     if (options.profile !== undefined) {
       await writeStatements(ground, options.profile);
@@ -31,11 +52,12 @@ async function main(): Promise<void> {
   if (largest === undefined) {
     throw new RangeError('no size was measured');
   }
-  process.stdout.write(`${renderTable(sizes, barsOf(sizes), about)}\n`);
+  const others = { oneByOne, transactional };
+  process.stdout.write(`${renderTable(sizes, barsOf(sizes, others), about)}\n`);
   process.stdout.write(
-    `${JSON.stringify({ ...figuresOf(largest), sizes: sizes.map(figuresOf) })}\n`,
+    `${JSON.stringify({ ...figuresOf(largest), ...figuresOfOthers(others), sizes: sizes.map(figuresOf) })}\n`,
   );
-  process.exitCode = sizes.every(isExact) ? 0 : 1;
+  process.exitCode = sizes.every(isExact) && oneByOne.every(areAllReceived) ? 0 : 1;
 }
 
 async function describe(ground: BenchGround, options: BenchOptions): Promise<string[]> {

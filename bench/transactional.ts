@@ -1,16 +1,15 @@
 import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
 import { z } from 'zod';
-import { createTenant } from './campaign/customers';
-import { startGround, type BenchGround, type BenchProcess } from './campaign/ground';
-import { runProduct, type ProductRun } from './campaign/product';
+import { startGround } from './campaign/ground';
+import { besideCampaigns, type Busy } from './transactional/beside';
 import {
   measureTransactional,
   percentile,
   type Sample,
   type TransactionalFigures,
 } from './transactional/measure';
-import { bulkQueues, startTransactionalTarget, type RunningTarget } from './transactional/target';
+import { bulkQueues, startTransactionalTarget } from './transactional/target';
 
 const mostMs = 300;
 
@@ -46,7 +45,14 @@ async function main(): Promise<void> {
         seconds: 10,
         perSecond: options['per-second'],
       });
-      const busy = await measureBesideCampaigns(ground, { options, target, workers, tell });
+      const busy = await besideCampaigns(ground, {
+        customers: options.customers,
+        workers,
+        perSecond: options['per-second'],
+        rounds: options.rounds,
+        target,
+        tell,
+      });
       report(quiet, busy, options);
     } finally {
       await Promise.all([target.stop(), ...workers.map((each) => each.stop())]);
@@ -54,73 +60,6 @@ async function main(): Promise<void> {
   } finally {
     await ground.stop();
   }
-}
-
-interface Busy {
-  figures: TransactionalFigures;
-  campaigns: ProductRun[];
-  /** Those that were asked for while calls of a campaign arrived. */
-  beside: Sample[];
-}
-
-async function measureBesideCampaigns(
-  ground: BenchGround,
-  {
-    options,
-    target,
-    workers,
-    tell,
-  }: {
-    options: Options;
-    target: RunningTarget;
-    workers: BenchProcess[];
-    tell: (text: string) => void;
-  },
-): Promise<Busy> {
-  tell(`${options.customers} customers: writing them`);
-  const tenant = await createTenant(ground.db, options.customers);
-  await runProduct(ground, tenant, workers);
-  const campaigns: ProductRun[] = [];
-  const figures: TransactionalFigures = { samples: [], asked: 0, refused: 0, lost: 0, doubled: 0 };
-  const beside: Sample[] = [];
-  for (let round = 1; round <= options.rounds; round += 1) {
-    const ended = new AbortController();
-    const measuring = measureTransactional(target, {
-      seconds: 600,
-      perSecond: options['per-second'],
-      signal: ended.signal,
-    });
-    const campaign = await runProduct(ground, tenant, workers).finally(() => ended.abort());
-    const window = await sendingWindow(ground);
-    const measured = await measuring;
-    campaigns.push(campaign);
-    figures.samples.push(...measured.samples);
-    figures.asked += measured.asked;
-    figures.refused += measured.refused;
-    figures.lost += measured.lost;
-    figures.doubled += measured.doubled;
-    const during = measured.samples.filter(
-      ({ askedAtMs }) => askedAtMs >= window.fromMs && askedAtMs <= window.toMs,
-    );
-    beside.push(...during);
-    tell(
-      `round ${round}: campaign ${Math.round(campaign.messagesPerSecond)}/s, ` +
-        `${during.length} single messages beside it, p99 ${percentile(accepted(during), 0.99)} ms`,
-    );
-  }
-  return { figures, campaigns, beside };
-}
-
-/** From the first call of the newest campaign to its last one. */
-async function sendingWindow({ db }: BenchGround): Promise<{ fromMs: number; toMs: number }> {
-  const found = await db.raw(
-    `select min(a.called_at) as first, max(a.settled_at) as last
-       from dispatch_attempts a
-      where a.run_id = (select id from campaign_runs where kind = 'campaign'
-                         order by created_at desc limit 1)`,
-  );
-  const row: { first: Date; last: Date } = found.rows[0];
-  return { fromMs: row.first.getTime(), toMs: row.last.getTime() };
 }
 
 function report(quiet: TransactionalFigures, busy: Busy, options: Options): void {

@@ -1,7 +1,10 @@
+import { parseArgs } from 'node:util';
 import { planWaves } from '../domain/campaigns/waves';
 import type { WavePlanner } from '../models/campaigns/planning';
 import { parseQueues } from '../workers/queueChoice';
 import { runWorker } from '../workers/runWorker';
+import { apiKey } from './campaign/content';
+import { createPreparedCalls } from './campaign/preparedCalls';
 
 // Time for the ledger to be written before the first instant.
 const planningMs = (customers: number) => 4_000 + customers / 30;
@@ -24,10 +27,23 @@ const planAllAtOnce: WavePlanner = (input) => {
   };
 };
 
+const text = { type: 'string' } as const;
+
 async function main(): Promise<void> {
+  const { values } = parseArgs({
+    args: process.argv.slice(2),
+    options: { queues: text, bodies: text, 'body-index': text, 'post-to': text },
+  });
+  const { queues, bodies: file, 'body-index': indexFile, 'post-to': baseUrl } = values;
   await runWorker({
-    queues: parseQueues(process.argv.slice(2)),
-    replace: { planner: planAllAtOnce },
+    queues: parseQueues(queues === undefined ? [] : [`--queues=${queues}`]),
+    replace: {
+      planner: planAllAtOnce,
+      // With bodies that were rendered beforehand only the rest of a lane's work is measured.
+      ...(file && indexFile && baseUrl
+        ? { writeCall: createPreparedCalls({ file, indexFile, apiKey, baseUrl }) }
+        : {}),
+    },
   });
 }
 

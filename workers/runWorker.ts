@@ -29,7 +29,7 @@ const poolOfTransactional = 8;
  */
 export async function runWorker(options: {
   queues: readonly QueueName[];
-  replace?: Pick<ActivityDeps, 'planner'>;
+  replace?: Pick<ActivityDeps, 'planner' | 'writeCall'>;
 }): Promise<void> {
   const { queues, replace = {} } = options;
   const isBulk = queues.some((name) => name !== 'transactional');

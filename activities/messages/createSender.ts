@@ -52,7 +52,7 @@ function sendGridSender(
     ...(baseUrl === undefined ? {} : { baseUrl }),
   });
   return {
-    batch,
+    batch: settings.messagesPerCall === 1 ? null : batch,
     send: (message, reference) =>
       message.channel === 'email'
         ? sendSingle(batch, message, reference)

@@ -65,7 +65,8 @@ export function createSendDispatch(
       await giveBack(deps, work, { notBefore: rate.until, reason: rate.reason });
       return nothingSent;
     }
-    const written = await preparing(() => writeCall(deps, work, batch.draft()));
+    const write = deps.writeCall ?? ((each: DispatchWork) => writeCall(deps, each, batch.draft()));
+    const written = await preparing(() => write(work));
     if (written === null) {
       return nothingSent;
     }

@@ -1,8 +1,7 @@
-import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { Pool } from 'pg';
 import type { BareOrder, BareReport } from './bare';
-import type { BodyPlace } from './prepareBodies';
+import { readBodies } from './bodies';
 
 /**
  * The least a sender must do, in a process of its own: claim a dispatch, select its messages, POST
@@ -83,19 +82,6 @@ interface ClaimedRow {
   n: number;
   first_message_n: number;
   last_message_n: number;
-}
-
-function readBodies(bodiesFile: string, indexFile: string): Map<number, Buffer> {
-  const places: BodyPlace[] = JSON.parse(readFileSync(indexFile, 'utf8'));
-  const file = openSync(bodiesFile, 'r');
-  const bodies = new Map<number, Buffer>();
-  for (const { dispatchN, offset, length } of places) {
-    const body = Buffer.allocUnsafe(length);
-    readSync(file, body, 0, length, offset);
-    bodies.set(dispatchN, body);
-  }
-  closeSync(file);
-  return bodies;
 }
 
 function postBody(call: {

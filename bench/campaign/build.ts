@@ -36,6 +36,8 @@ export function bundleFile(folder: string): string {
 const entries = [
   'bench/worker',
   'bench/campaign/bareLoop',
+  'bench/campaign/bareOneByOne',
+  'bench/campaign/smtpSink',
   'bench/webhooks/sender',
   'api/server',
   'sandbox/main',

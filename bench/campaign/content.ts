@@ -1,3 +1,6 @@
+/** A key that the stand-in takes for SendGrid's. */
+export const apiKey = 'SG.benchmark';
+
 /** A newsletter of ordinary size: five merge fields (one with a default) and three tracked links. */
 export const newsletter = {
   fromEmail: 'news@shop.example',

@@ -19,6 +19,7 @@ import { isOk } from '../../workers/launch/parts';
 import { freePort } from '../../workers/launch/ports';
 import { findTemporalProgram } from '../../workers/launch/temporalProgram';
 import { buildForBench, bundleFile } from './build';
+import { apiKey } from './content';
 
 /** Servers of the benchmark's own, as `npm start` sets them up, and the compiled product. */
 export interface BenchGround {
@@ -46,7 +47,6 @@ export interface BenchProcess {
 const database = 'carillon';
 export const trackingSecret = 'a secret of the benchmark that is long enough';
 export const sealingKeys = `bench:${Buffer.alloc(32, 'bench').toString('base64')}`;
-export const apiKey = 'SG.benchmark';
 export const publicUrl = 'https://mail.shop.example';
 
 /**

@@ -1,6 +1,6 @@
 import { runBare, startBareProcesses, type BareRun } from './bare';
 import { createTenant } from './customers';
-import type { BenchGround } from './ground';
+import type { BenchGround, BenchProcess } from './ground';
 import type { BenchOptions } from './options';
 import { prepareBodies } from './prepareBodies';
 import { peakMiB } from './processes';
@@ -11,14 +11,21 @@ import { runProduct, type ProductRun } from './product';
 export interface SizeResult {
   customers: number;
   bodyBytesPerMessage: number;
-  rounds: { product: ProductRun; bare: BareRun }[];
+  rounds: Round[];
+  /** The same with bodies that were rendered beforehand; none when it was not asked for. */
+  preRendered: Round[];
   workerPeaksMiB: number[];
+}
+
+export interface Round {
+  product: ProductRun;
+  bare: BareRun;
 }
 
 /** Runs product and bare loop in turn on the same customers, each on a fresh run. */
 export async function measureSize(
   ground: BenchGround,
-  options: BenchOptions,
+  options: BenchOptions & { isPreRendered: boolean },
   customers: number,
   tell: (text: string) => void,
 ): Promise<SizeResult> {
@@ -37,22 +44,45 @@ export async function measureSize(
     customers,
     bodyBytesPerMessage: bodies.bytes / customers,
     rounds: [],
+    preRendered: [],
     workerPeaksMiB: [],
   };
-  try {
+  const takeTurns = async (
+    name: string,
+    sending: BenchProcess[],
+    bare: BenchProcess[],
+  ): Promise<Round[]> => {
+    const rounds: Round[] = [];
     // The first round warms both up, as processes that run for weeks are, and does not count.
     for (let round = 0; round <= options.rounds; round += 1) {
-      const product = await runProduct(ground, tenant, workers);
-      const bare = await runBare(ground, tenant, bareProcesses);
+      const product = await runProduct(ground, tenant, sending);
+      const bareRun = await runBare(ground, tenant, bare);
       tell(
-        `${customers} customers, ${round === 0 ? 'warming up' : `round ${round}`}: product ${Math.round(product.messagesPerSecond)}/s, ` +
-          `bare loop ${Math.round(bare.messagesPerSecond)}/s`,
+        `${customers} customers${name}, ${round === 0 ? 'warming up' : `round ${round}`}: product ` +
+          `${Math.round(product.messagesPerSecond)}/s, bare loop ${Math.round(bareRun.messagesPerSecond)}/s`,
       );
       if (round > 0) {
-        result.rounds.push({ product, bare });
+        rounds.push({ product, bare: bareRun });
       }
     }
+    return rounds;
+  };
+  try {
+    result.rounds = await takeTurns('', workers, bareProcesses);
     result.workerPeaksMiB = workers.map(({ pid }) => peakMiB(pid));
+    await Promise.all(workers.map((each) => each.stop()));
+    if (options.isPreRendered) {
+      const prepared = await ground.startWorkers(options.workers, [
+        `--bodies=${bodies.file}`,
+        `--body-index=${bodies.indexFile}`,
+        `--post-to=${ground.sandboxUrl}`,
+      ]);
+      try {
+        result.preRendered = await takeTurns(', rendered before', prepared, bareProcesses);
+      } finally {
+        await Promise.all(prepared.map((each) => each.stop()));
+      }
+    }
   } finally {
     await Promise.all([...workers, ...bareProcesses].map((each) => each.stop()));
   }

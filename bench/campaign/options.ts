@@ -11,6 +11,10 @@ const Flags = z.object({
     .pipe(z.array(z.number().int().min(1))),
   workers: count.default(3),
   rounds: count.default(3),
+  /** Messages of the runs with one call each; 0 leaves them out. */
+  'one-by-one': z.coerce.number().int().min(0).default(40_000),
+  /** Single messages a second beside the campaign; 0 leaves them out. */
+  transactional: z.coerce.number().int().min(0).default(50),
   profile: z.string().optional(),
 });
 
@@ -24,6 +28,8 @@ export function readOptions(args: string[]): BenchOptions {
       customers: { type: 'string' },
       workers: { type: 'string' },
       rounds: { type: 'string' },
+      'one-by-one': { type: 'string' },
+      transactional: { type: 'string' },
       profile: { type: 'string' },
     },
   });

@@ -14,7 +14,8 @@ import { createTrackingTokens } from '../../lib/trackingTokens';
 import { claimDispatch } from '../../models/messages/claims';
 import { ensurePlatformAccount } from '../../models/messages/platformAccounts';
 import type { BenchTenant } from './customers';
-import { apiKey, publicUrl, sealingKeys, trackingSecret, type BenchGround } from './ground';
+import { apiKey } from './content';
+import { publicUrl, sealingKeys, trackingSecret, type BenchGround } from './ground';
 import { closeRun, writePlannedRun } from './runs';
 
 /** Where the prepared bodies lie, one behind the other, and which dispatch's begins where. */
@@ -24,9 +25,12 @@ export interface PreparedBodies {
   bytes: number;
 }
 
-/** One body in the file. */
+/** One body in the file, and whom it is for. */
 export interface BodyPlace {
   dispatchN: number;
+  messageNs: number[];
+  /** The sum of their addresses' hashes, which the gate asks for. */
+  addresses: number;
   offset: number;
   length: number;
 }
@@ -41,7 +45,7 @@ export async function prepareBodies(
 ): Promise<PreparedBodies> {
   const file = path.join(ground.folder, `bodies-${tenant.customers}.bin`);
   const indexFile = `${file}.json`;
-  const places: BodyPlace[] = [];
+  const bodies = new Map<number, { offset: number; length: number }>();
   const output = openSync(file, 'w');
   let offset = 0;
   const keeper = createServer((request, response) => {
@@ -51,7 +55,7 @@ export async function prepareBodies(
       const body = Buffer.concat(chunks);
       const dispatchN = Number(/"carillon_d":"(\d+)\./.exec(body.toString('latin1'))?.[1]);
       writeSync(output, body);
-      places.push({ dispatchN, offset, length: body.length });
+      bodies.set(dispatchN, { offset, length: body.length });
       offset += body.length;
       response.writeHead(202, { 'x-message-id': newId() }).end();
     });
@@ -60,18 +64,38 @@ export async function prepareBodies(
   await once(keeper, 'listening');
   const address = keeper.address();
   const port = typeof address === 'object' && address !== null ? address.port : 0;
+  let runId: string;
   try {
-    await sendAll(ground, tenant, `http://127.0.0.1:${port}`);
+    runId = await sendAll(ground, tenant, `http://127.0.0.1:${port}`);
   } finally {
     closeSync(output);
     keeper.closeAllConnections();
     keeper.close();
   }
-  writeFileSync(indexFile, JSON.stringify(places));
+  writeFileSync(indexFile, JSON.stringify(await placesOf(ground, runId, bodies)));
   return { file, indexFile, bytes: offset };
 }
 
-async function sendAll(ground: BenchGround, tenant: BenchTenant, baseUrl: string): Promise<void> {
+async function placesOf(
+  { db }: BenchGround,
+  runId: string,
+  bodies: ReadonlyMap<number, { offset: number; length: number }>,
+): Promise<BodyPlace[]> {
+  const found = await db.raw(
+    `select m.dispatch_n as "dispatchN", array_agg(m.n order by m.n) as "messageNs",
+            sum(hashtext(c.email)) as addresses
+       from messages m join customers c on c.id = m.customer_id
+      where m.run_id = ? group by m.dispatch_n`,
+    [runId],
+  );
+  const rows: { dispatchN: number; messageNs: number[]; addresses: number }[] = found.rows;
+  return rows.flatMap((row) => {
+    const body = bodies.get(row.dispatchN);
+    return body === undefined ? [] : [{ ...row, ...body }];
+  });
+}
+
+async function sendAll(ground: BenchGround, tenant: BenchTenant, baseUrl: string): Promise<string> {
   const { db } = ground;
   const sealing = createSealing(parseSealingKeys(sealingKeys));
   await ensurePlatformAccount(db, sealing, {
@@ -136,4 +160,5 @@ async function sendAll(ground: BenchGround, tenant: BenchTenant, baseUrl: string
     }
   }
   await closeRun(db, run);
+  return run.id;
 }

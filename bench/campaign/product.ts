@@ -32,10 +32,11 @@ export async function runProduct(
   ground: BenchGround,
   tenant: BenchTenant,
   workers: BenchProcess[],
+  sinkUrl = ground.sandboxUrl,
 ): Promise<ProductRun> {
   const { db, temporal } = ground;
   await db.raw('checkpoint');
-  await clearSink(ground.sandboxUrl);
+  await clearSink(sinkUrl);
   const bytesBefore = await ledgerBytes(ground);
   const cpuBefore = cpuNow(ground, workers);
   const run = await writeRun(db, tenant);
@@ -47,7 +48,7 @@ export async function runProduct(
   await handle.result();
 
   const cpuAfter = cpuNow(ground, workers);
-  const sink = await readSink(ground.sandboxUrl);
+  const sink = await readSink(sinkUrl);
   const counts = await withTenant(db, tenant.tenantId, (trx) =>
     countRun(trx, tenant.tenantId, run.id),
   );

@@ -6,8 +6,8 @@ import { withTenant } from '../../models/base';
 import { createProviderAccount, makeDefault } from '../../models/messages/accounts';
 import { testNamespace } from '../../tests/support/temporal';
 import { freePort } from '../../workers/launch/ports';
+import { apiKey } from '../campaign/content';
 import {
-  apiKey,
   publicUrl,
   sealingKeys,
   startProcess,

@@ -77,10 +77,7 @@ export async function planRun(
   await insertWaves(trx, run, run.planVersion, plan.waves, 'planned');
 
   const account = await requireAccount(trx, run);
-  const perDispatch = messagesPerDispatch(
-    await listLimits(trx, account.id),
-    mostPerCall[account.vendor],
-  );
+  const perDispatch = messagesPerDispatch(await listLimits(trx, account.id), mostPerCall(account));
   let dispatchN = 1;
   let messageN = 1;
   for (const [zone, waveN] of plan.zoneWave) {

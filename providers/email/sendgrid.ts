@@ -31,21 +31,7 @@ const { MailService } = sendgridMail as unknown as {
 
 /** SendGrid v3 through its own client, which never retries: a call is made once. */
 export function createSendGrid(options: SendGridOptions): EmailProvider {
-  const client = new Client();
-  client.setApiKey(options.apiKey);
-  const defaults: Record<string, unknown> = {
-    timeout: options.timeoutMs,
-    httpAgent: new http.Agent({ keepAlive: true }),
-    httpsAgent: new https.Agent({ keepAlive: true }),
-    maxRedirects: 0,
-    // The body is JSON text already; parsing and writing it again would triple its cost.
-    transformRequest: [(body: ReadyBody) => body.bytes],
-    // After setApiKey, which sets the vendor's own address.
-    ...(options.baseUrl === undefined ? {} : { baseUrl: options.baseUrl }),
-  };
-  client.setDefaultRequest(defaults);
-  const service = new MailService();
-  service.setClient(client);
+  const { post } = openSendGrid(options);
   // A body begins with the room that the last one took.
   let usualLength = 4_096;
   return {
@@ -76,6 +62,26 @@ export function createSendGrid(options: SendGridOptions): EmailProvider {
       },
     };
   }
+}
+
+/** The vendor's client for calls whose bodies are ready; `messageNs` says whose place is which. */
+export function openSendGrid(options: Omit<SendGridOptions, 'accountId'>) {
+  const client = new Client();
+  client.setApiKey(options.apiKey);
+  const defaults: Record<string, unknown> = {
+    timeout: options.timeoutMs,
+    httpAgent: new http.Agent({ keepAlive: true }),
+    httpsAgent: new https.Agent({ keepAlive: true }),
+    maxRedirects: 0,
+    // The body is JSON text already; parsing and writing it again would triple its cost.
+    transformRequest: [(body: ReadyBody) => body.bytes],
+    // After setApiKey, which sets the vendor's own address.
+    ...(options.baseUrl === undefined ? {} : { baseUrl: options.baseUrl }),
+  };
+  client.setDefaultRequest(defaults);
+  const service = new MailService();
+  service.setClient(client);
+  return { post };
 
   async function post(bytes: Buffer, messageNs: number[]): Promise<EmailOutcome> {
     try {

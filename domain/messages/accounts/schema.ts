@@ -70,6 +70,10 @@ const settings = {
       description:
         'The account is licensed for the Email Activity Feed, where calls in doubt are looked for',
     }),
+    messagesPerCall: z.int().min(1).max(1_000).optional().meta({
+      description:
+        'At most so many messages a call; 1,000, which is the vendor’s most, if not given',
+    }),
   }),
   smtp: z.strictObject({
     host,
@@ -250,6 +254,7 @@ export const ProviderAccount = z
           region: z.enum(['global', 'eu']),
           baseUrl: z.string().optional(),
           activityLookUp: z.boolean().optional(),
+          messagesPerCall: z.int().optional(),
         }),
         z.object({
           host: z.string(),

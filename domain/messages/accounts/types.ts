@@ -11,9 +11,6 @@ export type Vendor = (typeof vendorsOf)[AccountChannel][number];
 export const accountChannels = ['email', 'sms', 'whatsapp'] as const satisfies AccountChannel[];
 export const vendors = ['sendgrid', 'smtp', 'twilio', 'meta'] as const satisfies Vendor[];
 
-/** The most messages one call to the vendor carries. */
-export const mostPerCall: Record<Vendor, number> = { sendgrid: 1_000, smtp: 1, twilio: 1, meta: 1 };
-
 /** Who a message comes from: an address, a number, or a name where the network takes one. */
 export interface Sender {
   address: string;
@@ -24,12 +21,14 @@ export interface Sender {
 export interface VendorSettings {
   /**
    * `baseUrl` is for the sandbox. `activityLookUp`: the account is licensed for the Email Activity
-   * Feed, so that it can be asked for calls in doubt.
+   * Feed, so that it can be asked for calls in doubt. `messagesPerCall`: fewer than the vendor takes;
+   * with 1 each message is rendered whole and leaves in a call of its own.
    */
   sendgrid: {
     region: 'global' | 'eu';
     baseUrl?: string | undefined;
     activityLookUp?: boolean | undefined;
+    messagesPerCall?: number | undefined;
   };
   smtp: { host: string; port: number; security: 'tls' | 'starttls' | 'none' };
   twilio: {
@@ -114,4 +113,13 @@ function isLoopbackUrl(text: string): boolean {
     url.username === '' &&
     url.password === ''
   );
+}
+
+/** The most messages that one call to a vendor carries. */
+const vendorsMostPerCall: Record<Vendor, number> = { sendgrid: 1_000, smtp: 1, twilio: 1, meta: 1 };
+
+/** The most messages that one call for an account carries: its vendor's most, or its own. */
+export function mostPerCall(account: { vendor: Vendor; settings: VendorSettings[Vendor] }): number {
+  const own = 'messagesPerCall' in account.settings ? account.settings.messagesPerCall : undefined;
+  return Math.min(own ?? Infinity, vendorsMostPerCall[account.vendor]);
 }

@@ -1,0 +1,74 @@
+import type { BesideCampaigns } from '../transactional/beside';
+import { median, rounded } from './numbers';
+import type { OneByOneResult, Wire } from './oneByOne';
+import type { Bar } from './report';
+
+/** What is measured beside campaigns by calls of many. */
+export interface OtherResults {
+  oneByOne: OneByOneResult[];
+  transactional: BesideCampaigns | null;
+}
+
+const leastOneByOneRatio = 0.85;
+const mostTransactionalMs = 300;
+
+/** The figures as the last line gives them: of the slower wire where there are two. */
+export function figuresOfOthers({ oneByOne, transactional }: OtherResults) {
+  const figures = oneByOne.map(figuresOfWire);
+  const perSecond = Object.fromEntries(
+    figures.map(({ wire, messagesPerSecond }) => [wire, messagesPerSecond]),
+  );
+  const ratio = Object.fromEntries(figures.map((each) => [each.wire, each.ratio]));
+  return {
+    ...(figures.length === 0
+      ? {}
+      : {
+          oneByOnePerSecond: Math.min(...figures.map((each) => each.messagesPerSecond)),
+          oneByOneRatio: Math.min(...figures.map((each) => each.ratio)),
+          oneByOne: { perSecond, ratio },
+        }),
+    ...(transactional === null ? {} : { transactionalP99Ms: transactional.p99Ms }),
+  };
+}
+
+export function barsOfOthers({ oneByOne, transactional }: OtherResults): Bar[] {
+  return [
+    ...oneByOne.map(figuresOfWire).map(({ wire, messagesPerSecond, barePerSecond, ratio }) => ({
+      name: `one call a message by ${wire}: at least ${leastOneByOneRatio * 100} % of the bare loop`,
+      found: `${rounded(ratio * 100, 1)} %, ${messagesPerSecond}/s of ${barePerSecond}/s`,
+      isMet: ratio >= leastOneByOneRatio,
+    })),
+    ...(transactional === null
+      ? []
+      : [
+          {
+            name: `single messages beside the campaign: p99 under ${mostTransactionalMs} ms`,
+            found: `${transactional.p99Ms} ms of ${transactional.samples}, campaign ${transactional.bulkPerSecond}/s`,
+            isMet: transactional.p99Ms < mostTransactionalMs && transactional.isExact,
+          },
+        ]),
+  ];
+}
+
+/** Whether every message of every run arrived, once. */
+export function areAllReceived({ messages, rounds }: OneByOneResult): boolean {
+  return rounds.every(
+    ({ product }) => product.accepted === messages && product.received === messages,
+  );
+}
+
+function figuresOfWire({ wire, rounds }: OneByOneResult): {
+  wire: Wire;
+  messagesPerSecond: number;
+  barePerSecond: number;
+  ratio: number;
+} {
+  const product = median(rounds.map((round) => round.product.messagesPerSecond));
+  const bare = median(rounds.map((round) => round.barePerSecond));
+  return {
+    wire,
+    messagesPerSecond: Math.round(product),
+    barePerSecond: Math.round(bare),
+    ratio: rounded(product / bare, 3),
+  };
+}
