@@ -40,6 +40,8 @@ export interface AccountSender {
   channel: Channel;
   vendor: Vendor;
   senders: readonly Sender[];
+  /** How many calls of one message a lane makes at a time. */
+  atOnce: number;
   /** Switched off by its owner: nothing may leave by it. */
   isActive: boolean;
   /** Where one call carries many messages; null where each message is a call. */
@@ -75,9 +77,15 @@ export interface SenderOptions {
 }
 
 /** What makes the calls of an account; `close` waits for those that are under way. */
-export type OpenSender = Pick<AccountSender, 'batch' | 'send' | 'lookUp' | 'lookUpBatch'> & {
+export type OpenSender = Pick<
+  AccountSender,
+  'batch' | 'atOnce' | 'send' | 'lookUp' | 'lookUpBatch'
+> & {
   close(): Promise<void>;
 };
+
+// Well above what an activity may take.
+const longestSliceMs = 10 * 60_000;
 
 /** Opens accounts as they are asked for and keeps them until their credentials or settings change. */
 export function createAccountSenders(options: SenderOptions): AccountSenders {
@@ -90,8 +98,8 @@ export function createAccountSenders(options: SenderOptions): AccountSenders {
       const sender = isKept ? kept.sender : createSender(options, account, opened(account));
       if (!isKept) {
         open.set(accountId, { version: account.version, sender });
-        // Calls that are under way end as they would have.
-        void kept?.sender.close();
+        // Slices that have the other one end with it.
+        setTimeout(() => void kept?.sender.close(), longestSliceMs).unref();
       }
       return {
         accountId,
@@ -100,6 +108,7 @@ export function createAccountSenders(options: SenderOptions): AccountSenders {
         senders: account.senders,
         isActive: account.active,
         batch: sender.batch,
+        atOnce: sender.atOnce,
         send: (message, reference) => sender.send(message, reference),
         ...(sender.lookUp === undefined ? {} : { lookUp: sender.lookUp }),
         ...(sender.lookUpBatch === undefined ? {} : { lookUpBatch: sender.lookUpBatch }),

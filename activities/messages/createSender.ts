@@ -9,6 +9,7 @@ import type { OneByOneEmailProvider } from '../../providers/email/oneByOne';
 import { createSmsProvider } from '../../providers/sms';
 import type { MessageOutcome } from '../../providers/types';
 import { createWhatsAppProvider } from '../../providers/whatsapp';
+import { createLimiter } from './limiter';
 import type { OneMessage, OpenSender, SenderOptions } from './accountSenders';
 import { sendSingle } from './sendSingle';
 
@@ -53,6 +54,7 @@ function sendGridSender(
   });
   return {
     batch: settings.messagesPerCall === 1 ? null : batch,
+    atOnce: callsAtOnce,
     send: (message, reference) =>
       message.channel === 'email'
         ? sendSingle(batch, message, reference)
@@ -73,19 +75,26 @@ function activityOf(
   return (reference) => activity.lookUp(reference);
 }
 
+// Enough calls at a time to hide their waiting; few enough that a crash leaves little in doubt.
+const callsAtOnce = 64;
+
 // Servers take a handful of connections from one place; many replace one after a hundred messages.
 const smtpConnections = 20;
 const messagesAConnection = 1_000;
+// Few, because lanes share the connections and a block must end well before its lease.
+const callsOfMailAtOnce = 10;
 
 function smtpSender(
   { timeoutMs, onlyPublic }: SenderOptions,
   account: Account,
   { settings, credentials }: Opened<'smtp'>,
 ): OpenSender {
+  const connections = createLimiter(smtpConnections);
   // The name is looked up at the first call, and anew when nothing has been open for a while.
   let server: OneByOneEmailProvider | null = null;
   return {
     batch: null,
+    atOnce: callsOfMailAtOnce,
     async send(message, reference) {
       if (message.channel !== 'email') {
         return wrongChannel(message);
@@ -116,7 +125,9 @@ function smtpSender(
           socketTimeoutMs: timeoutMs,
         });
       }
-      return server.send({ ...message, reference });
+      const open = server;
+      // A call's time begins with its connection: a queue must not use it up.
+      return connections(() => open.send({ ...message, reference }));
     },
     close: () => server?.close() ?? Promise.resolve(),
   };
@@ -153,6 +164,7 @@ function smsSender(
   const callback = twilioCallback(publicUrl, account.id);
   return {
     batch: null,
+    atOnce: callsAtOnce,
     async send(message, reference) {
       const sender = senderOf(account, settings, message);
       if (message.channel !== 'sms') {
@@ -194,6 +206,7 @@ function whatsAppSender(
   const callback = twilioCallback(publicUrl, account.id);
   return {
     batch: null,
+    atOnce: callsAtOnce,
     async send(message, reference) {
       const sender = senderOf(account, settings, message);
       if (message.channel !== 'whatsapp') {
@@ -236,6 +249,7 @@ function metaSender(
   });
   return {
     batch: null,
+    atOnce: callsAtOnce,
     async send(message, reference) {
       return message.channel !== 'whatsapp'
         ? wrongChannel(message)

@@ -14,7 +14,7 @@ export interface Reply {
 }
 
 /** What the replies of a block make of its messages. */
-export function outcomeOfBlock(replies: readonly Reply[]): BlockOutcome {
+export function outcomeOfBlock(replies: readonly Reply[], attempt: number): BlockOutcome {
   const block: BlockOutcome = {
     accepted: [],
     refused: [],
@@ -42,7 +42,16 @@ export function outcomeOfBlock(replies: readonly Reply[]): BlockOutcome {
         break;
       case 'throttled':
       case 'notSent':
-        block.notSent.push({ n, wait: waitFor(outcome) });
+        if (isGivenUp(outcome, attempt)) {
+          block.refused.push({
+            n,
+            status: outcome.status ?? 0,
+            reason: outcome.reason,
+            suppress: null,
+          });
+        } else {
+          block.notSent.push({ n, wait: waitFor(outcome) });
+        }
     }
   }
   return block;
@@ -58,6 +67,13 @@ function suppressionOf(message: OneMessage, consequence: keyof typeof suppressio
   const reason = suppressionReasons[consequence];
   const address = message.channel === 'email' ? message.to.email : message.to;
   return reason === null ? null : { address, reason };
+}
+
+// Some hours of a mailbox that stays full: who sends mail gives up after days, a campaign sooner.
+const mostAttemptsOfRecipient = 15;
+
+function isGivenUp(outcome: NotTaken, attempt: number): boolean {
+  return isOfRecipient(outcome) && attempt >= mostAttemptsOfRecipient;
 }
 
 type NotTaken = Extract<MessageOutcome, { kind: 'throttled' | 'notSent' }>;
@@ -108,6 +124,10 @@ export async function settleAlone(
         return;
       case 'throttled':
       case 'notSent':
+        if (isGivenUp(outcome, block.attempt)) {
+          await settleCall(trx, block, { ...outcome, outcome: 'refused' });
+          return;
+        }
         await settleCall(trx, block, {
           outcome: outcome.kind === 'throttled' ? 'throttled' : 'not_sent',
           status: outcome.status,

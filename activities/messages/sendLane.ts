@@ -28,8 +28,6 @@ export interface LaneWork {
   endsAtMs: number;
 }
 
-// Enough calls at a time to hide their waiting; few enough that a crash leaves little in doubt.
-const mostInBlock = 64;
 // A turn that is near is waited for: giving the rest to another dispatch moves its messages.
 const longestWaitMs = 15_000;
 
@@ -54,7 +52,7 @@ export function createSendLane(deps: ActivityDeps): (work: LaneWork) => Promise<
       recipients,
       blockSize: messagesPerCall(
         limits.map((limit) => ({ ...limit, unit: 'messages' })),
-        mostInBlock,
+        sender.atOnce,
       ),
     });
     return lane.run();
@@ -234,7 +232,7 @@ class Lane {
     signal: AbortSignal,
   ): Promise<void> {
     const { dispatch, content } = this.work;
-    const outcome = outcomeOfBlock(replies);
+    const outcome = outcomeOfBlock(replies, block.attempt);
     this.totals.accepted += outcome.accepted.length;
     this.totals.refused += outcome.refused.length;
     this.totals.inDoubt += outcome.doubtful.length;

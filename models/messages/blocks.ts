@@ -293,9 +293,10 @@ async function closeDispatch(trx: Knex.Transaction, call: Call): Promise<void> {
        update dispatch_attempts a
           set settled_at = clock_timestamp(), proven_by = 'reply',
               outcome = case when next.state = 'accepted' then 'accepted'
-                when next.state <> 'split' then 'refused'
-                when exists (select 1 from dispatches o
-                              where o.run_id = :runId and o.parent_n = :dispatchN and o.attempt > 0)
+                when next.state = 'refused' then 'refused'
+                when exists (select 1 from dispatches o join dispatch_attempts t
+                                 on t.run_id = o.run_id and t.dispatch_n = o.n and t.attempt = :attempt
+                              where o.run_id = :runId and o.parent_n = :dispatchN)
                   then 'in_doubt' else 'not_sent' end
          from next
         where a.run_id = :runId and a.dispatch_n = :dispatchN and a.attempt = :attempt

@@ -147,7 +147,7 @@ export async function releaseWhere(
   const changed = await trx.raw(
     `with left_behind as (
        select d.run_id, d.n from dispatches d
-        where d.state in ('claimed', 'calling') and ${condition}
+        where d.state in ('claimed', 'calling') and not (${isLane}) and ${condition}
         order by d.run_id, d.n for update of d skip locked
      ), doubted_attempts as (
        update dispatch_attempts a set outcome = 'in_doubt', reason = 'processGone'
@@ -174,6 +174,13 @@ export async function releaseWhere(
   return { released: rows.length - doubted, doubted: doubted + abandoned };
 }
 
+/**
+ * SQL: a dispatch whose messages are calls of their own, some of which may be settled. One message
+ * that is not is a call as any other.
+ */
+const isLane = `d.state = 'calling' and d.intent_upto is not null
+  and (d.message_count <> 1 or d.settled_upto >= d.first_message_n)`;
+
 // Where each message is a call, only what was under way is in doubt.
 async function abandonLanes(
   trx: Knex.Transaction,
@@ -184,8 +191,7 @@ async function abandonLanes(
     `select d.tenant_id as "tenantId", d.run_id as "runId", d.n as "dispatchN", d.attempt,
             d.settled_upto as "settledUpto", d.intent_upto as "intentUpto"
        from dispatches d
-      where d.state = 'calling' and d.intent_upto is not null and d.message_count > 1
-        and ${condition}
+      where ${isLane} and ${condition}
       order by d.run_id, d.n for update of d skip locked`,
     bindings,
   );

@@ -24,17 +24,20 @@ export interface RunCounts {
 /** Of a dispatch `d`, in SQL: a message follows it unless it was left out or refused on its own. */
 export const following = 'd.message_count - d.left_out_count - d.refused_count';
 
+// What was split has its messages in others; what happened to them before was counted where they were.
+const counts = `d.state <> 'split'`;
+
 const sums = `
-  coalesce(sum(d.message_count), 0) as planned,
+  coalesce(sum(d.message_count) filter (where ${counts}), 0) as planned,
   coalesce(sum(${following}) filter (where d.state = 'accepted'), 0) as accepted,
-  coalesce(sum(d.refused_count), 0)
+  coalesce(sum(d.refused_count) filter (where ${counts}), 0)
     + coalesce(sum(${following}) filter (where d.state = 'refused'), 0) as refused,
   coalesce(sum(${following}) filter (where d.state = 'in_doubt'), 0) as "inDoubt",
   coalesce(sum(${following}) filter (where d.state = 'unconfirmed'), 0) as unconfirmed,
   coalesce(sum(${following}) filter (where d.state = 'cancelled'), 0) as cancelled,
   coalesce(sum(${following}) filter (where d.state = 'expired'), 0) as expired,
   coalesce(sum(${following}) filter (where d.state in ('planned', 'claimed', 'calling')), 0) as open,
-  coalesce(sum(d.left_out_count), 0) as "leftOut",
+  coalesce(sum(d.left_out_count) filter (where ${counts}), 0) as "leftOut",
   coalesce(sum(d.delivered_count), 0) as delivered,
   coalesce(sum(d.bounced_count), 0) as bounced,
   coalesce(sum(d.complained_count), 0) as complained,
@@ -50,7 +53,7 @@ export async function countRun(
 ): Promise<RunCounts> {
   const counted = await trx.raw(
     `select ${sums} from dispatches d
-      where d.tenant_id = ? and d.run_id = ? and d.state <> 'split'`,
+      where d.tenant_id = ? and d.run_id = ?`,
     [tenantId, runId],
   );
   return counted.rows[0];
@@ -86,7 +89,7 @@ export async function countWaves(
   const counted = await trx.raw(
     `select w.plan_version as "planVersion", w.n, w.kind, w.starts_at as "startsAt",
             w.closes_at as "closesAt", w.waits_for as "waitsFor", w.time_zones as "timeZones",
-            count(d.n) as dispatches,
+            count(d.n) filter (where ${counts}) as dispatches,
             coalesce(
               min(d.not_before) filter (where d.state = 'planned' and not ${isCapped}),
               case when bool_and(${isCapped}) filter
@@ -104,7 +107,7 @@ export async function countWaves(
             ${sums}
        from waves w
        join dispatches d on d.run_id = w.run_id and d.plan_version = w.plan_version
-        and d.wave_n = w.n and d.state <> 'split'
+        and d.wave_n = w.n
       where w.tenant_id = ? and w.run_id = ?
       group by w.run_id, w.plan_version, w.n
       order by w.plan_version, w.starts_at, w.n`,

@@ -187,8 +187,7 @@ function passBlockStatement(
        update dispatches d
           set state = case when :calls = 1 then 'calling' else d.state end,
               attempt = d.attempt + case when d.state = 'claimed' then :calls else 0 end,
-              called_at = case when d.state = 'claimed' and :calls = 1
-                then clock_timestamp() else d.called_at end,
+              called_at = case when :calls = 1 then clock_timestamp() else d.called_at end,
               intent_upto = case when :calls = 1 then cast(:upto as int) else d.intent_upto end,
               settled_upto = case when :calls = 1
                 then cast(:settledUpto as int) else cast(:upto as int) end,
@@ -197,10 +196,12 @@ function passBlockStatement(
          from waves w, campaign_runs r
         where d.run_id = :runId and d.n = :n and d.tenant_id = :tenantId
           and (d.state = 'claimed'
-            or (d.state = 'calling' and d.attempt = :attempt and d.settled_upto = :settledUpto))
+            or (d.state = 'calling' and d.attempt = :attempt and d.settled_upto = :settledUpto
+              and d.intent_upto <= d.settled_upto))
           and d.claim_n = :claimN and d.lease_until > clock_timestamp()
           and not exists (select 1 from provider_accounts a
-                           where a.id = :accountId and a.blocked_until > clock_timestamp())
+                           where a.id = :accountId
+                             and (not a.active or a.blocked_until > clock_timestamp()))
           and ${mayLeave}
        returning d.run_id, d.n, d.attempt, d.tenant_id
      ), noted as (

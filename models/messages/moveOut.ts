@@ -80,7 +80,8 @@ export async function moveOut(
          reason, not_before, wait_reason, settled_at, intent_upto, settled_upto)
        select :runId, numbers.first + p.position, :tenantId, parent.time_zone, parent.plan_version,
               parent.wave_n, :dispatchN, p.first, p.last, p.messages, s.state,
-              case when own > 0 then :attempt else 0 end,
+              -- Numbers go on along a message's line, so that no late reply fits another call.
+              cast(:attempt as int),
               case when own > 0 then parent.called_at end,
               case when own > 0
                 then clock_timestamp() + numbers.doubt_deadline_ms * interval '1 millisecond' end,

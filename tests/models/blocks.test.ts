@@ -127,6 +127,38 @@ test('nobody passes the gate for a block of another attempt, place or claim', as
   expect(await lane.gate([3, 4])).toMatchObject({ kind: 'open', attempt: 1 });
 });
 
+test('a lane of which one message is left is no call of one message', async () => {
+  const lane = await openLane(2);
+  await lane.pass([1, 2]);
+  await lane.settle([1, 2], { accepted: [1], notSent: [2] });
+  await database
+    .db('dispatches')
+    .where({ run_id: lane.ledger.run.id, n: 1 })
+    .update({
+      lease_until: new Date(0),
+    });
+  expect(await lane.release()).toEqual({ released: 0, doubted: 0 });
+  expect(await lane.counts()).toMatchObject({ accepted: 1, inDoubt: 0, open: 1 });
+});
+
+test('a settle that is repeated does not take back the call that another lane makes by now', async () => {
+  const lane = await openLane(2);
+  await lane.pass([1, 2]);
+  const told = { accepted: [1], notSent: [2] };
+  await lane.settle([1, 2], told);
+  await lane.end();
+  const other = await lane.ledger.claimed();
+  expect(await lane.ledger.gate(other)).toMatchObject({ kind: 'open', attempt: 2 });
+  await lane.settle([1, 2], told);
+  expect(await lane.stateOf(2)).toBe('calling');
+});
+
+test('nothing leaves by an account that was switched off', async () => {
+  const lane = await openLane(2);
+  await database.db.raw(`insert into provider_accounts (id, active) values ('off', false)`);
+  expect(await lane.gate([1, 2], { accountId: 'off' })).toEqual({ kind: 'shut' });
+});
+
 test('nothing leaves while the vendor has asked the account to wait', async () => {
   const lane = await openLane(2);
   await database.db.raw(
