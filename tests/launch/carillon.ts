@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -19,8 +20,23 @@ export interface CarillonPorts {
 
 export async function freePorts(): Promise<CarillonPorts> {
   const [API_PORT, POSTGRES_PORT, TEMPORAL_PORT, TEMPORAL_UI_PORT, SANDBOX_PORT, WORKER_PORT] =
-    await Promise.all([freePort(), freePort(), freePort(), freePort(), freePort(), freePort()]);
+    await Promise.all([freePort(), freePort(), freePort(), freePort(), freePort(), firstOfFree()]);
   return { API_PORT, POSTGRES_PORT, TEMPORAL_PORT, TEMPORAL_UI_PORT, SANDBOX_PORT, WORKER_PORT };
+}
+
+// The ports that follow are those of more workers.
+const mostWorkerProcesses = 4;
+
+async function firstOfFree(): Promise<number> {
+  for (;;) {
+    // Below those that systems give to outgoing connections, which come and go all the time.
+    const first = randomInt(12_000, 32_000);
+    const block = Array.from({ length: mostWorkerProcesses }, (_, index) => first + index);
+    const taken = await Promise.all(block.map((port) => isPortTaken(port)));
+    if (!taken.includes(true)) {
+      return first;
+    }
+  }
 }
 
 export interface StartedCarillon {

@@ -74,7 +74,7 @@ describe('npm start', () => {
   );
 
   test('leaves nobody on a port when it is killed itself', async () => {
-    const killed = carillon?.pid ?? 0;
+    const killed = sure(carillon?.pid);
     process.kill(killed, 'SIGKILL');
     expect(await portsStillTaken(ports, 10_000)).toEqual([]);
     expect(isAlive(killed)).toBe(false);
@@ -91,14 +91,25 @@ describe('npm start', () => {
       readPid(path.join(dataDir, 'postgres.pid')) ?? 0,
       readPid(path.join(dataDir, 'temporal', 'temporal.pid')) ?? 0,
     ];
-    process.kill(carillon?.pid ?? 0, 'SIGKILL');
-    await start().ready();
+    process.kill(sure(carillon?.pid), 'SIGKILL');
+    await start(['--workers', '3']).ready();
     expect(servers.filter(isAlive)).toEqual([]);
   }, 60_000);
 
+  test('runs as many workers as were asked for, each a process on a port of its own', async () => {
+    const workerPorts = [0, 1, 2].map((index) => ports.WORKER_PORT + index);
+    const states = await Promise.all(workerPorts.map((port) => status(port, '/ready')));
+    expect(states).toEqual([200, 200, 200]);
+    const pids = await Promise.all(workerPorts.map(pidOn));
+    expect(new Set(pids).size).toBe(3);
+    const started = carillon?.lines.filter(({ msg }) => msg === 'worker ready') ?? [];
+    const parts = new Set(started.map(({ part }) => part));
+    expect(parts).toEqual(new Set(['worker-1', 'worker-2', 'worker-3', 'transactional']));
+  });
+
   test('does not leave a server behind when its guard is killed', async () => {
-    const server = readPid(path.join(dataDir, 'postgres', 'postmaster.pid')) ?? 0;
-    process.kill((await parentOf(server)) ?? 0, 'SIGKILL');
+    const server = sure(readPid(path.join(dataDir, 'postgres', 'postmaster.pid')));
+    process.kill(sure(await parentOf(server)), 'SIGKILL');
     await eventually('another Postgres runs', () => {
       const now = readPid(path.join(dataDir, 'postgres', 'postmaster.pid'));
       return now !== undefined && now !== server && isAlive(now);
@@ -115,7 +126,9 @@ describe('npm start', () => {
     carillon?.child.kill('SIGTERM');
     expect(await carillon?.ended()).toBe(0);
     expect(Date.now() - stopAt).toBeLessThan(10_000);
-    expect(await portsStillTaken(ports, 0)).toEqual([]);
+    const { WORKER_PORT } = ports;
+    const all = { ...ports, second: WORKER_PORT + 1, third: WORKER_PORT + 2 };
+    expect(await portsStillTaken(all, 0)).toEqual([]);
   }, 30_000);
 
   test('says what to do about data of another major version', async () => {
@@ -128,6 +141,14 @@ describe('npm start', () => {
     expect(await portsStillTaken(ports, 0)).toEqual([]);
   }, 30_000);
 });
+
+/** A process that is there: 0 would stand for the tests' own, and all they have started. */
+function sure(pid: number | undefined): number {
+  if (pid === undefined || pid <= 0) {
+    throw new Error('There is no such process');
+  }
+  return pid;
+}
 
 async function status(port: number, at: string): Promise<number> {
   try {
