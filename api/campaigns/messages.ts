@@ -100,7 +100,12 @@ function presentMessage(row: LedgerMessage): z.output<typeof Message> {
     runId: row.runId,
     customerId: row.customerId,
     customer: row.isCustomerThere
-      ? { email: row.email, firstName: row.firstName, lastName: row.lastName }
+      ? {
+          email: row.email,
+          phone: row.phone,
+          firstName: row.firstName,
+          lastName: row.lastName,
+        }
       : null,
     channel: row.channel,
     state: messageState(row.state),

@@ -14,6 +14,7 @@ const message = {
   customer: z
     .object({
       email: z.string().nullable(),
+      phone: z.string().nullable(),
       firstName: z.string().nullable(),
       lastName: z.string().nullable(),
     })

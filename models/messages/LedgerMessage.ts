@@ -27,6 +27,7 @@ export class LedgerMessage extends BaseModel {
   declare unsubscribedAt: Date | null;
   declare isCustomerThere: boolean;
   declare email: string | null;
+  declare phone: string | null;
   declare firstName: string | null;
   declare lastName: string | null;
 }

@@ -55,12 +55,17 @@ export function messagesWhere(
   );
 }
 
+// A lane of single calls is at some message: those before it are settled, those after it wait.
+const followed = `case when d.state <> 'calling' or d.intent_upto is null then d.state
+  when m.n <= d.settled_upto then 'accepted' when m.n > d.intent_upto then 'claimed'
+  else d.state end`;
+
 const selectMessages = `
-  select m.run_id, m.n, m.customer_id, m.channel, coalesce(m.outcome, d.state) as state,
+  select m.run_id, m.n, m.customer_id, m.channel, coalesce(m.outcome, ${followed}) as state,
          case when m.outcome is null then d.reason else m.reason end as reason,
          m.dispatch_n, d.plan_version, d.wave_n, d.time_zone, d.called_at, d.provider_message_id,
          m.delivered_at, m.bounced_at, m.complained_at, m.first_opened_at, m.first_clicked_at,
-         m.unsubscribed_at, c.id is not null as is_customer_there, c.email, c.first_name,
+         m.unsubscribed_at, c.id is not null as is_customer_there, c.email, c.phone, c.first_name,
          c.last_name
     from messages m
     left join dispatches d on d.run_id = m.run_id and d.n = m.dispatch_n
@@ -81,7 +86,7 @@ function stateCondition(state: MessageState): string {
     case 'unconfirmed':
     case 'cancelled':
     case 'expired':
-      return 'm.outcome is null and d.state = :state';
+      return `m.outcome is null and ${followed} = :state`;
   }
 }
 

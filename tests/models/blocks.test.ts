@@ -1,3 +1,4 @@
+import type { MessageState } from '../../domain/messages/states';
 import { newId } from '../../lib/ids';
 import { acrossTenants, withTenant } from '../../models/base';
 import { endLane, settleBlock } from '../../models/messages/blocks';
@@ -6,6 +7,7 @@ import { countRun } from '../../models/messages/counts';
 import { applyEvents, storeEvents } from '../../models/messages/events';
 import { passGate, type GateAnswer } from '../../models/messages/gate';
 import type { Wait } from '../../models/messages/moveOut';
+import { messagesWhere } from '../../models/messages/list';
 import { loadRecipients, type Recipient } from '../../models/messages/recipients';
 import { ensureTestAccount } from '../support/accounts';
 import { buildLedger, type TestLedger } from '../support/ledger';
@@ -31,6 +33,15 @@ test('an accepted block touches no message, and the lane ends the dispatch', asy
   expect(await lane.counts()).toMatchObject({ planned: 6, accepted: 6, open: 0 });
   expect(await lane.attempts()).toEqual([{ dispatch_n: 1, attempt: 1, outcome: 'accepted' }]);
   expect(await lane.providerIds()).toEqual(['id1', 'id2', 'id3', 'id4', 'id5', 'id6']);
+});
+
+test('each message of a lane is shown as it stands, not as its dispatch', async () => {
+  const lane = await openLane(4);
+  await lane.pass([1, 2]);
+  await lane.settle([1, 2], { accepted: [1, 2] });
+  await lane.pass([3, 3]);
+  expect(await lane.shown()).toEqual(['accepted', 'accepted', 'calling', 'claimed']);
+  expect(await lane.shown('accepted')).toHaveLength(2);
 });
 
 test('refused, doubtful and untaken messages part ways, and all of them are counted', async () => {
@@ -280,6 +291,12 @@ async function openLane(messages: number) {
         .where({ 'm.run_id': run.id, 'm.n': n })
         .first('d.state');
       return found.state;
+    },
+    async shown(state?: MessageState): Promise<string[]> {
+      const rows = await withTenant(db, tenantId, async (trx) =>
+        messagesWhere(trx, { tenantId, runId: run.id }, { state }).orderBy('n'),
+      );
+      return rows.map((row) => row.state);
     },
     attempts: () =>
       db('dispatch_attempts').where({ run_id: run.id }).select('dispatch_n', 'attempt', 'outcome'),
