@@ -5,6 +5,8 @@ import type { Knex } from './db';
 export interface Notifications {
   /** Resolves when something was told since the last call, after the time, or when asked to stop. */
   next(timeoutMs: number, signal: AbortSignal): Promise<void>;
+  /** As if it had been told now. */
+  tell(): void;
   close(): Promise<void>;
 }
 
@@ -41,6 +43,7 @@ export function listenTo(db: Knex, channel: string): Notifications {
         opening = opening.then(open);
       }
     },
+    tell,
     async close() {
       isClosed = true;
       await opening;

@@ -32,7 +32,7 @@ const unusableForMs = 30_000;
 export async function sendClaimed(
   deps: LaneDeps,
   claimed: readonly ClaimedMessage[],
-  { settler, onSettled }: { settler: Settler; onSettled: () => void },
+  { settler, onSettled }: { settler: Settler; onSettled: (message: ClaimedMessage) => void },
 ): Promise<SentMessages> {
   const groups = new Map<string, ClaimedMessage[]>();
   for (const message of claimed) {
@@ -82,7 +82,7 @@ interface CallWork {
   /** When the windows end in which the calls were counted. */
   leaveBefore: Date | null;
   settler: Settler;
-  onSettled: () => void;
+  onSettled: (message: ClaimedMessage) => void;
 }
 
 async function callAll(deps: LaneDeps, work: CallWork): Promise<SentMessages> {
@@ -119,7 +119,7 @@ async function callAll(deps: LaneDeps, work: CallWork): Promise<SentMessages> {
         attempt: message.attempt,
       });
       await work.settler.settle({ message, accountId: sender.accountId, outcome });
-      work.onSettled();
+      work.onSettled(asked);
       return outcome.kind;
     }),
   );

@@ -7,11 +7,10 @@ import { claimMessages, releaseEarlierSlices } from '../../models/transactional/
 import { tendStandingRuns, type Tended } from '../../models/transactional/tend';
 import type { ActivityDeps } from '../deps';
 import { createAccountOpener } from './openAccounts';
+import { createPlaces } from './places';
 import { sendClaimed, type SentMessages } from './sendClaimed';
 import { createSettler } from './settler';
 
-// Calls of a lane that are under way at once, and so what one slow vendor can hold of it.
-const mostAtOnce = 100;
 // A lost notification costs this much; an idle look costs Postgres a tenth of a millisecond.
 const lookEveryMs = 250;
 const heartbeatEveryMs = 1_000;
@@ -38,19 +37,8 @@ export function createSendMessages(deps: ActivityDeps) {
     const told = listenTo(db, newMessages);
     const settler = createSettler(db, stopped);
     const underWay = new Set<Promise<void>>();
-    let held = 0;
-    let goOn: () => void = () => undefined;
-    /** Takes places of the lane; what it answers gives some of them back, never more. */
-    const hold = (places: number) => {
-      let left = places;
-      held += places;
-      return (some: number) => {
-        const given = Math.min(some, left);
-        left -= given;
-        held -= given;
-        goOn();
-      };
-    };
+    // Whoever had no place may have one again.
+    const places = createPlaces(told.tell);
     let failure: unknown = null;
     try {
       if (slice.attempt > 1) {
@@ -58,19 +46,14 @@ export function createSendMessages(deps: ActivityDeps) {
       }
       const endsAtMs = Date.now() + forMs;
       while (!stopped.aborted && failure === null && Date.now() < endsAtMs) {
-        if (held >= mostAtOnce) {
-          await new Promise<void>((resolve) => {
-            goOn = resolve;
-          });
-          continue;
-        }
-        const claimed = await claimMessages(db, slice, mostAtOnce - held);
+        const free = places.free();
+        const claimed = free === 0 ? [] : await claimMessages(db, slice, free, places.full());
         if (claimed.length === 0) {
           await told.next(lookEveryMs, stopped);
           continue;
         }
-        const free = hold(claimed.length);
-        const work = sendClaimed(lane, claimed, { settler, onSettled: () => free(1) })
+        places.take(claimed);
+        const work = sendClaimed(lane, claimed, { settler, onSettled: places.leave })
           .then((sent) => {
             totals.calls += sent.calls;
             totals.accepted += sent.accepted;
@@ -80,7 +63,7 @@ export function createSendMessages(deps: ActivityDeps) {
             failure ??= error;
           })
           .finally(() => {
-            free(claimed.length);
+            claimed.forEach(places.leave);
             underWay.delete(work);
           });
         underWay.add(work);

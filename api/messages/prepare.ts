@@ -29,12 +29,15 @@ export async function prepareMessage(
   from: { tenantId: string; userId: string; id: string; idempotencyKey: string | undefined },
 ): Promise<NewMessage> {
   const { tenantId, id } = from;
-  const account = await requireAccount(trx, tenantId, message.channel);
-  const customer = await findRecipient(trx, tenantId, message.to);
+  // Sent together: none needs another's answer.
+  const [account, customer, { name: tenantName }] = await Promise.all([
+    requireAccount(trx, tenantId, message.channel),
+    findRecipient(trx, tenantId, message.to),
+    Tenant.query(trx).findById(tenantId).throwIfNotFound(),
+  ]);
   if (customer === null && 'customerId' in message.to) {
     throw invalidField('to.customerId', 'unknownCustomer', 'There is no such customer.');
   }
-  const { name: tenantName } = await Tenant.query(trx).findById(tenantId).throwIfNotFound();
   return {
     tenantId,
     id,

@@ -32,13 +32,15 @@ export interface ClaimedMessage extends MessageKey {
 const claimLeaseMs = 10_000;
 
 /**
- * Takes the messages that are due longest, of all tenants, skipping what others hold. The lease runs
+ * Takes the messages that are due longest, of all tenants and accounts but those that have no place
+ * left, skipping what others hold. The lease runs
  * by the database's clock and is short: whoever died before the gate has called nobody.
  */
 export async function claimMessages(
   db: Knex,
   slice: Slice,
   most: number,
+  full: { accountIds: string[]; tenantIds: string[] } = { accountIds: [], tenantIds: [] },
 ): Promise<ClaimedMessage[]> {
   const raw = db
     .raw(
@@ -47,6 +49,8 @@ export async function claimMessages(
            from dispatches d join campaign_runs r on r.id = d.run_id and r.gate = 'open'
           where d.is_transactional and d.state = 'planned'
             and coalesce(d.not_before, '-infinity') <= statement_timestamp()
+            and d.tenant_id <> all (cast(:fullTenants as uuid[]))
+            and coalesce(r.account_id, '') <> all (cast(:fullAccounts as text[]))
           order by coalesce(d.not_before, '-infinity') limit :most
             for update of d skip locked
        ), claimed as (
@@ -70,6 +74,8 @@ export async function claimMessages(
          left join provider_accounts a on a.id = r.account_id`,
       {
         most,
+        fullTenants: full.tenantIds,
+        fullAccounts: full.accountIds,
         workflowRunId: slice.workflowRunId,
         activityId: slice.activityId,
         sliceAttempt: slice.attempt,

@@ -4,6 +4,7 @@ import { until } from '../support/conditions';
 import { buildCustomer, buildTenant, type TestTenant } from '../support/factories';
 import { clearFaults, sandboxCalls, setFaults } from '../support/sandboxControl';
 import { ensureStandingWork } from '../../workers/schedules';
+import { askForMessages } from '../support/transactional';
 
 jest.setTimeout(60_000);
 
@@ -162,4 +163,31 @@ test('a hundred messages of ten tenants arrive once each', async () => {
     expect(calls).toHaveLength(10);
     expect(new Set(calls.map(({ customArgs }) => customArgs?.['carillon_m'])).size).toBe(10);
   }
+});
+
+test('whoever asks for hundreds at once, at a provider that is slow, holds nobody up', async () => {
+  const [greedy, other] = [await buildTenant(api.deps), await buildTenant(api.deps)];
+  const { messages } = await askForMessages(ground.db, 1, { tenantId: greedy.tenantId });
+  await setFaults(ground.sandbox, { latencyMs: 1_000, match: 'a thousand codes' });
+  const [first] = messages;
+  if (first?.content.channel !== 'email') {
+    throw new Error('a mail was expected');
+  }
+  await askForMessages(ground.db, 200, {
+    tenantId: greedy.tenantId,
+    content: { ...first.content, subject: 'a thousand codes' },
+  });
+  const { body } = await send(other, { ...code, to: { email: 'kim@example.com' } });
+  await untilState(other, body.data.id, 'accepted');
+  const waiting = await ground
+    .db('dispatches')
+    .where({ tenant_id: greedy.tenantId, state: 'planned' });
+  expect(waiting.length).toBeGreaterThan(0);
+  await until('the others to have left', async () => {
+    const open = await ground
+      .db('dispatches')
+      .where({ tenant_id: greedy.tenantId })
+      .whereNot({ state: 'accepted' });
+    return open.length === 0;
+  });
 });
