@@ -69,7 +69,15 @@ function report(quiet: TransactionalFigures, busy: Busy, options: Options): void
     { name: 'beside a campaign', samples: busy.beside },
   ];
   const table = new Table({
-    head: ['', 'messages', 'p50 ms', 'p99 ms', 'most ms', 'p99 ms from the request on'],
+    head: [
+      '',
+      'messages',
+      'p50 ms',
+      'p99 ms',
+      'most ms',
+      'p99 ms to the gate',
+      'p99 ms from the request on',
+    ],
     style: { head: [], border: [] },
   });
   table.push(
@@ -79,6 +87,12 @@ function report(quiet: TransactionalFigures, busy: Busy, options: Options): void
       String(percentile(accepted(samples), 0.5)),
       String(percentile(accepted(samples), 0.99)),
       String(percentile(accepted(samples), 1)),
+      String(
+        percentile(
+          samples.map(({ toGateMs }) => toGateMs),
+          0.99,
+        ),
+      ),
       String(percentile(asked(samples), 0.99)),
     ]),
   );

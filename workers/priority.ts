@@ -3,7 +3,7 @@ import type { Logger } from '../lib/logger';
 import type { QueueName } from './queueChoice';
 
 const niceOfTransactional = -10;
-const niceOfBulk = 5;
+const niceOfBulk = 10;
 
 /**
  * Lets the operating system prefer a process that serves transactional messages alone, and put off one
