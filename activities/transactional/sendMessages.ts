@@ -38,7 +38,7 @@ export function createSendMessages(deps: ActivityDeps) {
     const settler = createSettler(db, stopped);
     const underWay = new Set<Promise<void>>();
     // Whoever had no place may have one again.
-    const places = createPlaces(told.tell);
+    const places = createPlaces(() => told.tell());
     let failure: unknown = null;
     try {
       if (slice.attempt > 1) {
@@ -53,7 +53,10 @@ export function createSendMessages(deps: ActivityDeps) {
           continue;
         }
         places.take(claimed);
-        const work = sendClaimed(lane, claimed, { settler, onSettled: places.leave })
+        const work = sendClaimed(lane, claimed, {
+          settler,
+          onSettled: (message) => places.leave(message),
+        })
           .then((sent) => {
             totals.calls += sent.calls;
             totals.accepted += sent.accepted;
@@ -63,7 +66,7 @@ export function createSendMessages(deps: ActivityDeps) {
             failure ??= error;
           })
           .finally(() => {
-            claimed.forEach(places.leave);
+            claimed.forEach((message) => places.leave(message));
             underWay.delete(work);
           });
         underWay.add(work);
