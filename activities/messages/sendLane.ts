@@ -1,7 +1,8 @@
 import { setImmediate as otherEvents } from 'node:timers/promises';
 import { messagesPerCall } from '../../domain/messages/rateLimits';
 import { withTenantByKey } from '../../models/base';
-import { endLane, settleBlock, type LeftBlock } from '../../models/messages/blocks';
+import { settleBlock, type LeftBlock } from '../../models/messages/blocks';
+import { endLane } from '../../models/messages/laneEnds';
 import { unclaimDispatch, type ClaimedDispatch, type WaveKey } from '../../models/messages/claims';
 import { passGate } from '../../models/messages/gate';
 import type { Wait } from '../../models/messages/moveOut';

@@ -1,6 +1,6 @@
 import type { Knex } from 'knex';
 import { forTenantInOneTrip, withTenantByKey } from '../base';
-import { abandonLane } from './blocks';
+import { abandonLane } from './laneEnds';
 import type { Call } from './settle';
 
 /** Which slice activity holds a dispatch: unique over workflow run, activity and attempt. */

@@ -1,7 +1,8 @@
 import type { MessageState } from '../../domain/messages/states';
 import { newId } from '../../lib/ids';
 import { acrossTenants, withTenant } from '../../models/base';
-import { endLane, settleBlock } from '../../models/messages/blocks';
+import { settleBlock } from '../../models/messages/blocks';
+import { endLane } from '../../models/messages/laneEnds';
 import { releaseExpiredLeases, type ClaimedDispatch } from '../../models/messages/claims';
 import { countRun } from '../../models/messages/counts';
 import { applyEvents, storeEvents } from '../../models/messages/events';
