@@ -46,7 +46,7 @@ export async function liftBlock(trx: Knex.Transaction, key: Key): Promise<WokenR
 }
 
 /**
- * Makes what of the account's runs waits for this due at once. The runs count as steered, so that a
+ * Makes what of the account's runs waits for this due at once. Campaigns' runs count as steered, so that a
  * workflow that is not told in time is reminded by the reconciler.
  */
 async function wakeHeldUp(trx: Knex.Transaction, key: Key, waits: string): Promise<WokenRun[]> {
@@ -68,7 +68,7 @@ async function wakeHeldUp(trx: Knex.Transaction, key: Key, waits: string): Promi
        returning d.run_id
      )
      update campaign_runs r set steered_at = clock_timestamp()
-      where r.id in (select run_id from due)
+      where r.id in (select run_id from due) and r.kind = 'campaign'
      returning r.tenant_id as "tenantId", r.campaign_id as "campaignId", r.n as "runN"`,
     { ...key },
   );
@@ -103,7 +103,9 @@ export async function readRate(trx: Knex.Transaction, key: Key): Promise<Account
     `select l.per, l.unit, least(l.most, coalesce(floor(l.grows_from * power(l.grows_by,
               greatest((now() at time zone l.time_zone)::date - l.grows_since, 0))), l.most))::int
               as allowed,
-            case when l.window_start >= c.start then l.used else 0 end as used,
+            case when l.window_start >= c.start then l.used else 0 end
+              + case when l.kept_window_start = greatest(l.window_start, c.start)
+                  then l.kept_used else 0 end as used,
             greatest(l.window_start, c.start) as "startsAt"
        from provider_limits l
       cross join lateral (select date_trunc(l.per, now(), l.time_zone) as start) c

@@ -8,7 +8,12 @@ import {
   setLimits,
 } from '../../../models/messages/rates';
 import { reserveKept } from '../../../models/transactional/rates';
+import { liftBlock, readRate } from '../../../models/messages/limits';
+import { claimMessages } from '../../../models/transactional/claims';
+import { ensureTestAccount } from '../../support/accounts';
 import { until } from '../../support/conditions';
+import { insertTenant } from '../../support/records';
+import { askForMessages } from '../../support/transactional';
 import { createTestDatabase, type TestDatabase } from '../../support/postgres';
 
 let database: TestDatabase;
@@ -128,4 +133,35 @@ test('a blocked account waits as long as the vendor asked', async () => {
     kind: 'wait',
     reason: 'providerThrottled',
   });
+});
+
+test('what is shown of a window counts campaigns and single messages together', async () => {
+  const tenant = await insertTenant(db);
+  const id = await account([day(100)], { isKept: true });
+  await db('provider_accounts').where({ id }).update({ tenant_id: tenant });
+  await reserveRate(db, { accountId: id, tenantId, calls: 1, messages: 10 });
+  await reserveKept(db, id, 4);
+  const { windows } = await db.transaction((trx) => readRate(trx, { id, tenantId: tenant }));
+  expect(windows).toMatchObject([{ allowed: 100, used: 14 }]);
+});
+
+test('single messages that wait for a limit are due when it changes, and no campaign is told', async () => {
+  await ensureTestAccount(db);
+  const { tenantId: asker } = await askForMessages(db, 1);
+  await db('provider_accounts').where({ id: 'sendgrid' }).update({ tenant_id: asker });
+  await db('dispatches')
+    .where({ tenant_id: asker })
+    .update({
+      not_before: new Date(Date.now() + 3_600_000),
+      wait_reason: 'providerThrottled',
+    });
+  expect(
+    await db.transaction((trx) => liftBlock(trx, { id: 'sendgrid', tenantId: asker })),
+  ).toEqual([]);
+  const claimed = await claimMessages(
+    db,
+    { workflowRunId: newId(), activityId: '1', attempt: 1 },
+    10,
+  );
+  expect(claimed).toHaveLength(1);
 });
