@@ -77,20 +77,30 @@ export interface Sent {
   counts: { planned: number; accepted: number; leftOut: number };
 }
 
-/** Writes the people through the API, previews a campaign for each, sends it, reads what came. */
-export async function sendToPeople(
+/** A new tenant with an account at the vendor, and these people, written through the API. */
+export async function writePeople(
   { api, campaigns }: HostileGround,
-  wanted: { vendor: Vendor; people: HostilePerson[]; campaign: Record<string, unknown> },
-): Promise<Sent> {
+  { vendor, people }: { vendor: Vendor; people: HostilePerson[] },
+): Promise<Pick<Sent, 'tenant' | 'people'>> {
   const tenant = await buildTenant(api.deps, { companyName: 'Bells & "Co" <x>' });
-  await openAccount(campaigns, tenant.tenantId, wanted.vendor);
-  const people = await inTurn(wanted.people, async (person, n): Promise<StoredPerson> => {
+  await openAccount(campaigns, tenant.tenantId, vendor);
+  const written = await inTurn(people, async (person, n): Promise<StoredPerson> => {
     const answer = await api.send('post', '/api/v1/customers', {
       token: tenant.token,
       json: person,
     });
     return { ...dataOf(answer, 201), n };
   });
+  return { tenant, people: written };
+}
+
+/** Writes the people, previews a campaign for each of them, sends it, and reads what came. */
+export async function sendToPeople(
+  ground: HostileGround,
+  wanted: { vendor: Vendor; people: HostilePerson[]; campaign: Record<string, unknown> },
+): Promise<Sent> {
+  const { api, campaigns } = ground;
+  const { tenant, people } = await writePeople(ground, wanted);
   const { id } = await postCampaign(api, tenant, wanted.campaign);
   const preview = (json: object) =>
     api.send('post', `${campaignsPath}/${id}/preview`, { token: tenant.token, json });
@@ -115,28 +125,31 @@ export async function sendToPeople(
     people,
     previews,
     sample,
-    delivered: await readInbox(campaigns.sandbox.url, await runOf(campaigns, tenant, id)),
+    delivered: await readInbox(ground, tenant),
     counts: { planned, accepted, leftOut },
   };
 }
 
-async function runOf({ db }: CampaignGround, { tenantId }: TestTenant, campaignId: string) {
-  const runs = await withTenant(db, tenantId, (trx) =>
-    trx('campaign_runs').where({ tenant_id: tenantId, campaign_id: campaignId }).pluck('id'),
+/** Everything that was delivered for a tenant. */
+export async function readInbox(
+  { campaigns: { db, sandbox } }: HostileGround,
+  { tenantId }: TestTenant,
+): Promise<Delivered[]> {
+  const runs: string[] = await withTenant(db, tenantId, (trx) =>
+    trx('campaign_runs').where({ tenant_id: tenantId }).pluck('id'),
   );
-  return String(runs[0]);
+  const lists = await inTurn(runs, async (run) => {
+    const list = await fetch(`${sandbox.url}/api/messages?perPage=1000&run=${run}`);
+    const { items }: { items: { id: string }[] } = JSON.parse(await list.text());
+    return items;
+  });
+  return inTurn(lists.flat(), async ({ id }) =>
+    JSON.parse(await (await fetch(`${sandbox.url}/api/messages/${id}`)).text()),
+  );
 }
 
-async function readInbox(url: string, runId: string): Promise<Delivered[]> {
-  const list = await fetch(`${url}/api/messages?perPage=1000&run=${runId}`);
-  const { items }: { items: { id: string }[] } = JSON.parse(await list.text());
-  return inTurn(items, async ({ id }) =>
-    JSON.parse(await (await fetch(`${url}/api/messages/${id}`)).text()),
-  );
-}
-
-// A few at a time: as fast as the API serves one caller.
-async function inTurn<Item, Result>(
+/** Does the work for each, a few at a time, and answers in their order. */
+export async function inTurn<Item, Result>(
   items: readonly Item[],
   work: (item: Item, index: number) => Promise<Result>,
 ): Promise<Result[]> {
