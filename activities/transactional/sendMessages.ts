@@ -13,6 +13,9 @@ import { createSettler } from './settler';
 
 // A lost notification costs this much; an idle look costs Postgres a tenth of a millisecond.
 const lookEveryMs = 250;
+// Where some have just come, more will: on a busy machine whoever tells of them may be late.
+const lookSoonMs = 25;
+const soonForMs = 2_000;
 const heartbeatEveryMs = 1_000;
 
 /**
@@ -39,6 +42,7 @@ export function createSendMessages(deps: ActivityDeps) {
     const underWay = new Set<Promise<void>>();
     // Whoever had no place may have one again.
     const places = createPlaces(() => told.tell());
+    let lastClaimAtMs = 0;
     let failure: unknown = null;
     try {
       if (slice.attempt > 1) {
@@ -49,9 +53,11 @@ export function createSendMessages(deps: ActivityDeps) {
         const free = places.free();
         const claimed = free === 0 ? [] : await claimMessages(db, slice, free, places.full());
         if (claimed.length === 0) {
-          await told.next(lookEveryMs, stopped);
+          const isSoon = Date.now() - lastClaimAtMs < soonForMs;
+          await told.next(isSoon ? lookSoonMs : lookEveryMs, stopped);
           continue;
         }
+        lastClaimAtMs = Date.now();
         places.take(claimed);
         const work = sendClaimed(lane, claimed, {
           settler,
