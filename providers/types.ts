@@ -23,8 +23,8 @@ export type MessageOutcome =
     }
   /** For good, whoever the recipient is: sender, content, template, credentials. */
   | { kind: 'messageRefused'; status: number; reason: string }
-  /** Not taken; the whole account waits. */
-  | { kind: 'throttled'; status: number; reason: string; retryAfterMs: number }
+  /** Not taken; the whole account waits. `isGuess`: the vendor did not say for how long. */
+  | { kind: 'throttled'; status: number; reason: string; retryAfterMs: number; isGuess?: true }
   /**
    * Surely not taken, the vendor or the way to it is down. `onlyRecipient`: it is too much for this
    * one recipient, and the account may go on with others.

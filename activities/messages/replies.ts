@@ -87,13 +87,22 @@ function isOfRecipient(outcome: NotTaken): boolean {
   return outcome.kind === 'notSent' && outcome.onlyRecipient === true;
 }
 
-/** The longest wait that any reply asked of the whole account. */
+/**
+ * How long the whole account waits: as long as any reply asks. Where the vendor names no time, as mail
+ * servers never do, it waits the less the more of its calls are taken: a server that refuses some of
+ * them wants fewer at a time, not none.
+ */
 export function accountWaitOf(replies: readonly Reply[]): Wait | null {
-  const waits = replies.flatMap(({ outcome }) =>
-    (outcome.kind === 'throttled' || outcome.kind === 'notSent') && !isOfRecipient(outcome)
-      ? [waitFor(outcome)]
-      : [],
-  );
+  const throttled = replies.filter(({ outcome }) => outcome.kind === 'throttled').length;
+  const share = (throttled / replies.length) ** 2;
+  const waits = replies.flatMap(({ outcome }) => {
+    if ((outcome.kind !== 'throttled' && outcome.kind !== 'notSent') || isOfRecipient(outcome)) {
+      return [];
+    }
+    const wait = waitFor(outcome);
+    const isGuess = outcome.kind === 'throttled' && outcome.isGuess === true;
+    return [isGuess ? { ...wait, delayMs: wait.delayMs * share } : wait];
+  });
   return waits.toSorted((a, b) => b.delayMs - a.delayMs)[0] ?? null;
 }
 

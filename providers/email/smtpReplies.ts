@@ -4,7 +4,7 @@ import type { SmtpAttempt, SmtpFailure, SmtpStep } from './smtpSession';
 type Verdict =
   | { kind: 'recipientRefused'; consequence: 'suppress' | 'addressInvalid' | 'none' }
   | { kind: 'messageRefused' }
-  | { kind: 'throttled'; retryAfterMs: number }
+  | { kind: 'throttled'; retryAfterMs: number; isGuess: true }
   | { kind: 'notSent'; retryAfterMs: number; onlyRecipient?: true };
 
 /** A rule is of the replies that fit all it says; the first that fits decides. */
@@ -33,7 +33,7 @@ const messageRefused: Verdict = { kind: 'messageRefused' };
  */
 const replyRules: readonly Rule[] = [
   // 421 ends the connection whatever it answers: too many connections, too much mail, going down.
-  { code: '421', verdict: { kind: 'throttled', retryAfterMs: 10 * second } },
+  { code: '421', verdict: { kind: 'throttled', retryAfterMs: 10 * second, isGuess: true } },
 
   // Before a message was named nothing can be wrong with one, except for who asks.
   { steps: ['login'], code: '5', verdict: messageRefused },
@@ -86,7 +86,11 @@ const replyRules: readonly Rule[] = [
     verdict: { kind: 'notSent', retryAfterMs: 5 * minute, onlyRecipient: true },
   },
   // Other policies count what a sender does: the whole account waits.
-  { code: '4', enhanced: /^4\.7\./, verdict: { kind: 'throttled', retryAfterMs: minute } },
+  {
+    code: '4',
+    enhanced: /^4\.7\./,
+    verdict: { kind: 'throttled', retryAfterMs: minute, isGuess: true },
+  },
   // Full for now; people take their time.
   {
     code: '4',
@@ -102,9 +106,9 @@ const replyRules: readonly Rule[] = [
   {
     code: '4',
     enhanced: /^4\.(3\.[12]|5\.3)$/,
-    verdict: { kind: 'throttled', retryAfterMs: minute },
+    verdict: { kind: 'throttled', retryAfterMs: minute, isGuess: true },
   },
-  { code: '452', verdict: { kind: 'throttled', retryAfterMs: minute } },
+  { code: '452', verdict: { kind: 'throttled', retryAfterMs: minute, isGuess: true } },
   { code: '450', verdict: { kind: 'notSent', retryAfterMs: 5 * minute, onlyRecipient: true } },
   // 451 and the rest: something broke while this message was worked on.
   { code: '4', verdict: { kind: 'notSent', retryAfterMs: minute, onlyRecipient: true } },
