@@ -87,23 +87,39 @@ function isOfRecipient(outcome: NotTaken): boolean {
   return outcome.kind === 'notSent' && outcome.onlyRecipient === true;
 }
 
+/** How many of an account's calls are refused for now, as one process sees it. */
+export interface Pressure {
+  /** Takes up what these replies say; answers how long the whole account waits, if it has to. */
+  waitAfter(replies: readonly Reply[]): Wait | null;
+}
+
+// About the last twenty calls count.
+const newest = 0.05;
+
 /**
- * How long the whole account waits: as long as any reply asks. Where the vendor names no time, as mail
- * servers never do, it waits the less the more of its calls are taken: a server that refuses some of
- * them wants fewer at a time, not none.
+ * The account waits as long as any reply asks. Where the vendor names no time, as mail servers never
+ * do, it waits the less the more of its calls are taken: a server that refuses some of them wants
+ * fewer at a time, not none.
  */
-export function accountWaitOf(replies: readonly Reply[]): Wait | null {
-  const throttled = replies.filter(({ outcome }) => outcome.kind === 'throttled').length;
-  const share = (throttled / replies.length) ** 2;
-  const waits = replies.flatMap(({ outcome }) => {
-    if ((outcome.kind !== 'throttled' && outcome.kind !== 'notSent') || isOfRecipient(outcome)) {
-      return [];
-    }
-    const wait = waitFor(outcome);
-    const isGuess = outcome.kind === 'throttled' && outcome.isGuess === true;
-    return [isGuess ? { ...wait, delayMs: wait.delayMs * share } : wait];
-  });
-  return waits.toSorted((a, b) => b.delayMs - a.delayMs)[0] ?? null;
+export function createPressure(): Pressure {
+  let share = 0;
+  return {
+    waitAfter(replies) {
+      for (const { outcome } of replies) {
+        share += newest * ((outcome.kind === 'throttled' ? 1 : 0) - share);
+      }
+      const waits = replies.flatMap(({ outcome }) => {
+        const isNotTaken = outcome.kind === 'throttled' || outcome.kind === 'notSent';
+        if (!isNotTaken || isOfRecipient(outcome)) {
+          return [];
+        }
+        const wait = waitFor(outcome);
+        const isGuess = outcome.kind === 'throttled' && outcome.isGuess === true;
+        return [isGuess ? { ...wait, delayMs: wait.delayMs * share ** 2 } : wait];
+      });
+      return waits.toSorted((a, b) => b.delayMs - a.delayMs)[0] ?? null;
+    },
+  };
 }
 
 const waitReason = { throttled: 'providerThrottled', notSent: 'providerUnreachable' } as const;

@@ -13,7 +13,7 @@ import type { AccountSender, OneMessage } from './accountSenders';
 import { holdRun, refusedMessage } from './holdRun';
 import { outlastOutage } from './outlastOutage';
 import { createOneRenderer } from './renderOne';
-import { accountWaitOf, outcomeOfBlock, settleAlone, type Reply } from './replies';
+import { createPressure, outcomeOfBlock, settleAlone, type Pressure, type Reply } from './replies';
 import type { RunContent } from './runContent';
 import { nothingSent, type SentCounts } from './sentCounts';
 import { waitMs } from './wait';
@@ -38,6 +38,12 @@ const longestWaitMs = 15_000;
  * to a dispatch of its own, so that every message is called once.
  */
 export function createSendLane(deps: ActivityDeps): (work: LaneWork) => Promise<SentCounts> {
+  const pressures = new Map<string, Pressure>();
+  const pressureOf = (accountId: string): Pressure => {
+    const pressure = pressures.get(accountId) ?? createPressure();
+    pressures.set(accountId, pressure);
+    return pressure;
+  };
   return async function sendLane(work) {
     const { wave, dispatch, content, sender } = work;
     const { tenantId, runId } = wave;
@@ -51,6 +57,7 @@ export function createSendLane(deps: ActivityDeps): (work: LaneWork) => Promise<
     recipients.sort((a, b) => a.n - b.n);
     const lane = new Lane(deps, work, {
       recipients,
+      pressure: pressureOf(sender.accountId),
       blockSize: messagesPerCall(
         limits.map((limit) => ({ ...limit, unit: 'messages' })),
         sender.atOnce,
@@ -67,6 +74,7 @@ type Turn = { kind: 'go'; leaveBefore: Date | null } | { kind: 'end'; wait: Wait
 class Lane {
   private readonly totals: SentCounts = { ...nothingSent };
   private readonly recipients: readonly Recipient[];
+  private readonly pressure: Pressure;
   private readonly render: (recipient: Recipient) => OneMessage | null;
   private blockSize: number;
   private attempt: number | null = null;
@@ -78,9 +86,10 @@ class Lane {
   constructor(
     private readonly deps: ActivityDeps,
     private readonly work: LaneWork,
-    start: { recipients: readonly Recipient[]; blockSize: number },
+    start: { recipients: readonly Recipient[]; blockSize: number; pressure: Pressure },
   ) {
     this.recipients = start.recipients;
+    this.pressure = start.pressure;
     this.blockSize = start.blockSize;
     this.render = createOneRenderer(deps, work.content, work.wave.runId);
   }
@@ -254,7 +263,7 @@ class Lane {
   private async afterwards(replies: readonly Reply[]): Promise<'sent' | 'held'> {
     const { db } = this.deps;
     const { wave, sender } = this.work;
-    const wait = accountWaitOf(replies);
+    const wait = this.pressure.waitAfter(replies);
     if (wait !== null) {
       await blockAccount(db, sender.accountId, { forMs: wait.delayMs, reason: wait.reason });
       this.isUnlimited = false;

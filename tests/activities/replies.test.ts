@@ -1,4 +1,4 @@
-import { accountWaitOf, outcomeOfBlock, type Reply } from '../../activities/messages/replies';
+import { createPressure, outcomeOfBlock, type Reply } from '../../activities/messages/replies';
 import type { MessageOutcome } from '../../providers/types';
 
 const accepted: MessageOutcome = { kind: 'accepted', status: 250, providerMessageId: null };
@@ -26,12 +26,19 @@ const full: MessageOutcome = {
 test.each([
   ['nobody asks', [accepted, accepted], null],
   ['a vendor says how long', [accepted, accepted, asked], 800],
-  ['a server refuses all', [busy, busy], 10_000],
-  ['a server refuses one of ten', [busy, ...Array.from({ length: 9 }, () => accepted)], 100],
+  ['a server has refused everything for a while', Array.from({ length: 200 }, () => busy), 9_999],
+  ['a server refuses one call', [busy], 25],
   ['a mailbox is full', [accepted, full], null],
-])('the account waits when %s', (_, outcomes, delayMs) => {
-  const wait = accountWaitOf(outcomes.map(reply));
+])('how long the account waits when %s', (_, outcomes, delayMs) => {
+  const wait = createPressure().waitAfter(outcomes.map(reply));
   expect(wait === null ? null : Math.round(wait.delayMs)).toBe(delayMs);
+});
+
+test('a server that takes calls again is asked more often again', () => {
+  const pressure = createPressure();
+  pressure.waitAfter(Array.from({ length: 200 }, () => busy).map(reply));
+  pressure.waitAfter(Array.from({ length: 40 }, () => accepted).map(reply));
+  expect(pressure.waitAfter([reply(busy, 0)])?.delayMs).toBeLessThan(500);
 });
 
 test('a mailbox that stays full is given up after fifteen calls', () => {
