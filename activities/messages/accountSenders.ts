@@ -10,6 +10,7 @@ import type { EmailCall, EmailProvider } from '../../providers/email/types';
 import type { LookUp, MessageOutcome, MessageReference } from '../../providers/types';
 import type { WhatsAppContent } from '../../providers/whatsapp/types';
 import { createSender } from './createSender';
+import type { Limiter } from './limiter';
 
 /** One rendered message of a channel, for one person. `sender` null: the account's first one. */
 export type OneMessage =
@@ -40,8 +41,8 @@ export interface AccountSender {
   channel: Channel;
   vendor: Vendor;
   senders: readonly Sender[];
-  /** How many calls of one message a lane makes at a time. */
-  atOnce: number;
+  /** Lets as many blocks of calls through as the account's connections carry in good time. */
+  inTurn: Limiter;
   /** Switched off by its owner: nothing may leave by it. */
   isActive: boolean;
   /** Where one call carries many messages; null where each message is a call. */
@@ -79,7 +80,7 @@ export interface SenderOptions {
 /** What makes the calls of an account; `close` waits for those that are under way. */
 export type OpenSender = Pick<
   AccountSender,
-  'batch' | 'atOnce' | 'send' | 'lookUp' | 'lookUpBatch'
+  'batch' | 'inTurn' | 'send' | 'lookUp' | 'lookUpBatch'
 > & {
   close(): Promise<void>;
 };
@@ -108,7 +109,7 @@ export function createAccountSenders(options: SenderOptions): AccountSenders {
         senders: account.senders,
         isActive: account.active,
         batch: sender.batch,
-        atOnce: sender.atOnce,
+        inTurn: sender.inTurn,
         send: (message, reference) => sender.send(message, reference),
         ...(sender.lookUp === undefined ? {} : { lookUp: sender.lookUp }),
         ...(sender.lookUpBatch === undefined ? {} : { lookUpBatch: sender.lookUpBatch }),

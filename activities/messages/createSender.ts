@@ -9,7 +9,7 @@ import type { OneByOneEmailProvider } from '../../providers/email/oneByOne';
 import { createSmsProvider } from '../../providers/sms';
 import type { MessageOutcome } from '../../providers/types';
 import { createWhatsAppProvider } from '../../providers/whatsapp';
-import { createLimiter } from './limiter';
+import { createLimiter, type Limiter } from './limiter';
 import type { OneMessage, OpenSender, SenderOptions } from './accountSenders';
 import { sendSingle } from './sendSingle';
 
@@ -54,7 +54,7 @@ function sendGridSender(
   });
   return {
     batch: settings.messagesPerCall === 1 ? null : batch,
-    atOnce: callsAtOnce,
+    inTurn: atOnce,
     send: (message, reference) =>
       message.channel === 'email'
         ? sendSingle(batch, message, reference)
@@ -75,14 +75,14 @@ function activityOf(
   return (reference) => activity.lookUp(reference);
 }
 
-// Enough calls at a time to hide their waiting; few enough that a crash leaves little in doubt.
-const callsAtOnce = 64;
-
 // Servers take a handful of connections from one place; many replace one after a hundred messages.
 const smtpConnections = 20;
 const messagesAConnection = 1_000;
-// Few, because lanes share the connections and a block must end well before its lease.
-const callsOfMailAtOnce = 10;
+// All lanes share the connections, and a block must end well before its lease: two that are at work
+// keep them busy while a third is settled.
+const smtpBlocks = 3;
+
+const atOnce: Limiter = (work) => work();
 
 function smtpSender(
   { timeoutMs, onlyPublic }: SenderOptions,
@@ -94,7 +94,7 @@ function smtpSender(
   let server: OneByOneEmailProvider | null = null;
   return {
     batch: null,
-    atOnce: callsOfMailAtOnce,
+    inTurn: createLimiter(smtpBlocks),
     async send(message, reference) {
       if (message.channel !== 'email') {
         return wrongChannel(message);
@@ -164,7 +164,7 @@ function smsSender(
   const callback = twilioCallback(publicUrl, account.id);
   return {
     batch: null,
-    atOnce: callsAtOnce,
+    inTurn: atOnce,
     async send(message, reference) {
       const sender = senderOf(account, settings, message);
       if (message.channel !== 'sms') {
@@ -206,7 +206,7 @@ function whatsAppSender(
   const callback = twilioCallback(publicUrl, account.id);
   return {
     batch: null,
-    atOnce: callsAtOnce,
+    inTurn: atOnce,
     async send(message, reference) {
       const sender = senderOf(account, settings, message);
       if (message.channel !== 'whatsapp') {
@@ -249,7 +249,7 @@ function metaSender(
   });
   return {
     batch: null,
-    atOnce: callsAtOnce,
+    inTurn: atOnce,
     async send(message, reference) {
       return message.channel !== 'whatsapp'
         ? wrongChannel(message)

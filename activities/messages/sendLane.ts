@@ -29,6 +29,8 @@ export interface LaneWork {
   endsAtMs: number;
 }
 
+// Enough calls at a time to hide their waiting; few enough that a crash leaves little in doubt.
+const mostInBlock = 64;
 // A turn that is near is waited for: giving the rest to another dispatch moves its messages.
 const longestWaitMs = 15_000;
 
@@ -60,7 +62,7 @@ export function createSendLane(deps: ActivityDeps): (work: LaneWork) => Promise<
       pressure: pressureOf(sender.accountId),
       blockSize: messagesPerCall(
         limits.map((limit) => ({ ...limit, unit: 'messages' })),
-        sender.atOnce,
+        mostInBlock,
       ),
     });
     return lane.run();
@@ -70,6 +72,9 @@ export function createSendLane(deps: ActivityDeps): (work: LaneWork) => Promise<
 /** What a block waits for, or that the lane is over. */
 type Turn = { kind: 'go'; leaveBefore: Date | null } | { kind: 'end'; wait: Wait | null };
 
+/** What became of a block: sent, not let through by the gate, or the lane is over. */
+type Turned = { kind: 'sent' | 'shut' } | { kind: 'end'; wait: Wait | null };
+
 /** The state of one dispatch on its way through its blocks. */
 class Lane {
   private readonly totals: SentCounts = { ...nothingSent };
@@ -77,6 +82,9 @@ class Lane {
   private readonly pressure: Pressure;
   private readonly render: (recipient: Recipient) => OneMessage | null;
   private blockSize: number;
+  /** How many recipients have been called or left out, and the first message that has not. */
+  private position = 0;
+  private firstMessageN: number;
   private attempt: number | null = null;
   /** Nobody counts this account's calls: then only the gate is asked, until it says no. */
   private isUnlimited = false;
@@ -90,48 +98,56 @@ class Lane {
   ) {
     this.recipients = start.recipients;
     this.pressure = start.pressure;
+    this.firstMessageN = work.dispatch.firstMessageN;
     this.blockSize = start.blockSize;
     this.render = createOneRenderer(deps, work.content, work.wave.runId);
   }
 
   async run(): Promise<SentCounts> {
-    const { dispatch, signal, endsAtMs } = this.work;
-    let firstMessageN = dispatch.firstMessageN;
-    let position = 0;
+    const { dispatch, sender, signal, endsAtMs } = this.work;
     let refusals = 0;
-    while (firstMessageN <= dispatch.lastMessageN) {
+    while (this.firstMessageN <= dispatch.lastMessageN) {
       if (signal.aborted || Date.now() >= endsAtMs) {
         return this.end(null);
       }
-      const rest = this.recipients.length - position;
-      const turn = await this.takeTurn(Math.min(this.blockSize, Math.max(rest, 1)));
-      if (turn.kind === 'end') {
-        return this.end(turn.wait);
+      const block = await sender.inTurn(() => this.nextBlock());
+      if (block.kind === 'end') {
+        return this.end(block.wait);
       }
-      const block = this.recipients.slice(position, position + this.blockSize);
-      const isLast = position + block.length >= this.recipients.length;
-      const lastMessageN = isLast
-        ? dispatch.lastMessageN
-        : (block.at(-1)?.n ?? dispatch.lastMessageN);
-      const gone = await this.sendBlock(block, { firstMessageN, lastMessageN }, turn.leaveBefore);
-      if (gone === 'shut') {
-        // Once because the vendor has asked the account to wait, which the next turn finds out.
-        refusals += 1;
-        this.isUnlimited = false;
-        if (refusals > 1) {
-          return this.end(null);
-        }
-        continue;
-      }
-      if (gone === 'held') {
+      // Once because the vendor has asked the account to wait, which the next turn finds out.
+      refusals = block.kind === 'shut' ? refusals + 1 : 0;
+      if (refusals > 1) {
         return this.end(null);
       }
-      refusals = 0;
-      position += block.length;
-      firstMessageN = lastMessageN + 1;
+      this.isUnlimited &&= block.kind === 'sent';
     }
     this.isThrough = true;
     return this.end(null);
+  }
+
+  /** Waits for the account's turn and takes the messages that come next as far as they go. */
+  private async nextBlock(): Promise<Turned> {
+    const { dispatch } = this.work;
+    const rest = this.recipients.length - this.position;
+    const turn = await this.takeTurn(Math.min(this.blockSize, Math.max(rest, 1)));
+    if (turn.kind === 'end') {
+      return turn;
+    }
+    const block = this.recipients.slice(this.position, this.position + this.blockSize);
+    const isLast = this.position + block.length >= this.recipients.length;
+    const lastMessageN = isLast
+      ? dispatch.lastMessageN
+      : (block.at(-1)?.n ?? dispatch.lastMessageN);
+    const range = { firstMessageN: this.firstMessageN, lastMessageN };
+    const gone = await this.sendBlock(block, range, turn.leaveBefore);
+    if (gone === 'held') {
+      return { kind: 'end', wait: null };
+    }
+    if (gone === 'sent') {
+      this.position += block.length;
+      this.firstMessageN = lastMessageN + 1;
+    }
+    return { kind: gone };
   }
 
   private async takeTurn(messages: number): Promise<Turn> {
