@@ -21,7 +21,7 @@ const Flags = z.object({
     .pipe(z.array(z.enum(routes)).min(1))
     .default([...routes]),
   workers: z.coerce.number().int().min(1).max(8).default(2),
-  'limit-minutes': z.coerce.number().min(0.5).max(90).default(30),
+  'limit-minutes': z.coerce.number().min(0.5).max(90).default(45),
   keep: z.boolean().default(false),
 });
 
