@@ -1,3 +1,5 @@
+import { parseUrl } from '../urls';
+
 /**
  * The address for a Location header, written as the author wrote it; null when it is no web address.
  * A header holds only visible ASCII, so other characters are written as a browser would send them,
@@ -5,7 +7,7 @@
  */
 export function locationOf(written: string): string | null {
   const url = written.trim();
-  if (!/^https?:\/\//i.test(url) || !URL.canParse(url)) {
+  if (!/^https?:\/\//i.test(url) || parseUrl(url) === null) {
     return null;
   }
   if (isHeaderText(url)) {

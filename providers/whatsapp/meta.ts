@@ -1,3 +1,4 @@
+import { parseUrl } from '../../domain/urls';
 import { isObject } from '../http/failures';
 import type { MetaAccount } from '../meta/account';
 import { openGraph } from '../meta/graph';
@@ -105,7 +106,7 @@ function mediaOf({
 }
 
 function fileNameOf(url: string): string {
-  const path = URL.canParse(url) ? new URL(url).pathname : url;
+  const path = parseUrl(url)?.pathname ?? url;
   const name = path.slice(path.lastIndexOf('/') + 1);
   try {
     return decodeURIComponent(name);

@@ -43,3 +43,11 @@ test.each([
 ])('%s is shown as %s', (address, masked) => {
   expect(maskAddress(address)).toBe(masked);
 });
+
+test('an address of other letters stays one however often it is asked', () => {
+  const address = 'https://bücher.example/';
+  const wrong = Array.from({ length: 50_000 }, () => locationOf(address)).filter(
+    (location) => location !== 'https://xn--bcher-kva.example/',
+  );
+  expect(wrong).toHaveLength(0);
+});
