@@ -151,22 +151,15 @@ async function addressOf(
 function smsSender(
   { timeoutMs, publicUrl }: SenderOptions,
   account: Account,
-  { settings, credentials }: Opened<'twilio'>,
+  opened: Opened<'twilio'>,
 ): OpenSender {
-  const provider = createSmsProvider({
-    vendor: 'twilio',
-    accountId: account.id,
-    accountSid: settings.accountSid,
-    credentials,
-    timeoutMs,
-    ...(settings.baseUrl === undefined ? {} : { baseUrl: settings.baseUrl }),
-  });
+  const provider = createSmsProvider(twilioAccount(timeoutMs, account, opened));
   const callback = twilioCallback(publicUrl, account.id);
   return {
     batch: null,
     inTurn: atOnce,
     async send(message, reference) {
-      const sender = senderOf(account, settings, message);
+      const sender = senderOf(account, opened.settings, message);
       if (message.channel !== 'sms') {
         return wrongChannel(message);
       }
@@ -181,7 +174,7 @@ function smsSender(
           });
     },
     async lookUp({ message, calledAt, knownIds }) {
-      const sender = senderOf(account, settings, message);
+      const sender = senderOf(account, opened.settings, message);
       return message.channel !== 'sms' || sender === null || provider.lookUp === undefined
         ? { kind: 'unknown', reason: 'the vendor cannot be asked for it' }
         : provider.lookUp({ to: message.to, sender, body: message.body, calledAt, knownIds });
@@ -193,22 +186,15 @@ function smsSender(
 function whatsAppSender(
   { timeoutMs, publicUrl }: SenderOptions,
   account: Account,
-  { settings, credentials }: Opened<'twilio'>,
+  opened: Opened<'twilio'>,
 ): OpenSender {
-  const provider = createWhatsAppProvider({
-    vendor: 'twilio',
-    accountId: account.id,
-    accountSid: settings.accountSid,
-    credentials,
-    timeoutMs,
-    ...(settings.baseUrl === undefined ? {} : { baseUrl: settings.baseUrl }),
-  });
+  const provider = createWhatsAppProvider(twilioAccount(timeoutMs, account, opened));
   const callback = twilioCallback(publicUrl, account.id);
   return {
     batch: null,
     inTurn: atOnce,
     async send(message, reference) {
-      const sender = senderOf(account, settings, message);
+      const sender = senderOf(account, opened.settings, message);
       if (message.channel !== 'whatsapp') {
         return wrongChannel(message);
       }
@@ -223,12 +209,28 @@ function whatsAppSender(
           });
     },
     async lookUp({ message, calledAt, knownIds }) {
-      const sender = senderOf(account, settings, message);
+      const sender = senderOf(account, opened.settings, message);
       return message.channel !== 'whatsapp' || sender === null || provider.lookUp === undefined
         ? { kind: 'unknown', reason: 'the vendor cannot be asked for it' }
         : provider.lookUp({ to: message.to, sender, content: message.content, calledAt, knownIds });
     },
     close: () => afterLastCall(timeoutMs, () => provider.close()),
+  };
+}
+
+function twilioAccount(
+  timeoutMs: number,
+  { id }: Account,
+  { settings, credentials }: Opened<'twilio'>,
+) {
+  const { accountSid, baseUrl } = settings;
+  return {
+    vendor: 'twilio' as const,
+    accountId: id,
+    accountSid,
+    credentials,
+    timeoutMs,
+    ...(baseUrl === undefined ? {} : { baseUrl }),
   };
 }
 

@@ -57,13 +57,11 @@ export interface Delivered {
   customArgs: Record<string, string>;
   categories: string[];
   attachments: unknown[];
-  // As the vendor's request has it.
-  // oxlint-disable-next-line typescript/no-explicit-any
+  // oxlint-disable-next-line typescript/no-explicit-any -- each vendor's request has a shape of its own
   raw: any;
 }
 
-// What the API shows differs by channel.
-// oxlint-disable-next-line typescript/no-explicit-any
+// oxlint-disable-next-line typescript/no-explicit-any -- what the API shows differs by channel
 export type Preview = any;
 
 export interface Sent {
