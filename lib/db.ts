@@ -28,7 +28,8 @@ export function createDatabase(options: {
   return knex({
     client: 'pg',
     connection,
-    pool: { min: 0, max: options.poolMax ?? 10 },
+    // A new connection plans every statement anew, so those of a busy hour outlast its pauses.
+    pool: { min: 0, max: options.poolMax ?? 10, idleTimeoutMillis: 10 * 60_000 },
     acquireConnectionTimeout: 10_000,
     // What fails is thrown and logged by whoever asked; Knex would print it as plain text.
     log: { warn: ignore, error: ignore, debug: ignore, deprecate: ignore },

@@ -1,7 +1,11 @@
 import type { CompiledContent } from '../../domain/messages/compileContent';
 import { compileStored } from '../../domain/messages/compileStored';
 import { compileSms, compileWhatsApp, type CompiledText } from '../../domain/messages/compileText';
-import { neededFields, type CustomerField } from '../../domain/messages/neededFields';
+import {
+  neededFields,
+  printedAttributes,
+  type CustomerField,
+} from '../../domain/messages/neededFields';
 import type { RenderedSms } from '../../domain/messages/smsContent';
 import type { WhatsAppContent } from '../../domain/messages/whatsAppContent';
 import { withTenant } from '../../models/base';
@@ -17,6 +21,8 @@ export interface RunMail {
   accountId: string;
   /** What of a customer it reads. */
   fields: ReadonlySet<CustomerField>;
+  /** The attributes it prints and does nothing else with; null when it needs all. */
+  attributes: readonly string[] | null;
   from: { email: string; name: string | null };
   replyTo: string | null;
   compiled: CompiledContent;
@@ -75,6 +81,7 @@ function compileRun(content: CampaignContent, accountId: string): RunContent {
         channel: 'email',
         accountId,
         fields: neededFields(compiled),
+        attributes: printedAttributes(compiled),
         from: { email: content.fromEmail, name: content.fromName },
         replyTo: content.replyTo,
         compiled,

@@ -114,7 +114,8 @@ async function writeCall(
   const { wave, dispatch, mail } = work;
   const { tenantId, runId } = wave;
   const rendering = startRendering(deps, { mail, runId, draft });
-  const wanted = { tenantId, runId, channel: 'email', dispatch, fields: mail.fields } as const;
+  const { fields, attributes } = mail;
+  const wanted = { tenantId, runId, channel: 'email', dispatch, fields, attributes } as const;
   await loadRecipients(deps.db, wanted, (recipient) => rendering.add(recipient));
   const rendered = await rendering.finish(work.signal);
   const isShared = rendered.ownCall.length > 0 && dispatch.messageCount > 1;

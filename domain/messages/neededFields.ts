@@ -42,3 +42,28 @@ export function fieldsOfParts(parts: readonly CompiledPart[]): ReadonlySet<Custo
   }
   return needed;
 }
+
+// With more of them, reading all attributes at once is no dearer.
+const mostAttributes = 12;
+
+/**
+ * The attributes whose values the content prints as they are, when that is all it does with them;
+ * null when it needs them whole.
+ */
+export function printedAttributes(content: CompiledContent): readonly string[] | null {
+  const { subject, html, text } = content.parts;
+  const names = new Set<string>();
+  for (const { nodes } of [subject, html, text]) {
+    for (const node of nodes) {
+      if (node.kind === 'silent' || (node.kind === 'liquid' && !node.isConstant)) {
+        return null;
+      }
+      const [, field, name] = node.kind === 'field' ? node.field.path.split('.') : [];
+      if (field === 'attributes' && name !== undefined) {
+        names.add(name);
+      }
+    }
+  }
+  // An object cannot be given a property of this name by setting it.
+  return names.size > mostAttributes || names.has('__proto__') ? null : [...names];
+}

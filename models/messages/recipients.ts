@@ -1,6 +1,7 @@
 import type { Knex } from 'knex';
 import type { Cells } from '../../lib/db';
 import type { Channel } from '../../domain/campaigns/types';
+import { packRows, unpackRows } from '../../lib/packedRows';
 import { allFields, type CustomerField } from '../../domain/messages/neededFields';
 import { forTenantInOneTrip } from '../base';
 import { reachOf } from '../customers/reach';
@@ -23,19 +24,23 @@ export interface Recipient {
 }
 
 const columnOf: Record<CustomerField, string> = {
-  phone: 'phone',
-  language: 'language',
-  timeZone: 'time_zone',
-  externalId: 'external_id',
-  tags: 'tags',
-  attributes: 'attributes',
+  phone: 'c.phone',
+  language: 'c.language',
+  timeZone: 'c.time_zone',
+  externalId: 'c.external_id',
+  tags: 'cast(to_json(c.tags) as text)',
+  attributes: 'cast(c.attributes as text)',
 };
+
+// Enough rows to be worth one text, few enough that wide ones are not all in memory at once.
+const rowsInText = 256;
 
 /**
  * The customers of a dispatch whose messages have no outcome of their own, one by one as they arrive:
  * address and name, and only those other fields that are asked for, because reading a column costs
  * as much as rendering it. Those of one zone lie side by side in the customers' index, so they are
- * looked for there first; whoever has moved since the planning is found by the key.
+ * looked for there first; whoever has moved since the planning is found by the key, as is who has a
+ * value that can't be read the quick way.
  */
 export async function loadRecipients(
   db: Knex,
@@ -46,24 +51,41 @@ export async function loadRecipients(
     (field) =>
       (wanted.fields?.has(field) ?? true) || (field === 'phone' && wanted.channel !== 'email'),
   );
-  const toRecipient = reader(others);
-  const columns = `c.email, hashtext(${reachOf[wanted.channel].address}), c.first_name, c.last_name
-    ${others.map((field) => `, c.${columnOf[field]}`).join('')}`;
-  const movedNs: number[] = [];
+  const names = others.includes('attributes') ? (wanted.attributes ?? null) : null;
+  const fields = names === null ? others : others.filter((field) => field !== 'attributes');
+  const always = [
+    'c.email',
+    `cast(hashtext(${reachOf[wanted.channel].address}) as text)`,
+    'c.first_name',
+    'c.last_name',
+  ];
+  const columns = [
+    'cast(own.n as text)',
+    ...always,
+    ...fields.map((field) => columnOf[field]),
+    ...(names ?? []).map((_, index) => `(c.attributes ->> :name${index})`),
+  ];
+  const toRecipient = reader(fields, names ?? []);
+  const byKeyNs: number[] = [];
+  const byKeyGroups: number[] = [];
   const ofZone = db
     .raw(
       `with own as materialized (
          select m.n, m.customer_id from messages m where ${ofDispatch}
        )
-       select own.n, ${columns}
+       select own.n / ${rowsInText}, cast(count(*) as int), ${packRows(columns)}
          from own left join customers c on c.id = own.customer_id
           and c.tenant_id = :tenantId and ${inZone(wanted)}
-          and c.id = any((select array_agg(customer_id) from own)::uuid[])`,
-      keysOf(wanted),
+          and c.id = any((select array_agg(customer_id) from own)::uuid[])
+        group by 1`,
+      {
+        ...keysOf(wanted),
+        ...Object.fromEntries((names ?? []).map((name, index) => [`name${index}`, name])),
+      },
     )
     .options({
       rowMode: 'array',
-      name: `to:${wanted.channel}:${wanted.dispatch.timeZone === '' ? 'none' : 'zone'}:${fieldsKey(others)}`,
+      name: `to:${wanted.channel}:${wanted.dispatch.timeZone === '' ? 'none' : 'zone'}:${fieldsKey(fields)}:${names?.length ?? ''}`,
     });
   await forTenantInOneTrip(db, wanted.tenantId, [
     // Postgres expects one message and would compare each of a thousand with each customer.
@@ -72,29 +94,53 @@ export async function loadRecipients(
     },
     {
       raw: ofZone,
-      onRow: (row) => {
-        const recipient = toRecipient(row);
-        if (recipient.addressHash === null) {
-          movedNs.push(recipient.n);
-        } else {
-          take(recipient);
+      onRow: ([group, rows, packed]) => {
+        const unpacked = unpackRows(packed, { rows, columns: columns.length });
+        if (unpacked === null) {
+          byKeyGroups.push(group);
+          return;
+        }
+        for (const cells of unpacked) {
+          const recipient = cells[2] === null ? null : toRecipient(cells);
+          if (recipient === null) {
+            byKeyNs.push(Number(cells[0]));
+          } else {
+            take(recipient);
+          }
         }
       },
     },
   ]);
-  if (movedNs.length === 0) {
-    return;
+  if (byKeyNs.length + byKeyGroups.length > 0) {
+    await loadByKey(db, wanted, { ns: byKeyNs, groups: byKeyGroups }, { always, others }, take);
   }
-  const byKey = db
+}
+
+/** The same for some messages, wherever their customers are and whatever their values are. */
+async function loadByKey(
+  db: Knex,
+  wanted: RecipientsWanted,
+  { ns, groups }: { ns: number[]; groups: number[] },
+  { always, others }: { always: string[]; others: CustomerField[] },
+  take: (recipient: Recipient) => void,
+): Promise<void> {
+  const toRecipient = reader(others, []);
+  const raw = db
     .raw(
-      `select m.n, ${columns}
+      `select ${['cast(m.n as text)', ...always, ...others.map((field) => columnOf[field])].join()}
          from messages m join customers c on c.tenant_id = m.tenant_id and c.id = m.customer_id
-        where ${ofDispatch} and m.n = any(cast(:movedNs as int[]))`,
-      { ...keysOf(wanted), movedNs },
+        where ${ofDispatch} and (m.n = any(cast(:ns as int[]))
+           or m.n / ${rowsInText} = any(cast(:groups as int[])))`,
+      { ...keysOf(wanted), ns, groups },
     )
     .options({ rowMode: 'array' });
-  const onRow = (row: Cells) => take(toRecipient(row));
-  await forTenantInOneTrip(db, wanted.tenantId, [{ raw: byKey, onRow }]);
+  const onRow = (row: Cells) => {
+    const recipient = toRecipient(row);
+    if (recipient !== null) {
+      take(recipient);
+    }
+  };
+  await forTenantInOneTrip(db, wanted.tenantId, [{ raw, onRow }]);
 }
 
 export interface RecipientsWanted {
@@ -104,6 +150,8 @@ export interface RecipientsWanted {
   dispatch: DispatchKeys;
   /** All when not given. */
   fields?: ReadonlySet<CustomerField>;
+  /** When they are only printed: the attributes that are, each as the text that shows it. */
+  attributes?: readonly string[] | null;
 }
 
 /** A dispatch, or a part of it: from its first to its last message. */
@@ -126,9 +174,16 @@ function fieldsKey(fields: CustomerField[]): string {
   return fields.map((field) => field.slice(0, 4)).join();
 }
 
-function reader(others: CustomerField[]): (row: Cells) => Recipient {
+/**
+ * Makes recipients of cells: number, address, its hash, names, then the given fields and attributes.
+ * Null for one whose attribute does not print as its text.
+ */
+function reader(
+  fields: readonly CustomerField[],
+  names: readonly string[],
+): (cells: readonly (string | null)[]) => Recipient | null {
   const at = (field: CustomerField) => {
-    const index = others.indexOf(field);
+    const index = fields.indexOf(field);
     return index === -1 ? -1 : index + 5;
   };
   const places = {
@@ -139,19 +194,47 @@ function reader(others: CustomerField[]): (row: Cells) => Recipient {
     tags: at('tags'),
     attributes: at('attributes'),
   };
-  return (row) => ({
-    n: row[0],
-    email: row[1],
-    addressHash: row[2],
-    firstName: row[3],
-    lastName: row[4],
-    phone: row[places.phone] ?? null,
-    language: row[places.language] ?? null,
-    timeZone: row[places.timeZone] ?? null,
-    externalId: row[places.externalId] ?? null,
-    tags: row[places.tags] ?? [],
-    attributes: row[places.attributes] ?? {},
-  });
+  const firstName = 5 + fields.length;
+  return (cells) => {
+    const addressHash = cells[2] ?? null;
+    const tags = cells[places.tags] ?? null;
+    const whole = cells[places.attributes] ?? null;
+    const attributes: Record<string, unknown> = whole === null ? {} : JSON.parse(whole);
+    for (let index = 0; index < names.length; index += 1) {
+      const text = cells[firstName + index] ?? null;
+      if (text !== null && !printsAsItsText(text)) {
+        return null;
+      }
+      attributes[names[index] ?? ''] = text;
+    }
+    return {
+      n: Number(cells[0]),
+      email: cells[1] ?? null,
+      addressHash: addressHash === null ? null : Number(addressHash),
+      firstName: cells[3] ?? null,
+      lastName: cells[4] ?? null,
+      phone: cells[places.phone] ?? null,
+      language: cells[places.language] ?? null,
+      timeZone: cells[places.timeZone] ?? null,
+      externalId: cells[places.externalId] ?? null,
+      tags: tags === null ? [] : JSON.parse(tags),
+      attributes,
+    };
+  };
+}
+
+// As Postgres writes a number of JSON: never with an exponent.
+const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?$/;
+
+/**
+ * Whether a message shows of a JSON value what Postgres does: of all but lists, objects, `false` and
+ * numbers that JavaScript writes in another way. A text that looks like one of them passes for it.
+ */
+function printsAsItsText(text: string): boolean {
+  if (text.startsWith('[') || text.startsWith('{') || text === 'false') {
+    return false;
+  }
+  return !NUMBER.test(text) || String(Number(text)) === text;
 }
 
 /** The bindings that `ofDispatch` and `inZone` speak of. */

@@ -1,6 +1,37 @@
 const opening = '{"personalizations":';
 const openBracket = 0x5b;
 
+// As many as are under way at once in a busy process; each is as large as a call.
+const mostSpare = 16;
+
+/**
+ * Memory of requests that have left, for the next ones: a megabyte from the system for each costs as
+ * much as writing it, and moves the collector to look through all that lives.
+ */
+export class SpareBodies {
+  private readonly spare: Buffer[] = [];
+
+  take(length: number): Buffer {
+    const found = this.spare.pop();
+    return found !== undefined && found.length >= length
+      ? found
+      : Buffer.allocUnsafeSlow(length + length / 8);
+  }
+
+  /** Nobody may read these bytes any more: what is written next is another call's. */
+  giveBack(bytes: Buffer): void {
+    if (this.spare.length < mostSpare) {
+      this.spare.push(bytes);
+    }
+  }
+}
+
+export interface FinishedBody {
+  bytes: Buffer;
+  messageNs: number[];
+  memory: Buffer;
+}
+
 /**
  * The bytes of a request, written piece by piece: joined to one text first, a megabyte costs twice
  * as much, and its thousand texts live until it is sent.
@@ -12,8 +43,8 @@ export class MailBody {
   /** Where each recipient's piece begins; each begins with a comma. */
   private readonly starts: number[] = [];
 
-  constructor(usualLength: number) {
-    this.bytes = Buffer.allocUnsafeSlow(usualLength + 4_096);
+  constructor(usualLength: number, spare: SpareBodies) {
+    this.bytes = spare.take(usualLength + 4_096);
     this.write(opening);
   }
 
@@ -23,8 +54,11 @@ export class MailBody {
     this.write(`,${json}`);
   }
 
-  /** The whole request without some recipients; nothing can be added after it. */
-  finish(rest: string, without: ReadonlySet<number>): { bytes: Buffer; messageNs: number[] } {
+  /**
+   * The whole request without some recipients; nothing can be added after it. `memory` is what holds
+   * its bytes.
+   */
+  finish(rest: string, without: ReadonlySet<number>): FinishedBody {
     const messageNs = this.keepAllBut(without);
     if (messageNs.length === 0) {
       this.write('[');
@@ -33,7 +67,7 @@ export class MailBody {
       this.bytes[opening.length] = openBracket;
     }
     this.write(`]${rest}`);
-    return { bytes: this.bytes.subarray(0, this.length), messageNs };
+    return { bytes: this.bytes.subarray(0, this.length), messageNs, memory: this.bytes };
   }
 
   private keepAllBut(without: ReadonlySet<number>): number[] {

@@ -3,8 +3,9 @@ import https from 'node:https';
 import sendgridClient from '@sendgrid/client';
 import Mail from '@sendgrid/helpers/classes/mail';
 import sendgridMail from '@sendgrid/mail';
+import axios, { type InternalAxiosRequestConfig } from 'axios';
 import { jsonText } from '../../domain/messages/jsonText';
-import { MailBody } from './mailBody';
+import { MailBody, SpareBodies } from './mailBody';
 import type { EmailCall, EmailDraft, EmailOutcome, EmailProvider, EmailRecipient } from './types';
 
 export interface SendGridOptions {
@@ -31,7 +32,8 @@ const { MailService } = sendgridMail as unknown as {
 
 /** SendGrid v3 through its own client, which never retries: a call is made once. */
 export function createSendGrid(options: SendGridOptions): EmailProvider {
-  const { post } = openSendGrid(options);
+  const { post, hasLeft } = openSendGrid(options);
+  const spare = new SpareBodies();
   // A body begins with the room that the last one took.
   let usualLength = 4_096;
   return {
@@ -48,26 +50,36 @@ export function createSendGrid(options: SendGridOptions): EmailProvider {
   };
 
   function draft(): EmailDraft {
-    const body = new MailBody(usualLength);
+    const body = new MailBody(usualLength, spare);
     let canUnsubscribe = false;
     return {
       add(recipient) {
         canUnsubscribe ||= recipient.unsubscribeUrl !== null;
         body.add(recipient.messageN, personalizationJson(recipient));
       },
-      send(message, without) {
-        const { bytes, messageNs } = body.finish(sharedJson(message, canUnsubscribe), without);
-        usualLength = bytes.length;
-        return post(bytes, messageNs);
+      async send(message, without) {
+        const finished = body.finish(sharedJson(message, canUnsubscribe), without);
+        usualLength = finished.bytes.length;
+        const outcome = await post(finished.bytes, finished.messageNs);
+        if (hasLeft(finished.bytes)) {
+          spare.giveBack(finished.memory);
+        }
+        return outcome;
       },
     };
   }
 }
 
-/** The vendor's client for calls whose bodies are ready; `messageNs` says whose place is which. */
+/**
+ * The vendor's client for calls whose bodies are ready; `messageNs` says whose place is which.
+ * `hasLeft` tells of a body that the vendor took and that nobody reads any more: a reply alone may come
+ * before the last byte is written.
+ */
 export function openSendGrid(options: Omit<SendGridOptions, 'accountId'>) {
   const client = new Client();
   client.setApiKey(options.apiKey);
+  const left = new WeakSet<object>();
+  const call = axios.getAdapter('http');
   const defaults: Record<string, unknown> = {
     timeout: options.timeoutMs,
     httpAgent: new http.Agent({ keepAlive: true }),
@@ -75,13 +87,21 @@ export function openSendGrid(options: Omit<SendGridOptions, 'accountId'>) {
     maxRedirects: 0,
     // The body is JSON text already; parsing and writing it again would triple its cost.
     transformRequest: [(body: ReadyBody) => body.bytes],
+    adapter: async (config: InternalAxiosRequestConfig<Buffer>) => {
+      const response = await call(config);
+      const request: unknown = response.request;
+      if (request instanceof http.ClientRequest && request.writableFinished && config.data) {
+        left.add(config.data);
+      }
+      return response;
+    },
     // After setApiKey, which sets the vendor's own address.
     ...(options.baseUrl === undefined ? {} : { baseUrl: options.baseUrl }),
   };
   client.setDefaultRequest(defaults);
   const service = new MailService();
   service.setClient(client);
-  return { post };
+  return { post, hasLeft: (bytes: Buffer) => left.has(bytes) };
 
   async function post(bytes: Buffer, messageNs: number[]): Promise<EmailOutcome> {
     try {

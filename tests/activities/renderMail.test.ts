@@ -76,6 +76,7 @@ function mailOf(html: string) {
     replyTo: null,
     compiled,
     fields: new Set<never>(),
+    attributes: null,
   };
   return { compiled, mail };
 }

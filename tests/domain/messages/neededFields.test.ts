@@ -1,5 +1,5 @@
 import { compileContent } from '../../../domain/messages/compileContent';
-import { allFields, neededFields } from '../../../domain/messages/neededFields';
+import { allFields, neededFields, printedAttributes } from '../../../domain/messages/neededFields';
 
 function needed(html: string, subject = 'Hi') {
   const compiled = compileContent({ subject, html }, { campaignName: 'C', tenantName: 'T' });
@@ -22,4 +22,23 @@ test.each([
 
 test('reads what only the subject shows', () => {
   expect(needed('<p>Hello</p>', '{{ customer.externalId }}')).toEqual(['externalId']);
+});
+
+test.each([
+  { html: '<p>Hello</p>', attributes: [] },
+  {
+    html: '{{ customer.attributes.city | default: "there" }} {{ customer.attributes.points }}',
+    attributes: ['city', 'points'],
+  },
+  { html: '{{ customer.attributes.city }} {{ customer.attributes.x | upcase }}', attributes: null },
+  { html: '{{ customer.attributes.list.size }}', attributes: null },
+  { html: '{% if customer.attributes.vip %}!{% endif %}', attributes: null },
+  { html: '{{ customer.attributes.__proto__ }}', attributes: null },
+  {
+    html: Array.from({ length: 13 }, (_, i) => `{{ customer.attributes.a${i} }}`).join(),
+    attributes: null,
+  },
+])('of $html it prints the attributes $attributes alone', ({ html, attributes }) => {
+  const compiled = compileContent({ subject: 'Hi', html }, { campaignName: 'C', tenantName: 'T' });
+  expect(printedAttributes(compiled)).toEqual(attributes);
 });

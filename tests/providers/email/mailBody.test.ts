@@ -1,12 +1,18 @@
-import { MailBody } from '../../../providers/email/mailBody';
+import { MailBody, SpareBodies } from '../../../providers/email/mailBody';
 
-function written(messageNs: number[], without: number[], usualLength = 4_096) {
-  const body = new MailBody(usualLength);
+function written(
+  messageNs: number[],
+  without: number[],
+  { usualLength = 4_096, spare = new SpareBodies() } = {},
+) {
+  const body = new MailBody(usualLength, spare);
   for (const n of messageNs) {
     body.add(n, JSON.stringify({ n, name: `Zoë ${n} 🔔`.repeat(n) }));
   }
-  const { bytes, messageNs: kept } = body.finish(',"subject":"Hi"}', new Set(without));
-  return { request: JSON.parse(bytes.toString('utf8')), kept };
+  const { bytes, messageNs: kept, memory } = body.finish(',"subject":"Hi"}', new Set(without));
+  const request = JSON.parse(bytes.toString('utf8'));
+  spare.giveBack(memory);
+  return { request, kept };
 }
 
 function expected(messageNs: number[]) {
@@ -31,5 +37,15 @@ test.each([
 
 test('grows past the usual length without losing a byte', () => {
   const all = Array.from({ length: 300 }, (_, i) => i + 1);
-  expect(written(all, [150], 0).request).toEqual(expected(all.filter((n) => n !== 150)));
+  expect(written(all, [150], { usualLength: 0 }).request).toEqual(
+    expected(all.filter((n) => n !== 150)),
+  );
+});
+
+test('writes a request into the memory of a longer one, and a longer one into that of a shorter', () => {
+  const spare = new SpareBodies();
+  const many = Array.from({ length: 100 }, (_, i) => i + 1);
+  for (const all of [many, [1, 2], many, [3], [1, 2, 3]]) {
+    expect(written(all, [], { spare }).request).toEqual(expected(all));
+  }
 });
