@@ -15,7 +15,8 @@ export async function endLane(
 ): Promise<void> {
   await withTenantByKey(db, lane.tenantId, async (trx) => {
     const found = await trx.raw(
-      `select d.attempt, d.settled_upto as "settledUpto" from dispatches d
+      `select d.attempt, d.settled_upto as "settledUpto", d.last_message_n as "lastMessageN"
+         from dispatches d
         where d.run_id = :runId and d.n = :dispatchN and d.tenant_id = :tenantId
           and d.state in ('claimed', 'calling') and d.claim_n = :claimN for update`,
       {
@@ -25,19 +26,22 @@ export async function endLane(
         claimN: lane.claimN,
       },
     );
-    const dispatch: { attempt: number; settledUpto: number | null } | undefined = found.rows[0];
+    const dispatch: LaneState | undefined = found.rows[0];
     if (dispatch === undefined) {
       return;
     }
     const call = { ...lane, attempt: dispatch.attempt };
-    await moveOut(trx, call, {
-      doubtful: [],
-      notSent: [],
-      notSentAbove: dispatch.settledUpto ?? 0,
-      wait,
-    });
+    const settledUpto = dispatch.settledUpto ?? 0;
+    const notSentAbove = settledUpto < dispatch.lastMessageN ? settledUpto : null;
+    await moveOut(trx, call, { doubtful: [], notSent: [], notSentAbove, wait });
     await closeDispatch(trx, call);
   });
+}
+
+interface LaneState {
+  attempt: number;
+  settledUpto: number | null;
+  lastMessageN: number;
 }
 
 /**

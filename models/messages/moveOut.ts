@@ -44,7 +44,8 @@ export async function moveOut(
   const groups = groupsOf(notSent);
   const moved = await trx.raw(
     `with parent as (
-       select time_zone, plan_version, wave_n, called_at from dispatches
+       select time_zone, plan_version, wave_n, called_at, first_message_n, last_message_n
+         from dispatches
         where run_id = :runId and n = :dispatchN and tenant_id = :tenantId
      ), doubtful as (
        select * from unnest(cast(:doubtNs as int[]), cast(:statuses as int[]),
@@ -59,6 +60,7 @@ export async function moveOut(
        select m.n, coalesce(doubtful.n, untaken.part, 0) as own, doubtful.status, doubtful.reason
          from messages m left join doubtful on doubtful.n = m.n left join untaken on untaken.n = m.n
         where m.run_id = :runId and m.tenant_id = :tenantId and m.dispatch_n = :dispatchN
+          and m.n between (select first_message_n from parent) and (select last_message_n from parent)
           and m.outcome is null
           and (doubtful.n is not null or untaken.n is not null or m.n > :notSentAbove)
           and not (doubtful.n is not null and exists (
