@@ -1,4 +1,5 @@
 import { ApplicationFailure, heartbeat } from '@temporalio/activity';
+import { laneCount } from '../../domain/campaigns/lanes';
 import type { Actor, Gate } from '../../domain/campaigns/types';
 import { planWaves } from '../../domain/campaigns/waves';
 import { withTenant } from '../../models/base';
@@ -33,6 +34,8 @@ export interface PlannedWaveRef {
   zones: string[];
   customers: number;
   dispatches: number;
+  /** How many lanes work on it; histories of before do not have it. */
+  lanes?: number;
 }
 
 export interface RunPlan {
@@ -279,6 +282,7 @@ function toRunPlan(plan: SealedPlan): RunPlan {
       ...wave,
       startsAt: wave.startsAt.toISOString(),
       closesAt: wave.closesAt.toISOString(),
+      lanes: laneCount(wave),
     })),
   };
 }

@@ -9,7 +9,7 @@ import type { OneByOneEmailProvider } from '../../providers/email/oneByOne';
 import { createSmsProvider } from '../../providers/sms';
 import type { MessageOutcome } from '../../providers/types';
 import { createWhatsAppProvider } from '../../providers/whatsapp';
-import { createLimiter, type Limiter } from './limiter';
+import { createLimiter } from './limiter';
 import type { OneMessage, OpenSender, SenderOptions } from './accountSenders';
 import { sendSingle } from './sendSingle';
 
@@ -54,7 +54,7 @@ function sendGridSender(
   });
   return {
     batch: settings.messagesPerCall === 1 ? null : batch,
-    inTurn: atOnce,
+    inTurn: createLimiter(httpBlocks),
     send: (message, reference) =>
       message.channel === 'email'
         ? sendSingle(batch, message, reference)
@@ -82,7 +82,8 @@ const messagesAConnection = 1_000;
 // keep them busy while a third is settled.
 const smtpBlocks = 3;
 
-const atOnce: Limiter = (work) => work();
+// Some hundreds of calls at a time hide a vendor's slowest answers; thousands only fill the memory.
+const httpBlocks = 6;
 
 function smtpSender(
   { timeoutMs, onlyPublic }: SenderOptions,
@@ -157,7 +158,7 @@ function smsSender(
   const callback = twilioCallback(publicUrl, account.id);
   return {
     batch: null,
-    inTurn: atOnce,
+    inTurn: createLimiter(httpBlocks),
     async send(message, reference) {
       const sender = senderOf(account, opened.settings, message);
       if (message.channel !== 'sms') {
@@ -192,7 +193,7 @@ function whatsAppSender(
   const callback = twilioCallback(publicUrl, account.id);
   return {
     batch: null,
-    inTurn: atOnce,
+    inTurn: createLimiter(httpBlocks),
     async send(message, reference) {
       const sender = senderOf(account, opened.settings, message);
       if (message.channel !== 'whatsapp') {
@@ -251,7 +252,7 @@ function metaSender(
   });
   return {
     batch: null,
-    inTurn: atOnce,
+    inTurn: createLimiter(httpBlocks),
     async send(message, reference) {
       return message.channel !== 'whatsapp'
         ? wrongChannel(message)

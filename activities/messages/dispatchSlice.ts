@@ -31,7 +31,7 @@ export interface SliceResult extends SentCounts {
 const longestWaitMs = 2_000;
 // Heartbeats cost the server more than the slices do, and the gate does not wait for them: they only
 // bring a stop to a slice that is between two calls.
-const heartbeatEveryMs = 2_000;
+const heartbeatEveryMs = 5_000;
 
 // What a lane of single calls may take longer; the activity's own time is several times as long.
 const mostOvertimeMs = 60_000;

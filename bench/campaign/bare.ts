@@ -61,7 +61,7 @@ export async function runBare(
   await ground.db.raw('checkpoint');
   const { run, plan } = await writePlannedRun(ground.db, tenant, { isEnded: true });
   await clearSink(ground.sandboxUrl);
-  const lanes = plan.waves.reduce((sum, wave) => sum + laneCount(wave.dispatches), 0);
+  const lanes = plan.waves.reduce((sum, wave) => sum + laneCount(wave), 0);
   const lanesEach = Math.min(Math.ceil(lanes / processes.length), slotsOfWorker);
   const reports = await Promise.all(
     processes.map(async ({ child }) => {

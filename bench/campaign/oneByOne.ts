@@ -137,7 +137,7 @@ async function runBare(
   await ground.db.raw('checkpoint');
   const { run, plan } = await writePlannedRun(ground.db, tenant, { isEnded: true });
   await clearSink(sinkUrl);
-  const lanes = plan.waves.reduce((sum, wave) => sum + laneCount(wave.dispatches), 0);
+  const lanes = plan.waves.reduce((sum, wave) => sum + laneCount(wave), 0);
   const lanesEach = Math.min(Math.ceil(lanes / bare.length), slotsOfWorker);
   const reports = await Promise.all(
     bare.map(async ({ child }) => {

@@ -34,7 +34,8 @@ export function messagesPerCall(limits: readonly RateLimit[], vendorMost: number
 // A lane of single calls holds on to a dispatch for about this long, at the account's pace.
 const secondsADispatch = 30;
 const leastLaneSize = 32;
-const mostLaneSize = 1_000;
+// Four blocks of calls: enough that what a claim costs is little, few enough to share among workers.
+const mostLaneSize = 256;
 
 /**
  * How many messages one dispatch of an account holds: one call's, or, where each message is a call,
