@@ -7,6 +7,7 @@ import axios, { type InternalAxiosRequestConfig } from 'axios';
 import { jsonText } from '../../domain/messages/jsonText';
 import { MailBody, SpareBodies } from './mailBody';
 import type { EmailCall, EmailDraft, EmailOutcome, EmailProvider, EmailRecipient } from './types';
+import { reasonIn } from '../vendorText';
 
 export interface SendGridOptions {
   accountId: string;
@@ -269,7 +270,7 @@ function replyOf(error: unknown): Reply | null {
 function vendorErrors(body: unknown): VendorError[] {
   const list = isObject(body) && Array.isArray(body.errors) ? body.errors : [];
   return list.filter(isObject).map((item) => ({
-    message: typeof item.message === 'string' ? item.message.slice(0, 300) : 'unnamed error',
+    message: typeof item.message === 'string' ? reasonIn(item.message) : 'unnamed error',
     field: typeof item.field === 'string' ? item.field : null,
   }));
 }

@@ -3,6 +3,7 @@ import { validate } from 'uuid';
 import { classify, verdictOf, type Verdict } from '../../domain/tracking/classify';
 import { networkOf } from '../../domain/tracking/networks';
 import type { EventKind, MessageEvent, SuppressionReason } from '../../domain/messages/events';
+import { cleaned } from '../vendorText';
 
 /** Why an event was passed over: it is no event of ours, or tells nothing the ledger keeps. */
 export type SkipReason = 'unreadable' | 'unknownKind' | 'notOurs';
@@ -193,11 +194,6 @@ function detailOf(item: Record<string, unknown>): Record<string, string> {
 
 function textOf(value: unknown): string {
   return typeof value === 'string' || typeof value === 'number' ? String(value) : '';
-}
-
-/** Without what Postgres cannot keep in a JSON text: NUL, and halves of surrogate pairs. */
-function cleaned(text: string): string {
-  return text.replaceAll('\u0000', '').replace(/\p{Surrogate}/gu, '\u{FFFD}');
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

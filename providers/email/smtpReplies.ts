@@ -1,5 +1,6 @@
 import type { MessageOutcome } from '../types';
 import type { SmtpAttempt, SmtpFailure, SmtpStep } from './smtpSession';
+import { reasonIn } from '../vendorText';
 
 type Verdict =
   | { kind: 'recipientRefused'; consequence: 'suppress' | 'addressInvalid' | 'none' }
@@ -123,7 +124,7 @@ export function outcomeOf(attempt: SmtpAttempt): MessageOutcome {
   }
   const { reply, code, mayBeTaken } = attempt;
   const status = reply === null ? null : Number(reply.slice(0, 3));
-  const reason = (reply ?? code).replaceAll('\n', ' ').slice(0, 300);
+  const reason = reasonIn(reply ?? code);
   if (mayBeTaken) {
     return { kind: 'inDoubt', status, reason };
   }

@@ -1,9 +1,8 @@
-/** The fields of a webhook: nobody promises that they are what they should be. */
+import { cleaned } from '../vendorText';
 
-/** Without what Postgres cannot keep in a JSON text: NUL, and halves of surrogate pairs. */
+/** A field of a webhook, as text: nobody promises that it is what it should be. */
 export function textOf(value: unknown): string {
-  const text = typeof value === 'string' || typeof value === 'number' ? String(value) : '';
-  return text.replaceAll('\u0000', '').replace(/\p{Surrogate}/gu, '\u{FFFD}');
+  return cleaned(typeof value === 'string' || typeof value === 'number' ? String(value) : '');
 }
 
 /** A list's items; none where there is no list. */

@@ -2,6 +2,7 @@ import { isObject, reasonOfFailure, retryAfterMs } from '../http/failures';
 import { NeverLeft, VendorReply } from '../http/strictHttp';
 import type { MessageOutcome } from '../types';
 import { errorClassOf, type ErrorClass } from './errorCodes';
+import { reasonIn } from '../vendorText';
 
 /** What a call means that an error answered, by what the error is about. */
 const meanings = {
@@ -70,11 +71,7 @@ export function readError(body: unknown): { code: number | null; message: string
   const said = [title, details].filter((part) => typeof part === 'string' && part !== '');
   return {
     code: typeof code === 'number' && Number.isInteger(code) ? code : null,
-    // Postgres keeps no NUL, and a reason is one line.
-    message: said
-      .join(': ')
-      .replace(/\p{Cc}/gu, ' ')
-      .slice(0, 300),
+    message: reasonIn(said.join(': ')),
   };
 }
 

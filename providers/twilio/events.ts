@@ -5,6 +5,7 @@ import { callbackKeyName, readCallbackKey } from './callbackKey';
 import { errorClassOf, type ErrorClass } from './errorCodes';
 import { fieldOf, type CallbackParameters } from './signature';
 import { statusMeaning } from './statuses';
+import { cleaned } from '../vendorText';
 
 /** Why a callback was passed over: it is none, tells nothing the ledger keeps, or is not of ours. */
 export type SkipReason = 'unreadable' | 'unknownKind' | 'notOurs';
@@ -143,9 +144,4 @@ function numberOf(text: string): number | null {
 
 function isSid(text: string): boolean {
   return /^(SM|MM)[\da-f]{32}$/i.test(text);
-}
-
-/** Without what Postgres cannot keep in a JSON text: NUL, and halves of surrogate pairs. */
-function cleaned(text: string): string {
-  return text.replaceAll('\u0000', '').replace(/\p{Surrogate}/gu, '\u{FFFD}');
 }

@@ -2,6 +2,7 @@ import { isObject, reasonOfFailure, retryAfterMs } from '../http/failures';
 import { NeverLeft, VendorReply } from '../http/strictHttp';
 import type { MessageOutcome } from '../types';
 import { errorClassOf, type ErrorClass } from './errorCodes';
+import { reasonIn } from '../vendorText';
 
 type Refusal = Extract<MessageOutcome, { kind: 'recipientRefused' | 'messageRefused' }>;
 
@@ -64,6 +65,6 @@ function readError(body: unknown): { code: number | null; message: string } {
   const { code, message } = isObject(body) ? body : {};
   return {
     code: typeof code === 'number' ? code : null,
-    message: typeof message === 'string' ? message.slice(0, 300) : '',
+    message: typeof message === 'string' ? reasonIn(message) : '',
   };
 }
