@@ -5,6 +5,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { createWebhookKeys } from '../sandbox/sendgrid/eventPost';
 import { freePort } from '../workers/launch/ports';
 import { testNamespace } from '../tests/support/temporal';
+import { ensureBenchAccount } from './campaign/account';
 import {
   publicUrl,
   sealingKeys,
@@ -35,6 +36,7 @@ async function main(): Promise<void> {
   const started: BenchProcess[] = [];
   try {
     tell(`writing a ledger of ${options.messages} messages that were sent`);
+    await ensureBenchAccount(ground.db, ground.sandboxUrl);
     const ledger = await writeSentLedger(ground.db, options.messages);
     const keys = createWebhookKeys();
     const apis = await startApis(ground, options, keys.publicKeyBase64);

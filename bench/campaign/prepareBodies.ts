@@ -12,9 +12,8 @@ import { createLogger } from '../../lib/logger';
 import { createSealing, parseSealingKeys } from '../../lib/sealing';
 import { createTrackingTokens } from '../../lib/trackingTokens';
 import { claimDispatch } from '../../models/messages/claims';
-import { ensurePlatformAccount } from '../../models/messages/platformAccounts';
+import { ensureBenchAccount } from './account';
 import type { BenchTenant } from './customers';
-import { apiKey } from './content';
 import { publicUrl, sealingKeys, trackingSecret, type BenchGround } from './ground';
 import { closeRun, writePlannedRun } from './runs';
 
@@ -98,17 +97,7 @@ async function placesOf(
 async function sendAll(ground: BenchGround, tenant: BenchTenant, baseUrl: string): Promise<string> {
   const { db } = ground;
   const sealing = createSealing(parseSealingKeys(sealingKeys));
-  await ensurePlatformAccount(db, sealing, {
-    id: 'sendgrid',
-    channel: 'email',
-    vendor: 'sendgrid',
-    name: 'SendGrid',
-    settings: { region: 'global', baseUrl },
-    credentials: { apiKey },
-    senders: [],
-    active: true,
-    limitPerMinute: 0,
-  });
+  await ensureBenchAccount(db, baseUrl);
   const senders = createAccountSenders({
     db,
     sealing,
