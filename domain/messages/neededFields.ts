@@ -1,4 +1,4 @@
-import type { CompiledContent, CompiledPart } from './compileContent';
+import type { CompiledContent, CompiledPart, PartNode } from './compileContent';
 
 /** What of a customer a message can show besides the address and the name. */
 export type CustomerField =
@@ -28,7 +28,7 @@ export function neededFields(content: CompiledContent): ReadonlySet<CustomerFiel
 export function fieldsOfParts(parts: readonly CompiledPart[]): ReadonlySet<CustomerField> {
   const needed = new Set<CustomerField>();
   for (const node of parts.flatMap((part) => part.nodes)) {
-    if (node.kind === 'silent' || (node.kind === 'liquid' && !node.isConstant)) {
+    if (isForLiquid(node)) {
       return allFields;
     }
     if (node.kind === 'field') {
@@ -55,7 +55,7 @@ export function printedAttributes(content: CompiledContent): readonly string[] |
   const names = new Set<string>();
   for (const { nodes } of [subject, html, text]) {
     for (const node of nodes) {
-      if (node.kind === 'silent' || (node.kind === 'liquid' && !node.isConstant)) {
+      if (isForLiquid(node)) {
         return null;
       }
       const [, field, name] = node.kind === 'field' ? node.field.path.split('.') : [];
@@ -66,4 +66,9 @@ export function printedAttributes(content: CompiledContent): readonly string[] |
   }
   // An object cannot be given a property of this name by setting it.
   return names.size > mostAttributes || names.has('__proto__') ? null : [...names];
+}
+
+/** Liquid itself has to look at the customer, and nobody knows at what of it. */
+function isForLiquid(node: PartNode): boolean {
+  return node.kind === 'silent' || (node.kind === 'liquid' && !node.isConstant);
 }

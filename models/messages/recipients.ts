@@ -194,14 +194,14 @@ function reader(
     tags: at('tags'),
     attributes: at('attributes'),
   };
-  const firstName = 5 + fields.length;
+  const firstAttribute = 5 + fields.length;
   return (cells) => {
     const addressHash = cells[2] ?? null;
     const tags = cells[places.tags] ?? null;
     const whole = cells[places.attributes] ?? null;
     const attributes: Record<string, unknown> = whole === null ? {} : JSON.parse(whole);
     for (let index = 0; index < names.length; index += 1) {
-      const text = cells[firstName + index] ?? null;
+      const text = cells[firstAttribute + index] ?? null;
       if (text !== null && !printsAsItsText(text)) {
         return null;
       }

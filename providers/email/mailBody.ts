@@ -15,7 +15,7 @@ export class SpareBodies {
     const found = this.spare.pop();
     return found !== undefined && found.length >= length
       ? found
-      : Buffer.allocUnsafeSlow(length + length / 8);
+      : Buffer.allocUnsafeSlow(Math.ceil(length * 1.125));
   }
 
   /** Nobody may read these bytes any more: what is written next is another call's. */

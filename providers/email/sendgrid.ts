@@ -19,6 +19,9 @@ export interface SendGridOptions {
 
 const retryWithoutHintMs = 5_000;
 
+// Of the process, not of an account: there may be as many of these as tenants.
+const spare = new SpareBodies();
+
 // The packages export their classes as properties of a shared instance, which their own types hide.
 // One client an account, never the shared one: its key would be everybody's.
 const { Client } = sendgridClient as unknown as {
@@ -34,7 +37,6 @@ const { MailService } = sendgridMail as unknown as {
 /** SendGrid v3 through its own client, which never retries: a call is made once. */
 export function createSendGrid(options: SendGridOptions): EmailProvider {
   const { post, hasLeft } = openSendGrid(options);
-  const spare = new SpareBodies();
   // A body begins with the room that the last one took.
   let usualLength = 4_096;
   return {

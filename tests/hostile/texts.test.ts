@@ -29,6 +29,11 @@ const liquidText = [
   '{{ customer.attributes.big }}',
 ].join('\n');
 
+const ownTexts = [
+  ['a text', { kind: 'text', body: plainText }],
+  ['a caption', { kind: 'media', url: 'https://shop.example/a.png', caption: liquidText }],
+] as const;
+
 describe('SMS by Twilio', () => {
   test.each([
     ['plain fields', plainText, 1],
@@ -84,10 +89,7 @@ describe('WhatsApp by Twilio', () => {
     }
   }, 60_000);
 
-  test.each([
-    ['a text', { kind: 'text', body: plainText }],
-    ['a caption', { kind: 'media', url: 'https://shop.example/a.png', caption: liquidText }],
-  ])(
+  test.each(ownTexts)(
     'and in their own text: %s',
     async (_what, message) => {
       const sent = await sendToPeople(ground, {
@@ -140,10 +142,7 @@ describe('WhatsApp by Meta', () => {
     60_000,
   );
 
-  test.each([
-    ['a text', { kind: 'text', body: plainText }],
-    ['a caption', { kind: 'media', url: 'https://shop.example/a.png', caption: liquidText }],
-  ])(
+  test.each(ownTexts)(
     'and in their own text: %s',
     async (_what, message) => {
       const sent = await sendToPeople(ground, {
