@@ -18,6 +18,7 @@ import * as channelContents from './0016_channel_contents';
 import * as transactional from './0017_transactional';
 import * as contacts from './0018_contacts';
 import * as doubts from './0019_doubts';
+import * as audit from './0022_audit';
 
 interface Migration {
   up(knex: Knex): Promise<void>;
@@ -45,6 +46,7 @@ const migrations = new Map<string, Migration>([
   ['0017_transactional', transactional],
   ['0018_contacts', contacts],
   ['0019_doubts', doubts],
+  ['0022_audit', audit],
 ]);
 
 /** Where Knex finds the migrations: a list in order, never a folder scan. */

@@ -1,0 +1,47 @@
+import type { AuditAction } from '../domain/identity/auditActions';
+import type { AuditValues } from '../domain/identity/auditValues';
+import type { AuditActor, AuditOrigin, NewAuditEntry } from '../models/identity/audit';
+import type { ApiContext } from './context';
+
+interface AuditedRequest {
+  readonly context: ApiContext;
+  readonly requestId: string;
+}
+
+interface Deed {
+  /** For what creates a thing: its id, so that a repeated request is remembered once. */
+  readonly id?: string;
+  readonly action: AuditAction;
+  readonly target?: { readonly kind: string; readonly id: string | null };
+  readonly before?: AuditValues | null;
+  readonly after?: AuditValues | null;
+  /** Where no principal says them: a login, a registration, what is of the platform. */
+  readonly tenantId?: string | null;
+  readonly actor?: AuditActor;
+}
+
+/** What a request did as the audit log keeps it: who asked, from where, and what was changed. */
+export function auditOf(request: AuditedRequest, deed: Deed): NewAuditEntry {
+  const { principal } = request.context.state;
+  return {
+    tenantId: principal?.tenantId ?? null,
+    actor: actorOf(request.context),
+    origin: originOf(request),
+    ...deed,
+  };
+}
+
+function actorOf({ state: { principal } }: ApiContext): AuditActor {
+  return principal === undefined
+    ? { kind: 'anonymous', id: null }
+    : { kind: 'user', id: principal.userId };
+}
+
+function originOf({ context, requestId }: AuditedRequest): AuditOrigin {
+  return {
+    // An IPv4 caller of a server that listens on IPv6 comes as ::ffff:192.0.2.1.
+    ip: context.ip.replace(/^::ffff:(?=\d+\.)/i, ''),
+    userAgent: context.get('User-Agent'),
+    requestId,
+  };
+}

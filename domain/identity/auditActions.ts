@@ -1,0 +1,45 @@
+/** Everything the audit log tells of, each with what an entry of it says. */
+export const auditActions = {
+  'tenant.registered': 'A tenant and its first owner were registered.',
+  'tenant.sendingRulesChanged': 'Quiet hours or frequency caps of the tenant were written.',
+
+  'user.loggedIn': 'A person logged in.',
+  'user.loginFailed':
+    'An address and a password did not fit; an unknown address is kept as a keyed hash alone.',
+
+  'providerAccount.created': 'An account at a vendor was added.',
+  'providerAccount.changed': 'An account at a vendor was changed, but for its credentials.',
+  'providerAccount.credentialsChanged': 'What opens an account at a vendor was written anew.',
+  'providerAccount.tested': 'A vendor was asked whether an account may send.',
+  'providerAccount.madeDefault': 'Messages of a channel leave by this account from then on.',
+  'providerAccount.defaultCleared': 'Messages of a channel leave by this account no longer.',
+  'providerAccount.limitsChanged': 'How many calls an account may make was written.',
+  'providerAccount.blockLifted':
+    'Calls by an account were let go before its vendor’s time was over.',
+  'providerAccount.deleted': 'An account at a vendor was removed, with what opens it.',
+
+  'campaign.scheduled': 'A campaign was scheduled or sent.',
+  'campaign.rescheduled': 'What a campaign had not sent yet was moved to another time.',
+  'campaign.paused': 'A campaign was kept from calling its provider.',
+  'campaign.resumed': 'A paused campaign was let go on.',
+  'campaign.cancelled': 'A campaign was ended; what it had not sent is cancelled.',
+  'campaign.doubtSettled': 'A person said what became of a call in doubt.',
+  'campaign.doubtsSettled': 'A person said what became of all calls of a run that were in doubt.',
+
+  'suppression.added': 'An address was kept from being written to.',
+  'suppression.removed': 'An address may be written to again.',
+  'import.started': 'A file of customers was taken in.',
+  'customer.deleted': 'A customer was removed.',
+} as const;
+
+export type AuditAction = keyof typeof auditActions;
+
+/** Kinds of who acts: `operator` is a person at the machine, `system` the product by itself. */
+export const auditActorKinds = ['user', 'apiKey', 'system', 'operator', 'anonymous'] as const;
+
+export type AuditActorKind = (typeof auditActorKinds)[number];
+
+/** Whether the text names an action of the log. */
+export function isAuditAction(text: string): text is AuditAction {
+  return Object.hasOwn(auditActions, text);
+}
