@@ -1,11 +1,24 @@
 import type { Middleware, ParameterizedContext } from 'koa';
-import type { Role } from '../domain/identity/permissions';
+import type { Permission, Role } from '../domain/identity/permissions';
 
-/** Who asks: always one user in one tenant. */
+/** Who asks, and what they may do, as the database says at this moment. */
 export interface Principal {
+  readonly kind: 'user' | 'apiKey';
+  /** Of an API key: whoever made it. */
   readonly userId: string;
-  readonly tenantId: string;
-  readonly role: Role;
+  /** Null for a person who works in no tenant. */
+  readonly tenantId: string | null;
+  /** Null without a tenant, and for an API key. */
+  readonly role: Role | null;
+  readonly permissions: ReadonlySet<Permission>;
+  readonly sessionId: string | null;
+  readonly apiKeyId: string | null;
+  /** The platform admin who acts as this person. */
+  readonly impersonatorId: string | null;
+  readonly isPlatformAdmin: boolean;
+  readonly isEmailVerified: boolean;
+  /** When a second factor was last shown in this session. */
+  readonly mfaAt: Date | null;
 }
 
 /** What the middleware leaves for the next one. */

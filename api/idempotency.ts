@@ -28,7 +28,7 @@ export async function once(
 ): Promise<RenderedReply> {
   const key = context.get('Idempotency-Key');
   const { principal } = context.state;
-  if (key === '' || principal === undefined) {
+  if (key === '' || principal?.tenantId == null) {
     return run();
   }
   requireUsableKey(key);

@@ -1,7 +1,12 @@
 import type { Readable } from 'node:stream';
 import type { z } from 'zod';
-import type { Permission } from '../domain/identity/permissions';
-import { withTenant } from '../models/base';
+import type {
+  OwnAction,
+  Permission,
+  PlatformAction,
+  TenantAction,
+} from '../domain/identity/permissions';
+import { acrossTenants, withTenant } from '../models/base';
 import type { Knex } from '../lib/db';
 import { newId } from '../lib/ids';
 import { emptyBody, type BodyReader } from './bodies';
@@ -81,11 +86,21 @@ export interface PublicRequest<P, Q, B> {
   readonly context: ApiContext;
 }
 
-/** The checked request of a user, with the walls of their tenant. */
-export interface TenantRequest<P, Q, B> extends PublicRequest<P, Q, B> {
+/** The checked request of somebody who is signed in, in a tenant or in none. */
+export interface UserRequest<P, Q, B> extends PublicRequest<P, Q, B> {
   readonly principal: Principal;
-  readonly tenantId: string;
   readonly userId: string;
+}
+
+/** The checked request of a platform admin, who sees all tenants. */
+export interface AdminRequest<P, Q, B> extends UserRequest<P, Q, B> {
+  /** Runs the work in one transaction that may look across tenants. */
+  readonly acrossTenants: <T>(work: (trx: Knex.Transaction) => Promise<T>) => Promise<T>;
+}
+
+/** The checked request within a tenant, with its walls. */
+export interface TenantRequest<P, Q, B> extends UserRequest<P, Q, B> {
+  readonly tenantId: string;
   /**
    * The key of the row to create. Repeating a request with the same Idempotency-Key gives the same
    * id, so that `insert … on conflict do nothing` and a load make creation safe to repeat.
@@ -148,7 +163,7 @@ export interface Route {
 
 export const basePath = '/api/v1';
 
-/** A route for users: authenticated, authorized for `permission`, inside their tenant. */
+/** A route for people and API keys: authenticated, authorized for `permission`, inside their tenant. */
 export function route<
   const P extends ParamSpecs,
   const A extends Answers,
@@ -156,12 +171,44 @@ export function route<
   B = undefined,
 >(
   declaration: Declaration<P, Q, B, A> & {
-    permission: Permission;
+    permission: TenantAction;
     handler(request: TenantRequest<P, Q, B>): Promise<Reply<A>>;
   },
 ): Route {
   const erased: ErasedDeclaration & ErasedTenantHandler = declaration;
   return assemble(erased, declaration.permission, (request) => erased.handler(inTenantOf(request)));
+}
+
+/** A route for whoever is signed in: about themselves, so that no tenant is asked for. No API key opens it. */
+export function userRoute<
+  const P extends ParamSpecs,
+  const A extends Answers,
+  Q = undefined,
+  B = undefined,
+>(
+  declaration: Declaration<P, Q, B, A> & {
+    permission: OwnAction;
+    handler(request: UserRequest<P, Q, B>): Promise<Reply<A>>;
+  },
+): Route {
+  const erased: ErasedDeclaration & ErasedUserHandler = declaration;
+  return assemble(erased, declaration.permission, (request) => erased.handler(ofUser(request)));
+}
+
+/** A route for platform admins: it sees all tenants. */
+export function adminRoute<
+  const P extends ParamSpecs,
+  const A extends Answers,
+  Q = undefined,
+  B = undefined,
+>(
+  declaration: Declaration<P, Q, B, A> & {
+    permission: PlatformAction;
+    handler(request: AdminRequest<P, Q, B>): Promise<Reply<A>>;
+  },
+): Route {
+  const erased: ErasedDeclaration & ErasedAdminHandler = declaration;
+  return assemble(erased, declaration.permission, (request) => erased.handler(ofAdmin(request)));
 }
 
 /** A route for anyone: no token is asked for. */
@@ -185,6 +232,12 @@ type ErasedDeclaration = Declaration<ParamSpecs, unknown, unknown, Answers>;
 type ErasedRequest = PublicRequest<ParamSpecs, unknown, unknown>;
 interface ErasedTenantHandler {
   handler(request: TenantRequest<ParamSpecs, unknown, unknown>): Promise<AnyReply>;
+}
+interface ErasedUserHandler {
+  handler(request: UserRequest<ParamSpecs, unknown, unknown>): Promise<AnyReply>;
+}
+interface ErasedAdminHandler {
+  handler(request: AdminRequest<ParamSpecs, unknown, unknown>): Promise<AnyReply>;
 }
 interface ErasedPublicHandler {
   handler(request: ErasedRequest): Promise<AnyReply>;
@@ -235,18 +288,32 @@ function assemble(
   };
 }
 
-function inTenantOf(request: ErasedRequest): TenantRequest<ParamSpecs, unknown, unknown> {
-  const { principal, idempotentId } = request.context.state;
+function ofUser(request: ErasedRequest): UserRequest<ParamSpecs, unknown, unknown> {
+  const { principal } = request.context.state;
   if (principal === undefined) {
-    throw new Error('A tenant route ran without authentication');
+    throw new Error('A route of users ran without authentication');
+  }
+  return { ...request, principal, userId: principal.userId };
+}
+
+function ofAdmin(request: ErasedRequest): AdminRequest<ParamSpecs, unknown, unknown> {
+  return {
+    ...ofUser(request),
+    acrossTenants: (work) => acrossTenants(request.deps.db, 'platformAdmin', work),
+  };
+}
+
+function inTenantOf(request: ErasedRequest): TenantRequest<ParamSpecs, unknown, unknown> {
+  const ofPerson = ofUser(request);
+  const { tenantId } = ofPerson.principal;
+  if (tenantId === null) {
+    throw new Error('A route of a tenant ran without one');
   }
   return {
-    ...request,
-    principal,
-    tenantId: principal.tenantId,
-    userId: principal.userId,
-    idempotentId: idempotentId ?? newId,
-    inTenant: (work) => withTenant(request.deps.db, principal.tenantId, work),
+    ...ofPerson,
+    tenantId,
+    idempotentId: request.context.state.idempotentId ?? newId,
+    inTenant: (work) => withTenant(request.deps.db, tenantId, work),
   };
 }
 

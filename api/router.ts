@@ -100,5 +100,5 @@ function pipeline(route: Route, deps: ApiDeps): ApiMiddleware[] {
   };
   return route.permission === 'public'
     ? [named, handle(route, deps)]
-    : [named, authenticate(deps.accessTokens), authorize(route.permission), handle(route, deps)];
+    : [named, authenticate(deps), authorize(route.permission), handle(route, deps)];
 }

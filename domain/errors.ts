@@ -9,6 +9,7 @@ export interface FieldProblem {
 export type ErrorKind =
   | 'malformed'
   | 'unauthenticated'
+  | 'planLimit'
   | 'forbidden'
   | 'notFound'
   | 'methodNotAllowed'

@@ -8,8 +8,9 @@ const audience = 'carillon-api';
 /** Who a request comes from, as the access token says. */
 export interface AccessClaims {
   userId: string;
-  tenantId: string;
-  role: string;
+  sessionId: string;
+  /** Null for a person who works in no tenant. */
+  tenantId: string | null;
 }
 
 export interface AccessTokens {
@@ -17,15 +18,15 @@ export interface AccessTokens {
   readonly lifetimeSeconds: number;
   issue(claims: AccessClaims): string;
   /** The claims of a token that is ours and not over, else null. */
-  verify(token: string): AccessClaims | null;
+  verify(token: string): Promise<AccessClaims | null>;
 }
 
 /** Signs and checks access tokens (JWT, HS256 and nothing else, 15 minutes by default). */
 export function createAccessTokens(secret: string, lifetimeSeconds = 15 * 60): AccessTokens {
   return {
     lifetimeSeconds,
-    issue({ userId, tenantId, role }) {
-      return jwt.sign({ tenant: tenantId, role }, secret, {
+    issue({ userId, sessionId, tenantId }) {
+      return jwt.sign({ sid: sessionId, tenant: tenantId }, secret, {
         algorithm,
         issuer,
         audience,
@@ -34,7 +35,7 @@ export function createAccessTokens(secret: string, lifetimeSeconds = 15 * 60): A
         expiresIn: lifetimeSeconds,
       });
     },
-    verify(token) {
+    async verify(token) {
       try {
         const claims = jwt.verify(token, secret, { algorithms: [algorithm], issuer, audience });
         return typeof claims === 'string' ? null : accessClaims(claims);
@@ -50,9 +51,13 @@ export function createAccessTokens(secret: string, lifetimeSeconds = 15 * 60): A
 
 function accessClaims(claims: jwt.JwtPayload): AccessClaims | null {
   const tenant: unknown = claims['tenant'];
-  const role: unknown = claims['role'];
-  if (claims.sub === undefined || typeof tenant !== 'string' || typeof role !== 'string') {
+  const sessionId: unknown = claims['sid'];
+  if (
+    claims.sub === undefined ||
+    typeof sessionId !== 'string' ||
+    (tenant !== null && typeof tenant !== 'string')
+  ) {
     return null;
   }
-  return { userId: claims.sub, tenantId: tenant, role };
+  return { userId: claims.sub, sessionId, tenantId: tenant };
 }

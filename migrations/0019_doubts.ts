@@ -1,4 +1,5 @@
 import type { Knex } from 'knex';
+import { listOf } from './sql';
 
 const policies = ['hold', 'assumeAccepted', 'sendAgain'];
 const proofs = ['reply', 'event', 'lookUp', 'policy', 'operator'];
@@ -46,8 +47,4 @@ export async function down(knex: Knex): Promise<void> {
     alter table campaign_runs drop constraint campaign_runs_doubt_policy_check,
       add constraint campaign_runs_doubt_policy_check check (doubt_policy in ('hold', 'sendAgain'));
   `);
-}
-
-function listOf(words: readonly string[]): string {
-  return words.map((word) => `'${word}'`).join(', ');
 }

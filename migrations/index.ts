@@ -18,6 +18,7 @@ import * as channelContents from './0016_channel_contents';
 import * as transactional from './0017_transactional';
 import * as contacts from './0018_contacts';
 import * as doubts from './0019_doubts';
+import * as people from './0021_identity';
 import * as audit from './0022_audit';
 
 interface Migration {
@@ -46,6 +47,7 @@ const migrations = new Map<string, Migration>([
   ['0017_transactional', transactional],
   ['0018_contacts', contacts],
   ['0019_doubts', doubts],
+  ['0021_identity', people],
   ['0022_audit', audit],
 ]);
 

@@ -74,14 +74,15 @@ function ofTenant(trx: Pick<Knex, 'raw'>, tenantId: string, arePlansKept: boolea
 
 /** The only statements that may look across tenants; each has its reason where it is used. */
 export type CrossTenantPurpose =
-  | 'login'
+  | 'identity'
   | 'eventIntake'
   | 'eventApply'
   | 'reconcile'
   | 'tracking'
   | 'platformAccounts'
   | 'inbound'
-  | 'transactional';
+  | 'transactional'
+  | 'platformAdmin';
 
 /** Runs one of the few cross-tenant statements, named so that it can be found and given its own role. */
 export function acrossTenants<T>(

@@ -2,15 +2,13 @@ import { v5 } from 'uuid';
 import type { z } from 'zod';
 import { AppError, conflict } from '../../domain/errors';
 import { Login, Registration, Session } from '../../domain/identity/schema';
-import type { Knex } from '../../lib/db';
 import { newId } from '../../lib/ids';
 import { hashPassword, isPassword } from '../../lib/passwords';
-import {
-  createAccount,
-  findAccountByEmail,
-  recordLogin,
-  type Account,
-} from '../../models/identity/accounts';
+import { acrossTenants } from '../../models/base';
+import { createAccount, findAccount, findUserByEmail } from '../../models/identity/accounts';
+import { openSession } from '../../models/identity/sessions';
+import type { User } from '../../models/identity/User';
+import type { ApiDeps } from '../deps';
 import { json } from '../bodies';
 import { requireUsableKey } from '../idempotency';
 import { publicRoute, reply } from '../route';
@@ -40,10 +38,10 @@ const register = publicRoute({
       language: body.language,
     });
     if (account !== null) {
-      return reply(201, presentSession(account, deps.accessTokens));
+      return reply(201, await begin(deps, account.user.id));
     }
-    const repeated = await findRepeated(deps.db, ids.userId, body);
-    return reply(201, presentSession(repeated, deps.accessTokens), {
+    const repeated = await findRepeated(deps, ids.userId, body);
+    return reply(201, await begin(deps, repeated.id), {
       headers: { 'Idempotency-Replayed': 'true' },
     });
   },
@@ -59,17 +57,12 @@ const login = publicRoute({
   answers: { 200: Session },
   problems: ['wrongCredentials'],
   async handler({ deps, body }) {
-    const account = await findAccountByEmail(deps.db, body.email.trim());
-    const matches = await isPassword(body.password, account?.user.passwordHash);
-    if (account === null || !matches) {
-      throw new AppError(
-        'unauthenticated',
-        'wrongCredentials',
-        'There is no account with this address and password.',
-      );
+    const user = await findUserByEmail(deps.db, body.email.trim());
+    const matches = await isPassword(body.password, user?.passwordHash);
+    if (user === null || !matches) {
+      throw wrongCredentials();
     }
-    await recordLogin(deps.db, account.user);
-    return reply(200, presentSession(account, deps.accessTokens));
+    return reply(200, await begin(deps, user.id));
   },
 });
 
@@ -91,25 +84,51 @@ function accountIds(email: string, idempotencyKey: string | undefined) {
   };
 }
 
+/** Signs somebody in: a session of its own, and its first token. */
+async function begin(deps: ApiDeps, userId: string) {
+  const sessionId = newId();
+  const account = await acrossTenants(deps.db, 'identity', async (trx) => {
+    const found = await findAccount(trx, { userId });
+    if (found === null) {
+      return null;
+    }
+    const tenantId = found.place?.tenant.id ?? null;
+    await openSession(trx, { id: sessionId, userId, tenantId });
+    return findAccount(trx, { userId, tenantId });
+  });
+  if (account === null) {
+    throw wrongCredentials();
+  }
+  return presentSession(account, sessionId, deps.accessTokens);
+}
+
+function wrongCredentials(): AppError {
+  return new AppError(
+    'unauthenticated',
+    'wrongCredentials',
+    'There is no account with this address and password.',
+  );
+}
+
 async function findRepeated(
-  db: Knex,
+  deps: ApiDeps,
   userId: string,
   body: z.output<typeof Registration>,
-): Promise<Account> {
-  const account = await findAccountByEmail(db, body.email);
-  if (account === null || account.user.id !== userId) {
+): Promise<User> {
+  const user = await findUserByEmail(deps.db, body.email);
+  if (user?.id !== userId) {
     throw conflict('emailTaken', 'This address has an account already; log in instead.');
   }
   const isSame =
-    account.tenant.name === body.companyName &&
-    account.user.firstName === (body.firstName ?? null) &&
-    account.user.lastName === (body.lastName ?? null) &&
-    (await isPassword(body.password, account.user.passwordHash));
+    user.companyName === body.companyName &&
+    user.firstName === (body.firstName ?? null) &&
+    user.lastName === (body.lastName ?? null) &&
+    (await isPassword(body.password, user.passwordHash));
   if (!isSame) {
     throw conflict(
       'idempotencyKeyReused',
       'This Idempotency-Key was used for another registration; take a new one.',
     );
   }
-  return account;
+  return user;
 }

@@ -17,7 +17,10 @@ export function presentUser(user: User): z.output<typeof UserShape> {
     lastName: user.lastName,
     language: user.language,
     timeZone: user.timeZone,
-    role: user.role,
+    companyName: user.companyName,
+    isEmailVerified: user.emailVerifiedAt !== null,
+    isPlatformAdmin: user.isPlatformAdmin,
+    isMfaEnabled: user.mfaEnabledAt !== null,
     lastLoginAt: user.lastLoginAt?.toISOString() ?? null,
     createdAt: user.createdAt.toISOString(),
   };
@@ -35,13 +38,16 @@ export function presentTenant(tenant: Tenant): z.output<typeof TenantShape> {
 
 /** A fresh access token and whose it is. */
 export function presentSession(
-  { user, tenant }: Account,
+  { user, place }: Account,
+  sessionId: string,
   accessTokens: AccessTokens,
 ): z.output<typeof Session> {
+  const tenantId = place?.tenant.id ?? null;
   return {
-    accessToken: accessTokens.issue({ userId: user.id, tenantId: tenant.id, role: user.role }),
+    accessToken: accessTokens.issue({ userId: user.id, sessionId, tenantId }),
     expiresIn: accessTokens.lifetimeSeconds,
     user: presentUser(user),
-    tenant: presentTenant(tenant),
+    tenant: place === null ? null : presentTenant(place.tenant),
+    role: place?.role ?? null,
   };
 }

@@ -1,33 +1,87 @@
-import { isRole } from '../../domain/identity/permissions';
 import { AppError } from '../../domain/errors';
-import type { AccessTokens } from '../../lib/accessTokens';
+import {
+  ownActionNames,
+  permissionsOf,
+  platformActionNames,
+  type Permission,
+} from '../../domain/identity/permissions';
+import { findStanding, type Standing } from '../../models/identity/sessions';
 import type { ApiMiddleware, Principal } from '../context';
+import type { ApiDeps } from '../deps';
 
-/** Knows who asks from the bearer token, or answers 401. */
-export function authenticate(accessTokens: AccessTokens): ApiMiddleware {
+/**
+ * Knows who asks from the bearer token, and asks the database how they stand now: a session that was
+ * ended, a role that was taken and a tenant that was suspended are so from this request on.
+ */
+export function authenticate(deps: Pick<ApiDeps, 'db' | 'accessTokens'>): ApiMiddleware {
   return async (context, next) => {
-    context.state.principal = principalOf(context.get('Authorization'), accessTokens);
     context.set('Cache-Control', 'private, no-cache');
     context.vary('Authorization');
+    context.state.principal = await principalOf(context.get('Authorization'), deps);
     await next();
   };
 }
 
-function principalOf(header: string, accessTokens: AccessTokens): Principal {
+async function principalOf(
+  header: string,
+  { db, accessTokens }: Pick<ApiDeps, 'db' | 'accessTokens'>,
+): Promise<Principal> {
   const token = /^Bearer +([\w.~+/=-]+)$/i.exec(header)?.[1];
   if (token === undefined) {
-    throw unauthenticated('tokenMissing', 'Send the access token as "Authorization: Bearer …".');
-  }
-  const claims = accessTokens.verify(token);
-  if (claims === null || !isRole(claims.role)) {
-    throw unauthenticated(
-      'tokenInvalid',
-      'The access token is not valid or is over; log in again.',
+    throw new AppError(
+      'unauthenticated',
+      'tokenMissing',
+      'Send the access token as "Authorization: Bearer …".',
     );
   }
-  return { userId: claims.userId, tenantId: claims.tenantId, role: claims.role };
+  const claims = await accessTokens.verify(token);
+  if (claims === null) {
+    throw invalidToken();
+  }
+  const { userId, sessionId, tenantId } = claims;
+  const standing = await findStanding(db, { userId, sessionId, tenantId });
+  // Who was taken out of a tenant has no token for it any more.
+  if (standing === null || (tenantId !== null && standing.role === null)) {
+    throw invalidToken();
+  }
+  refuseSuspended(standing);
+  return {
+    kind: 'user',
+    userId,
+    tenantId,
+    role: standing.role,
+    permissions: permissionsOfPerson(standing),
+    sessionId,
+    apiKeyId: null,
+    impersonatorId: standing.impersonatorId,
+    isPlatformAdmin: standing.isPlatformAdmin,
+    isEmailVerified: standing.isEmailVerified,
+    mfaAt: standing.mfaAt,
+  };
 }
 
-function unauthenticated(code: string, message: string): AppError {
-  return new AppError('unauthenticated', code, message);
+function invalidToken(): AppError {
+  return new AppError(
+    'unauthenticated',
+    'tokenInvalid',
+    'The access token is not valid or is over; log in again.',
+  );
+}
+
+function refuseSuspended({ isTenantSuspended, isUserSuspended }: Standing): void {
+  if (isUserSuspended) {
+    throw new AppError('forbidden', 'userSuspended', 'This account is suspended; ask support.');
+  }
+  if (isTenantSuspended) {
+    throw new AppError('forbidden', 'tenantSuspended', 'This tenant is suspended; ask support.');
+  }
+}
+
+// Whoever acts as somebody has what that person has, and nothing of the platform.
+function permissionsOfPerson({ role, isPlatformAdmin, impersonatorId }: Standing): Set<Permission> {
+  return new Set<Permission>([
+    ...ownActionNames,
+    ...(role === null ? [] : permissionsOf(role)),
+    ...(isPlatformAdmin && impersonatorId === null ? platformActionNames : []),
+  ]);
 }

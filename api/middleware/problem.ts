@@ -6,6 +6,7 @@ import type { ApiContext, ApiMiddleware } from '../context';
 export const statusOf = {
   malformed: 400,
   unauthenticated: 401,
+  planLimit: 402,
   forbidden: 403,
   notFound: 404,
   methodNotAllowed: 405,
@@ -22,6 +23,7 @@ export const statusOf = {
 const titles = {
   malformed: 'The request is malformed',
   unauthenticated: 'A valid access token is needed',
+  planLimit: 'The plan does not go so far',
   forbidden: 'Your role does not allow this',
   notFound: 'Not found',
   methodNotAllowed: 'The method is not allowed here',

@@ -211,6 +211,7 @@ const ListMeta = z
 const descriptions = {
   400: 'Malformed',
   401: 'No valid access token',
+  402: 'Not in this plan, or its limit is reached',
   403: 'Not allowed for your role',
   404: 'There is no such thing in your tenant',
   405: 'Not by this method',

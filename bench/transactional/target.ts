@@ -16,6 +16,7 @@ import {
   type BenchProcess,
 } from '../campaign/ground';
 import type { TransactionalTarget } from './measure';
+import { tokenFor } from '../../tests/support/tokens';
 
 /** What asks for single messages and takes them, beside a benchmark's campaign. */
 export interface RunningTarget extends TransactionalTarget {
@@ -82,11 +83,10 @@ export async function startTransactionalTarget(ground: BenchGround): Promise<Run
     );
     await makeDefault(trx, key);
   });
-  const token = createAccessTokens(trackingSecret).issue({
-    userId: newId(),
+  const token = await tokenFor(
+    { db: ground.db, accessTokens: createAccessTokens(trackingSecret) },
     tenantId,
-    role: 'owner',
-  });
+  );
   return {
     apiUrl,
     token,

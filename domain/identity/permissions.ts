@@ -1,40 +1,114 @@
 /** What a person may be in a tenant. */
-export const roles = ['owner', 'member', 'viewer'] as const;
+export const roles = ['owner', 'agency', 'member', 'viewer'] as const;
 
 export type Role = (typeof roles)[number];
 
-const viewer = [
-  'self:read',
-  'customer:read',
-  'suppression:read',
-  'campaign:read',
-  'message:read',
-] as const;
+interface Action {
+  readonly roles: readonly Role[];
+  /** What it lets one do, as a sentence for the documentation. */
+  readonly means: string;
+}
 
-const member = [
-  ...viewer,
-  'customer:write',
-  'suppression:write',
-  'campaign:write',
-  'campaign:test',
-  'campaign:steer',
-  'message:send',
-  'providerAccount:read',
-] as const;
+const everyone = roles;
+const editors = ['owner', 'agency', 'member'] as const;
+const managers = ['owner', 'agency'] as const;
+const owners = ['owner'] as const;
 
-const owner = [...member, 'tenant:write', 'providerAccount:write'] as const;
+/**
+ * Who may do what in a tenant: the one table that routes, the OpenAPI document and the documentation
+ * are made from. An API key has some of these as its scopes.
+ */
+export const tenantActions = {
+  'customer:read': { roles: everyone, means: 'See customers and imports.' },
+  'customer:write': { roles: editors, means: 'Create, change and import customers.' },
+  'suppression:read': { roles: everyone, means: 'See who is not to be written to.' },
+  'suppression:write': { roles: editors, means: 'Change who is not to be written to.' },
+  'campaign:read': { roles: everyone, means: 'See campaigns, their progress and their logs.' },
+  'campaign:write': { roles: editors, means: 'Create and change campaigns.' },
+  'campaign:test': { roles: editors, means: 'Send tests of a campaign.' },
+  'campaign:steer': { roles: editors, means: 'Schedule, pause, resume and cancel campaigns.' },
+  'message:read': { roles: everyone, means: 'See messages and what became of them.' },
+  'message:send': { roles: editors, means: 'Send single messages.' },
+  'providerAccount:read': { roles: editors, means: 'See the accounts at providers.' },
+  'providerAccount:write': {
+    roles: owners,
+    means: 'Create, change and remove accounts at providers.',
+  },
+  'tenant:read': { roles: everyone, means: 'See the tenant and its settings.' },
+  'tenant:write': { roles: owners, means: 'Change, and end, the tenant.' },
+  'member:read': { roles: managers, means: 'See who works in the tenant, and invitations.' },
+  'member:write': { roles: owners, means: 'Invite people, change their roles, remove them.' },
+  'apiKey:read': { roles: owners, means: 'See the API keys.' },
+  'apiKey:write': { roles: owners, means: 'Create, change and revoke API keys.' },
+  'subscription:read': {
+    roles: managers,
+    means: 'See the plan, its history and what is used of it.',
+  },
+  'audit:read': { roles: owners, means: 'Read and export the audit log.' },
+  'workflow:decode': {
+    roles: editors,
+    means: 'Read what the workflows of the tenant hold, in the Temporal UI.',
+  },
+} as const satisfies Record<string, Action>;
 
-export type Permission = (typeof owner)[number];
+export type TenantAction = keyof typeof tenantActions;
 
-const permissions: Record<Role, ReadonlySet<Permission>> = {
-  owner: new Set(owner),
-  member: new Set<Permission>(member),
-  viewer: new Set<Permission>(viewer),
+/** Their names, in the order of the table. */
+export const tenantActionNames = Object.keys(tenantActions).filter(isTenantAction);
+
+/** What everybody who is signed in may do, whatever their role, in a tenant or in none. */
+export const ownActions = {
+  'self:read': 'See your own profile, sessions and tenants.',
+  'self:write': 'Change your own profile, password and second factor, and create tenants.',
+} as const;
+
+export type OwnAction = keyof typeof ownActions;
+
+export const ownActionNames: readonly OwnAction[] = ['self:read', 'self:write'];
+
+/** What platform admins may do, and nobody else. */
+export const platformActions = {
+  'platform:read': 'See all tenants and users, and the platform’s audit log.',
+  'platform:write': 'Suspend tenants and users, change plans, rotate keys.',
+  'platform:impersonate': 'Act as another user, which stands in the audit log.',
+} as const;
+
+export type PlatformAction = keyof typeof platformActions;
+
+export const platformActionNames: readonly PlatformAction[] = [
+  'platform:read',
+  'platform:write',
+  'platform:impersonate',
+];
+
+export type Permission = TenantAction | OwnAction | PlatformAction;
+
+/** All that a role lets one do in its tenant. */
+export function permissionsOf(role: Role): ReadonlySet<TenantAction> {
+  return byRole[role];
+}
+
+const byRole: Record<Role, ReadonlySet<TenantAction>> = {
+  owner: actionsOf('owner'),
+  agency: actionsOf('agency'),
+  member: actionsOf('member'),
+  viewer: actionsOf('viewer'),
 };
 
-/** Whether the role may do it. */
-export function isAllowed(role: Role, permission: Permission): boolean {
-  return permissions[role].has(permission);
+function actionsOf(role: Role): ReadonlySet<TenantAction> {
+  return new Set(
+    tenantActionNames.filter((name) => tenantActions[name].roles.some((one) => one === role)),
+  );
+}
+
+/** Whether the text names an action in a tenant. */
+export function isTenantAction(text: string): text is TenantAction {
+  return Object.hasOwn(tenantActions, text);
+}
+
+/** Whether the text names a permission of any kind. */
+export function isPermission(text: string): text is Permission {
+  return [tenantActions, ownActions, platformActions].some((table) => Object.hasOwn(table, text));
 }
 
 /** Whether the text names a role. */

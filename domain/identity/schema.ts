@@ -37,7 +37,10 @@ export const User = z
     lastName: z.string().nullable(),
     language: z.string().nullable(),
     timeZone: z.string().nullable(),
-    role: z.enum(roles),
+    companyName: z.string().nullable(),
+    isEmailVerified: z.boolean(),
+    isPlatformAdmin: z.boolean(),
+    isMfaEnabled: z.boolean(),
     lastLoginAt: z.iso.datetime().nullable(),
     createdAt: z.iso.datetime(),
   })
@@ -48,8 +51,16 @@ export const Session = z
     accessToken: z.string(),
     expiresIn: z.int().meta({ description: 'Seconds until the access token is over' }),
     user: User,
-    tenant: Tenant,
+    tenant: Tenant.nullable().meta({ description: 'Where the token works; null in no tenant' }),
+    role: z.enum(roles).nullable().meta({ description: 'What the user is there' }),
   })
   .meta({ id: 'Session' });
 
-export const Me = z.object({ user: User, tenant: Tenant }).meta({ id: 'Me' });
+export const Me = z
+  .object({
+    user: User,
+    tenant: Tenant.nullable(),
+    role: z.enum(roles).nullable(),
+    permissions: z.array(z.string()).meta({ description: 'All that the token allows' }),
+  })
+  .meta({ id: 'Me' });

@@ -8,6 +8,9 @@ export class Tenant extends BaseModel {
   declare name: string;
   declare timeZone: string;
   declare defaultLanguage: string;
+  declare suspendedAt: Date | null;
+  declare suspendedReason: string | null;
+  declare createdBy: string | null;
   declare createdAt: Date;
   declare updatedAt: Date;
 }

@@ -1,20 +1,28 @@
-import type { Role } from '../../domain/identity/permissions';
 import { BaseModel } from '../base';
 
-/** A person who logs in; the address is theirs across all tenants. */
+/** A person who signs in: one account on the whole platform, a member of any number of tenants. */
 export class User extends BaseModel {
   static override readonly tableName = 'users';
-  static override readonly idColumn = ['tenant_id', 'id'];
 
   declare id: string;
-  declare tenantId: string;
   declare email: string;
+  /** The address in lower case, written by the database: people are found by it. */
+  declare emailKey: string;
   declare passwordHash: string;
   declare firstName: string | null;
   declare lastName: string | null;
+  declare companyName: string | null;
   declare language: string | null;
   declare timeZone: string | null;
-  declare role: Role;
+  declare emailVerifiedAt: Date | null;
+  declare passwordChangedAt: Date;
+  declare isPlatformAdmin: boolean;
+  declare suspendedAt: Date | null;
+  declare suspendedReason: string | null;
+  /** Sealed. */
+  declare mfaSecret: string | null;
+  declare mfaEnabledAt: Date | null;
+  declare mfaLastStep: number | null;
   declare lastLoginAt: Date | null;
   declare createdAt: Date;
   declare updatedAt: Date;

@@ -1,6 +1,8 @@
+import type { Role } from '../../domain/identity/permissions';
 import type { Knex } from '../../lib/db';
 import { brokenUniqueConstraint } from '../../lib/databaseErrors';
-import { acrossTenants, withTenant } from '../base';
+import { acrossTenants } from '../base';
+import { Membership } from './Membership';
 import { Tenant } from './Tenant';
 import { User } from './User';
 
@@ -16,74 +18,95 @@ export interface NewAccount {
   language: string;
 }
 
+/** A person in one of their tenants, or in none. */
 export interface Account {
-  tenant: Tenant;
   user: User;
+  place: Place | null;
 }
 
-/** Writes a tenant and its owner, both or none; null when the address has an account already. */
+/** A tenant, and what somebody is in it. */
+export interface Place {
+  tenant: Tenant;
+  role: Role;
+}
+
+/**
+ * Writes a person with a tenant of their own, both or none; null when the address has an account
+ * already. The person is nobody's before, so it cannot be written within a tenant.
+ */
 export async function createAccount(db: Knex, account: NewAccount): Promise<Account | null> {
   try {
-    return await withTenant(db, account.tenantId, async (trx) => {
+    return await acrossTenants(db, 'identity', async (trx) => {
       const tenant = await Tenant.query(trx)
         .insert({
           id: account.tenantId,
           name: account.companyName,
           timeZone: account.timeZone,
           defaultLanguage: account.language,
+          createdBy: account.userId,
         })
         .returning('*');
       const user = await User.query(trx)
         .insert({
           id: account.userId,
-          tenantId: account.tenantId,
           email: account.email,
           passwordHash: account.passwordHash,
           firstName: account.firstName,
           lastName: account.lastName,
+          companyName: account.companyName,
           timeZone: account.timeZone,
           language: account.language,
-          role: 'owner',
         })
         .returning('*');
-      return { tenant, user };
+      await Membership.query(trx).insert({
+        tenantId: account.tenantId,
+        userId: account.userId,
+        role: 'owner',
+      });
+      return { user, place: { tenant, role: 'owner' } };
     });
   } catch (error) {
     // The primary keys collide too when the same registration is sent twice.
     const broken = brokenUniqueConstraint(error);
-    if (broken === 'users_email' || broken === 'users_id' || broken === 'tenants_pkey') {
+    if (broken === 'users_email' || broken === 'users_pkey' || broken === 'tenants_pkey') {
       return null;
     }
     throw error;
   }
 }
 
-/** The account of an address. Who logs in has not said which tenant is theirs. */
-export function findAccountByEmail(db: Knex, email: string): Promise<Account | null> {
-  return acrossTenants(db, 'login', async (trx) => {
-    const user = await User.query(trx).whereRaw('lower(email) = lower(?)', [email]).first();
-    return user === undefined ? null : withTenantRow(trx, user);
+/** Who has the address. Somebody who signs in has not said which tenant is theirs. */
+export function findUserByEmail(db: Knex, email: string): Promise<User | null> {
+  return acrossTenants(db, 'identity', async (trx) => {
+    const user = await User.query(trx).whereRaw('email_key = lower(?)', [email]).first();
+    return user ?? null;
   });
 }
 
-/** The account of a user in their tenant. */
+/**
+ * The person in the tenant, or where they began to work first when none is named. The place is null
+ * for a person who works in no tenant, or not in the one that is named.
+ */
 export async function findAccount(
   trx: Knex.Transaction,
-  ids: { tenantId: string; userId: string },
+  { userId, tenantId }: { userId: string; tenantId?: string | null },
 ): Promise<Account | null> {
-  const user = await User.query(trx).findById([ids.tenantId, ids.userId]);
-  return user === undefined ? null : withTenantRow(trx, user);
+  const user = await User.query(trx).findById(userId);
+  return user === undefined ? null : { user, place: await findPlace(trx, userId, tenantId) };
 }
 
-/** Remembers that the user came in now. */
-export async function recordLogin(db: Knex, user: User): Promise<void> {
-  await withTenant(db, user.tenantId, async (trx) =>
-    User.query(trx)
-      .where({ tenant_id: user.tenantId, id: user.id })
-      .patch({ lastLoginAt: trx.fn.now() }),
-  );
-}
-
-async function withTenantRow(trx: Knex.Transaction, user: User): Promise<Account> {
-  return { user, tenant: await Tenant.query(trx).findById(user.tenantId).throwIfNotFound() };
+async function findPlace(
+  trx: Knex.Transaction,
+  userId: string,
+  tenantId: string | null | undefined,
+): Promise<Place | null> {
+  const membership = await Membership.query(trx)
+    .where({ user_id: userId, ...(tenantId == null ? {} : { tenant_id: tenantId }) })
+    .orderBy([{ column: 'created_at' }, { column: 'tenant_id' }])
+    .first();
+  if (membership === undefined) {
+    return null;
+  }
+  const tenant = await Tenant.query(trx).findById(membership.tenantId).throwIfNotFound();
+  return { tenant, role: membership.role };
 }

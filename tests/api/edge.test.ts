@@ -129,7 +129,7 @@ describe('errors', () => {
     const token = api.deps.accessTokens.issue({
       userId: '0190a000-0000-7000-8000-000000000000',
       tenantId: '0190a000-0000-7000-8000-000000000001',
-      role: 'owner',
+      sessionId: '0190a000-0000-7000-8000-000000000002',
     });
     const me = await api.send('get', '/api/v1/users/me', { token });
     const create = await api.send('post', customers, { token, json: { email: 'a@example.com' } });

@@ -2,8 +2,8 @@ import { fireCampaign, writeCampaign, type FiredCampaign } from '../../bench/cha
 import type { ProcessGround } from '../../bench/chaos/ground';
 import { calm } from '../../bench/chaos/storm';
 import { tally, type Tally } from '../../bench/chaos/tally';
-import { newId } from '../../lib/ids';
 import { until } from '../support/conditions';
+import { tokenFor } from '../support/tokens';
 
 /** Short enough for tests, in the order that the product asks for: call, lease. */
 export const timings = { providerTimeoutMs: 1_500, leaseMs: 4_000, sliceMs: 3_000 };
@@ -79,12 +79,12 @@ export type Asked = { status: number; workflow: string };
 
 /** Asks the API for what people do to a campaign: schedule, pause, resume. */
 export async function ask(
-  ground: Pick<ProcessGround, 'apiUrl' | 'accessTokens'>,
+  ground: Pick<ProcessGround, 'apiUrl' | 'accessTokens' | 'db'>,
   { tenantId, campaignId }: Pick<FiredCampaign, 'tenantId' | 'campaignId'>,
   what: 'schedule' | 'pause' | 'resume',
   body: Record<string, unknown> = {},
 ): Promise<Asked> {
-  const token = ground.accessTokens.issue({ userId: newId(), tenantId, role: 'owner' });
+  const token = await tokenFor(ground, tenantId);
   const answer = await fetch(`${ground.apiUrl}/api/v1/campaigns/${campaignId}/${what}`, {
     method: 'POST',
     headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' },

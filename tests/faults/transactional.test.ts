@@ -1,12 +1,12 @@
 import { startProcessGround, type ProcessGround } from '../../bench/chaos/ground';
 import type { OurProcess } from '../../bench/chaos/ourProcess';
 import { sandboxFigures, setSandboxFaults } from '../../bench/chaos/sandboxFigures';
-import { newId } from '../../lib/ids';
 import { setLimits } from '../../models/messages/rates';
 import { until } from '../support/conditions';
 import { insertTenant } from '../support/records';
 import { dispatchesOf } from '../support/transactional';
 import { timings } from './support';
+import { tokenFor } from '../support/tokens';
 
 jest.setTimeout(120_000);
 
@@ -27,7 +27,7 @@ const count = 20;
 /** Asks the API for twenty messages of a new tenant; answers the tenant. */
 async function askForMany(): Promise<string> {
   const tenantId = await insertTenant(ground.db);
-  const token = ground.accessTokens.issue({ userId: newId(), tenantId, role: 'owner' });
+  const token = await tokenFor(ground, tenantId);
   const answers = await Promise.all(
     Array.from({ length: count }, (_, n) =>
       fetch(`${ground.apiUrl}/api/v1/messages`, {

@@ -1,10 +1,12 @@
 import type { ApiDeps } from '../../api/deps';
-import type { Role } from '../../domain/identity/permissions';
+import { roles, type Role } from '../../domain/identity/permissions';
 import { newId } from '../../lib/ids';
-import { withTenant } from '../../models/base';
+import { acrossTenants, withTenant } from '../../models/base';
 import type { Customer } from '../../models/customers/Customer';
 import { createCustomer, type CustomerValues } from '../../models/customers/customers';
 import { createAccount } from '../../models/identity/accounts';
+import { openSession } from '../../models/identity/sessions';
+import { signInAs } from './tokens';
 
 /** A tenant with its owner, and access tokens for it. */
 export interface TestTenant {
@@ -41,8 +43,18 @@ export async function buildTenant(
   if (account === null) {
     throw new Error('The tenant was not written');
   }
-  const tokenOf = (role: Role) => deps.accessTokens.issue({ userId, tenantId, role });
-  return { tenantId, userId, email, token: tokenOf('owner'), tokenOf };
+  const sessionId = newId();
+  await acrossTenants(deps.db, 'identity', (trx) =>
+    openSession(trx, { id: sessionId, userId, tenantId }),
+  );
+  const token = deps.accessTokens.issue({ userId, sessionId, tenantId });
+  const tokens = new Map<Role, string>([['owner', token]]);
+  for (const role of roles.filter((one) => one !== 'owner')) {
+    const other = await signInAs(deps, { tenantId, role });
+    tokens.set(role, other.token);
+  }
+  const tokenOf = (role: Role) => tokens.get(role) ?? token;
+  return { tenantId, userId, email, token, tokenOf };
 }
 
 /** A customer of the tenant, written without HTTP: an address and a zone unless told otherwise. */

@@ -1,8 +1,7 @@
-import type { Role } from '../../domain/identity/permissions';
-import { newId } from '../../lib/ids';
 import type { TestApi } from './api';
 import { campaignsPath } from './campaigns';
 import { buildLedger, type TestLedger } from './ledger';
+import { tokenFor } from './tokens';
 
 /** A ledger and a caller of its tenant. */
 export interface ReportedLedger extends TestLedger {
@@ -16,15 +15,10 @@ export async function buildReportedLedger(
   options: Parameters<typeof buildLedger>[1] = {},
 ): Promise<ReportedLedger> {
   const ledger = await buildLedger(api.deps.db, options);
-  const token = tokenOf(api, ledger.tenantId);
+  const token = await tokenFor(api.deps, ledger.tenantId);
   return {
     ...ledger,
     token,
     get: (path) => api.send('get', `${campaignsPath}/${ledger.campaignId}${path}`, { token }),
   };
-}
-
-/** A token for a tenant that was written without people. */
-export function tokenOf(api: TestApi, tenantId: string, role: Role = 'owner'): string {
-  return api.deps.accessTokens.issue({ userId: newId(), tenantId, role });
 }

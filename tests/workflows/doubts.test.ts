@@ -17,7 +17,7 @@ import { campaignsPath } from '../support/campaigns';
 import { until } from '../support/conditions';
 import { wavesIn } from '../support/plans';
 import { insertCampaign, insertCustomers, insertTenant } from '../support/records';
-import { tokenOf } from '../support/reports';
+import { tokenFor } from '../support/tokens';
 import { clearFaults, sandboxCalls, setFaults } from '../support/sandboxControl';
 
 // Hours in the world, moments here.
@@ -143,9 +143,9 @@ describe('people, over HTTP', () => {
   });
   afterAll(() => api.stop());
 
-  const settle = ({ tenantId, campaignId }: CampaignRun, path: string, as: DoubtEnd) =>
+  const settle = async ({ tenantId, campaignId }: CampaignRun, path: string, as: DoubtEnd) =>
     api.send('post', `${campaignsPath}/${campaignId}/doubts/${path}`, {
-      token: tokenOf(api, tenantId),
+      token: await tokenFor(api.deps, tenantId),
       json: {
         as,
         reason: 'Found in the logs of the provider',

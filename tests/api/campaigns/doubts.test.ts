@@ -5,7 +5,8 @@ import { settleCall } from '../../../models/messages/settle';
 import { startTestApi, type TestApi } from '../../support/api';
 import { campaignsPath } from '../../support/campaigns';
 import { buildTenant } from '../../support/factories';
-import { buildReportedLedger, tokenOf, type ReportedLedger } from '../../support/reports';
+import { buildReportedLedger, type ReportedLedger } from '../../support/reports';
+import { tokenFor } from '../../support/tokens';
 
 let api: TestApi;
 
@@ -178,10 +179,11 @@ test.each([
 test('who may not steer, and who is of another tenant, settles nothing', async () => {
   const ledger = await inDoubt();
   const { token: stranger } = await buildTenant(api.deps);
+  const viewer = await tokenFor(api.deps, ledger.tenantId, 'viewer');
   const body = { as: 'accepted', reason: known };
   for (const path of ['/doubts/1/settle', '/doubts/settle']) {
     const statuses = await Promise.all(
-      [undefined, tokenOf(api, ledger.tenantId, 'viewer'), stranger].map(
+      [undefined, viewer, stranger].map(
         async (token) => (await post(ledger, path, body, { token })).status,
       ),
     );

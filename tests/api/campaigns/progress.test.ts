@@ -6,7 +6,8 @@ import { startTestApi, type TestApi } from '../../support/api';
 import { campaignsPath } from '../../support/campaigns';
 import { buildTenant } from '../../support/factories';
 import { everyone, insertCampaign, insertCustomers, insertTenant } from '../../support/records';
-import { buildReportedLedger, tokenOf } from '../../support/reports';
+import { buildReportedLedger } from '../../support/reports';
+import { tokenFor } from '../../support/tokens';
 
 let api: TestApi;
 
@@ -49,7 +50,7 @@ test('shows the plan as it would be until it is written', async () => {
   );
 
   const answer = await api.send('get', `${campaignsPath}/${campaignId}/progress`, {
-    token: tokenOf(api, tenantId, 'viewer'),
+    token: await tokenFor(api.deps, tenantId, 'viewer'),
   });
   expect(answer.status).toBe(200);
   expect(answer.body.data).toMatchObject({
@@ -231,7 +232,7 @@ test('a campaign that was never scheduled has lists without entries and no progr
   const answers = await Promise.all(
     reports.map(async (report) => {
       const { status, body } = await api.send('get', `${campaignsPath}/${campaignId}/${report}`, {
-        token: tokenOf(api, tenantId),
+        token: await tokenFor(api.deps, tenantId),
       });
       return [report, status, body.code ?? body.data];
     }),

@@ -4,7 +4,7 @@ import { startTestApi, type TestApi } from '../../support/api';
 import { dataOf } from '../../support/campaigns';
 import { buildTenant, type TestTenant } from '../../support/factories';
 import { buildLedger } from '../../support/ledger';
-import { tokenOf } from '../../support/reports';
+import { tokenFor } from '../../support/tokens';
 import { accountsPath, postAccount } from './ground';
 
 let api: TestApi;
@@ -149,7 +149,7 @@ test('the rate shows what is used, what is blocked and how slow it goes', async 
 async function buildWaiting(reason: string) {
   const { db } = api.deps;
   const ledger = await buildLedger(db);
-  const token = tokenOf(api, ledger.tenantId);
+  const token = await tokenFor(api.deps, ledger.tenantId);
   const { id } = await postAccount(api, { token });
   await db('campaign_runs').where({ id: ledger.run.id }).update({ account_id: id });
   const until = new Date(Date.now() + 86_400_000);

@@ -10,6 +10,7 @@ import { insertCustomers } from '../../support/records';
 import { postAccount, sendGridBody } from '../providerAccounts/ground';
 import { deliver } from './delivery';
 import { written } from './written';
+import { tokenFor } from '../../support/tokens';
 
 const platform = createWebhookKeys();
 const keys = createWebhookKeys();
@@ -37,7 +38,7 @@ beforeEach(async () => {
 
 /** An account at SendGrid of the tenant, written through the API. */
 async function accountOf(tenantId: string, webhookPublicKey?: string): Promise<string> {
-  const token = api.deps.accessTokens.issue({ userId: newId(), tenantId, role: 'owner' });
+  const token = await tokenFor(api.deps, tenantId);
   const credentials = { apiKey: 'SG.one.two', webhookPublicKey };
   const account = await postAccount(api, { token }, sendGridBody({ credentials }));
   expect(JSON.stringify(account)).not.toContain('MFkw');

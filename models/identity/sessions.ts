@@ -1,0 +1,69 @@
+import type { Role } from '../../domain/identity/permissions';
+import type { Knex } from '../../lib/db';
+import { acrossTenantsInOneTrip } from '../base';
+import { Session } from './Session';
+
+/** How long a session lasts that nobody refreshes. */
+export const sessionDays = 7;
+
+export interface NewSession {
+  id: string;
+  userId: string;
+  tenantId: string | null;
+  mfaAt?: Date | null;
+  impersonatedBy?: string | null;
+  ip?: string | null;
+  userAgent?: string | null;
+}
+
+/** Begins a session, and remembers that its person came in now. */
+export async function openSession(trx: Knex.Transaction, session: NewSession): Promise<void> {
+  await Session.query(trx).insert({
+    ...session,
+    expiresAt: trx.raw(`now() + make_interval(days => ${sessionDays})`),
+  });
+  if (session.impersonatedBy == null) {
+    await trx.raw('update users set last_login_at = now() where id = ?', [session.userId]);
+  }
+}
+
+/** What a living session lets somebody be, right now. */
+export interface Standing {
+  /** What they are in the tenant; null when it is not theirs, or none was named. */
+  role: Role | null;
+  isTenantSuspended: boolean;
+  isUserSuspended: boolean;
+  isPlatformAdmin: boolean;
+  isEmailVerified: boolean;
+  mfaAt: Date | null;
+  impersonatorId: string | null;
+}
+
+/**
+ * How somebody stands whose token names a session: null when it is over. Asked anew for each request,
+ * so that a role that was taken, a suspension and a sign-out hold from that moment on.
+ */
+export async function findStanding(
+  db: Knex,
+  { sessionId, userId, tenantId }: { sessionId: string; userId: string; tenantId: string | null },
+): Promise<Standing | null> {
+  const raw = db
+    .raw(
+      `select m.role, t.suspended_at is not null as "isTenantSuspended",
+              u.suspended_at is not null as "isUserSuspended",
+              u.is_platform_admin as "isPlatformAdmin",
+              u.email_verified_at is not null as "isEmailVerified",
+              s.mfa_at as "mfaAt", s.impersonated_by as "impersonatorId"
+         from sessions s
+         join users u on u.id = s.user_id
+         left join memberships m on m.user_id = s.user_id and m.tenant_id = :tenantId
+         left join tenants t on t.id = m.tenant_id
+        where s.id = :sessionId and s.user_id = :userId
+          and s.revoked_at is null and s.expires_at > now()`,
+      { sessionId, userId, tenantId },
+    )
+    .options({ name: 'findStanding' });
+  const [rows] = await acrossTenantsInOneTrip(db, 'identity', [{ raw }], { arePlansKept: true });
+  const standing: Standing | undefined = rows?.[0];
+  return standing ?? null;
+}

@@ -1,0 +1,49 @@
+import type { Role } from '../../domain/identity/permissions';
+import type { AccessTokens } from '../../lib/accessTokens';
+import type { Knex } from '../../lib/db';
+import { newId } from '../../lib/ids';
+import { acrossTenants } from '../../models/base';
+import { openSession } from '../../models/identity/sessions';
+
+/** What tokens are made with: the database that is asked for each of them, and who signs them. */
+export interface TokenDeps {
+  readonly db: Knex;
+  readonly accessTokens: Pick<AccessTokens, 'issue'>;
+}
+
+/** Somebody who is signed in. */
+export interface SignedIn {
+  userId: string;
+  sessionId: string;
+  token: string;
+}
+
+/** A new person with a role in the tenant, signed in without HTTP and without a password. */
+export async function signInAs(
+  deps: TokenDeps,
+  { tenantId, role }: { tenantId: string; role: Role },
+): Promise<SignedIn> {
+  const userId = newId();
+  const sessionId = newId();
+  await acrossTenants(deps.db, 'identity', async (trx) => {
+    await trx('users').insert({
+      id: userId,
+      email: `${role}-${userId}@example.com`,
+      password_hash: 'no password fits this',
+      email_verified_at: trx.fn.now(),
+    });
+    await trx('memberships').insert({ tenant_id: tenantId, user_id: userId, role });
+    await openSession(trx, { id: sessionId, userId, tenantId });
+  });
+  return { userId, sessionId, token: deps.accessTokens.issue({ userId, sessionId, tenantId }) };
+}
+
+/** A token of a new person with a role in the tenant. */
+export async function tokenFor(
+  deps: TokenDeps,
+  tenantId: string,
+  role: Role = 'owner',
+): Promise<string> {
+  const { token } = await signInAs(deps, { tenantId, role });
+  return token;
+}
