@@ -1,5 +1,6 @@
 import type { Server } from 'node:http';
 import { createCampaignWorkflows } from '../clients/campaigns';
+import { createDataConverter } from '../clients/dataConverter';
 import { createConnectionTests } from '../clients/connectionTests';
 import { createTestSends } from '../clients/testSends';
 import { createAccessTokens } from '../lib/accessTokens';
@@ -11,6 +12,7 @@ import { exitWithParent } from '../lib/parentWatch';
 import { createSealing, parseSealingKeys } from '../lib/sealing';
 import { connectTemporal } from '../lib/temporal';
 import { createTrackingTokens } from '../lib/trackingTokens';
+import { createDataKeys } from '../models/identity/dataKeys';
 import { createApp, type App } from './app';
 
 // The supervisor kills what is still there after ten seconds.
@@ -36,7 +38,9 @@ async function main(): Promise<void> {
   });
   const metrics = createMetrics('api');
   collectProcessMetrics(metrics);
-  const temporal = connectTemporal(config);
+  const sealing = createSealing(parseSealingKeys(config.SEALING_KEYS));
+  const dataConverter = createDataConverter(createDataKeys({ db, sealing, logger }));
+  const temporal = connectTemporal(config, dataConverter);
   const app = createApp({
     config,
     db,
@@ -46,7 +50,7 @@ async function main(): Promise<void> {
     accessTokens: createAccessTokens(config.JWT_SECRET),
     campaigns: createCampaignWorkflows(temporal),
     testSends: createTestSends(temporal),
-    sealing: createSealing(parseSealingKeys(config.SEALING_KEYS)),
+    sealing,
     connectionTests: createConnectionTests({
       timeoutMs: config.PROVIDER_TIMEOUT_MS,
       onlyPublic: config.NODE_ENV === 'production',

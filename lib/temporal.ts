@@ -1,4 +1,5 @@
 import { Client, Connection } from '@temporalio/client';
+import type { DataConverter } from '@temporalio/common';
 import type { Config } from './config';
 
 /** A client of the Temporal server that connects when it is first used. */
@@ -9,11 +10,12 @@ export interface Temporal {
   check(timeoutMs: number): Promise<void>;
 }
 
-/** Makes a client; the server may be down, then or later. */
+/** Makes a client; the server may be down, then or later. Its payloads go through the converter. */
 export function connectTemporal(
   config: Pick<Config, 'TEMPORAL_NAMESPACE' | 'TEMPORAL_TLS' | 'TEMPORAL_API_KEY'> & {
     TEMPORAL_ADDRESS: string;
   },
+  dataConverter: DataConverter,
 ): Temporal {
   const connection = Connection.lazy({
     address: config.TEMPORAL_ADDRESS,
@@ -23,7 +25,7 @@ export function connectTemporal(
     ...(config.TEMPORAL_TLS ? { tls: true } : {}),
     ...(config.TEMPORAL_API_KEY === undefined ? {} : { apiKey: config.TEMPORAL_API_KEY }),
   });
-  const client = new Client({ connection, namespace: config.TEMPORAL_NAMESPACE });
+  const client = new Client({ connection, namespace: config.TEMPORAL_NAMESPACE, dataConverter });
   return {
     client,
     connection,

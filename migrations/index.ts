@@ -20,6 +20,7 @@ import * as contacts from './0018_contacts';
 import * as doubts from './0019_doubts';
 import * as people from './0021_identity';
 import * as audit from './0022_audit';
+import * as dataKeys from './0025_data_keys';
 
 interface Migration {
   up(knex: Knex): Promise<void>;
@@ -49,6 +50,7 @@ const migrations = new Map<string, Migration>([
   ['0019_doubts', doubts],
   ['0021_identity', people],
   ['0022_audit', audit],
+  ['0025_data_keys', dataKeys],
 ]);
 
 /** Where Knex finds the migrations: a list in order, never a folder scan. */

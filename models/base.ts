@@ -82,7 +82,8 @@ export type CrossTenantPurpose =
   | 'platformAccounts'
   | 'inbound'
   | 'transactional'
-  | 'platformAdmin';
+  | 'platformAdmin'
+  | 'payloadKeys';
 
 /** Runs one of the few cross-tenant statements, named so that it can be found and given its own role. */
 export function acrossTenants<T>(

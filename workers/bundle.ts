@@ -26,6 +26,11 @@ export async function buildWorkflowBundle(file: string): Promise<boolean> {
   const logger = createLogger({ name: 'bundle', level: 'warn' });
   const { code } = await bundleWorkflowCode({
     workflowsPath: path.join(root, 'workflows', `index${path.extname(__filename)}`),
+    failureConverterPath: path.join(
+      root,
+      'workflows',
+      `failureConverter${path.extname(__filename)}`,
+    ),
     logger: {
       log: () => undefined,
       trace: () => undefined,

@@ -3,6 +3,7 @@ import { NativeConnection, Runtime, makeTelemetryFilterString } from '@temporali
 import type { ActivityDeps } from '../activities';
 import { createAccountSenders } from '../activities/messages/accountSenders';
 import { createCampaignWorkflows } from '../clients/campaigns';
+import { createDataConverter } from '../clients/dataConverter';
 import { loadConfig } from '../lib/config';
 import { createDatabase } from '../lib/db';
 import { createLogger } from '../lib/logger';
@@ -12,6 +13,7 @@ import { createSealing, parseSealingKeys } from '../lib/sealing';
 import { connectTemporal } from '../lib/temporal';
 import { publicUrl } from '../lib/publicUrl';
 import { createTrackingTokens } from '../lib/trackingTokens';
+import { createDataKeys } from '../models/identity/dataKeys';
 import { ensurePlatformAccount } from '../models/messages/platformAccounts';
 import { collectDoubtMetrics } from './doubtMetrics';
 import { collectEventMetrics } from './eventMetrics';
@@ -87,7 +89,10 @@ export async function runWorker(options: {
     publicUrl: publicUrl(config),
     onlyPublic: config.NODE_ENV === 'production',
   });
-  const temporal = connectTemporal(config);
+  const dataKeys = createDataKeys({ db, sealing, logger });
+  await dataKeys.prepare();
+  const dataConverter = createDataConverter(dataKeys);
+  const temporal = connectTemporal(config, dataConverter);
   const connection = await NativeConnection.connect({
     address: config.TEMPORAL_ADDRESS,
     ...(config.TEMPORAL_TLS ? { tls: true } : {}),
@@ -97,6 +102,7 @@ export async function runWorker(options: {
     connection,
     namespace: config.TEMPORAL_NAMESPACE,
     queues,
+    dataConverter,
     identity: `worker@${hostname()}:${process.pid}`,
     ...(config.WORKFLOW_BUNDLE_PATH === undefined
       ? {}

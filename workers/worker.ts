@@ -1,4 +1,5 @@
 import { createServer, type Server } from 'node:http';
+import type { DataConverter } from '@temporalio/common';
 import { Worker, type NativeConnection, type WorkerOptions } from '@temporalio/worker';
 import { createActivities, type ActivityDeps } from '../activities';
 import type { Logger } from '../lib/logger';
@@ -14,6 +15,8 @@ export interface WorkerSettings {
   identity: string;
   /** Workflow code, bundled beforehand; without it the worker bundles it itself. */
   bundlePath?: string;
+  /** The same as of every client. */
+  dataConverter: DataConverter;
   deps: ActivityDeps;
 }
 
@@ -33,6 +36,7 @@ export async function startWorker(settings: WorkerSettings): Promise<RunningWork
     connection: settings.connection,
     namespace: settings.namespace,
     identity: settings.identity,
+    dataConverter: settings.dataConverter,
     // Slices are told at once and end after the call they are in, within seconds.
     shutdownGraceTime: '0s',
     shutdownForceTime: '8s',

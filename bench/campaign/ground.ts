@@ -4,10 +4,14 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import { createDataConverter } from '../../clients/dataConverter';
 import { childEnvironment, loadConfig } from '../../lib/config';
 import { createDatabase, type Knex } from '../../lib/db';
+import { createLogger } from '../../lib/logger';
+import { createSealing, parseSealingKeys } from '../../lib/sealing';
 import { connectTemporal, type Temporal } from '../../lib/temporal';
 import { migrate } from '../../migrations';
+import { createDataKeys } from '../../models/identity/dataKeys';
 import {
   administer,
   startPostgres,
@@ -78,11 +82,20 @@ export async function startGround(
   const databaseUrl = withDatabase(postgres.url, database);
   const db = createDatabase({ url: databaseUrl, applicationName: 'carillon-bench' });
   await migrate(db);
-  const temporal = connectTemporal({
-    TEMPORAL_ADDRESS: temporalServer.address,
-    TEMPORAL_NAMESPACE: testNamespace,
-    TEMPORAL_TLS: false,
-  });
+  const temporal = connectTemporal(
+    {
+      TEMPORAL_ADDRESS: temporalServer.address,
+      TEMPORAL_NAMESPACE: testNamespace,
+      TEMPORAL_TLS: false,
+    },
+    createDataConverter(
+      createDataKeys({
+        db,
+        sealing: createSealing(parseSealingKeys(sealingKeys)),
+        logger: createLogger({ name: 'bench', level: 'warn' }),
+      }),
+    ),
+  );
   const sandboxPort = await freePort();
   const sandboxUrl = `http://127.0.0.1:${sandboxPort}`;
   const sandbox = await startProcess(

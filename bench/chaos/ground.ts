@@ -3,12 +3,15 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createCampaignWorkflows, type CampaignWorkflows } from '../../clients/campaigns';
+import { createDataConverter } from '../../clients/dataConverter';
 import { createAccessTokens, type AccessTokens } from '../../lib/accessTokens';
 import { createDatabase, type Knex } from '../../lib/db';
 import { loadConfig } from '../../lib/config';
 import { newId } from '../../lib/ids';
+import { createLogger } from '../../lib/logger';
 import { createSealing, parseSealingKeys, type Sealing } from '../../lib/sealing';
 import { connectTemporal, type Temporal } from '../../lib/temporal';
+import { createDataKeys } from '../../models/identity/dataKeys';
 import { migrate } from '../../migrations';
 import { createWebhookKeys } from '../../sandbox/sendgrid/eventPost';
 import {
@@ -151,11 +154,21 @@ export async function startProcessGround(options: GroundOptions): Promise<Proces
       }),
     );
   }
-  const temporal = connectTemporal({
-    TEMPORAL_ADDRESS: temporalServer.address,
-    TEMPORAL_NAMESPACE: testNamespace,
-    TEMPORAL_TLS: false,
-  });
+  const sealing = createSealing(parseSealingKeys(sealingKeys));
+  const temporal = connectTemporal(
+    {
+      TEMPORAL_ADDRESS: temporalServer.address,
+      TEMPORAL_NAMESPACE: testNamespace,
+      TEMPORAL_TLS: false,
+    },
+    createDataConverter(
+      createDataKeys({
+        db,
+        sealing,
+        logger: createLogger({ name: 'bench', level: 'warn' }),
+      }),
+    ),
+  );
   const ground: ProcessGround = {
     folder,
     postgres,
@@ -164,7 +177,7 @@ export async function startProcessGround(options: GroundOptions): Promise<Proces
     sandboxUrl,
     smtpPort,
     metaAccountId,
-    sealing: createSealing(parseSealingKeys(sealingKeys)),
+    sealing,
     journalFile: path.join(folder, 'sandbox', 'requests.jsonl'),
     api,
     apiUrl,

@@ -1,6 +1,7 @@
 import { createDatabase } from '../../lib/db';
 import { connectTemporal } from '../../lib/temporal';
 import { freePort } from '../../workers/launch/ports';
+import { inClear } from '../support/dataConverter';
 import { startTestApi } from '../support/api';
 import { buildTenant } from '../support/factories';
 
@@ -46,11 +47,14 @@ test('answers while Temporal and Postgres are down', async () => {
     url: `postgres://nobody@127.0.0.1:${port}/nothing`,
     applicationName: 'carillon-test',
   });
-  const temporal = connectTemporal({
-    TEMPORAL_ADDRESS: `127.0.0.1:${port}`,
-    TEMPORAL_NAMESPACE: 'carillon',
-    TEMPORAL_TLS: false,
-  });
+  const temporal = connectTemporal(
+    {
+      TEMPORAL_ADDRESS: `127.0.0.1:${port}`,
+      TEMPORAL_NAMESPACE: 'carillon',
+      TEMPORAL_TLS: false,
+    },
+    inClear,
+  );
   const api = await startTestApi({ db, temporal });
   try {
     expect((await api.send('get', '/health')).status).toBe(200);

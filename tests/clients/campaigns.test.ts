@@ -10,6 +10,7 @@ import { newId } from '../../lib/ids';
 import { connectTemporal, type Temporal } from '../../lib/temporal';
 import { freePort } from '../../workers/launch/ports';
 import { campaignWorkflowId } from '../../workflows/campaigns/messages';
+import { inClear } from '../support/dataConverter';
 import { createTestNamespace } from '../support/namespace';
 import { temporalAddress } from '../support/temporal';
 
@@ -159,11 +160,14 @@ test('knows a campaign that lives from one that ended and one that never was', a
 });
 
 function temporalAt(address: string, namespace: string): Temporal {
-  return connectTemporal({
-    TEMPORAL_ADDRESS: address,
-    TEMPORAL_NAMESPACE: namespace,
-    TEMPORAL_TLS: false,
-  });
+  return connectTemporal(
+    {
+      TEMPORAL_ADDRESS: address,
+      TEMPORAL_NAMESPACE: namespace,
+      TEMPORAL_TLS: false,
+    },
+    inClear,
+  );
 }
 
 function newRun(): StartableRun {

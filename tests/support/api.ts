@@ -11,6 +11,7 @@ import { createMetrics } from '../../lib/metrics';
 import { createSealing } from '../../lib/sealing';
 import { connectTemporal } from '../../lib/temporal';
 import { createTrackingTokens } from '../../lib/trackingTokens';
+import { testDataConverter } from './dataConverter';
 import { createTestDatabase } from './postgres';
 import { temporalAddress } from './temporal';
 
@@ -52,7 +53,10 @@ export async function startTestApi(overrides: Partial<ApiDeps> = {}): Promise<Te
     PUBLIC_URL: 'http://carillon.test',
     CORS_ORIGINS: 'https://console.example.com',
   });
-  const temporal = connectTemporal({ ...config, TEMPORAL_ADDRESS: temporalAddress() });
+  const temporal = connectTemporal(
+    { ...config, TEMPORAL_ADDRESS: temporalAddress() },
+    testDataConverter(overrides.db ?? database.db),
+  );
   const deps: ApiDeps = {
     config,
     db: database.db,

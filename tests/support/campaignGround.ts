@@ -14,6 +14,7 @@ import { startSandbox, type Sandbox, type SandboxOptions } from '../../sandbox';
 import { buildWorkflowBundle } from '../../workers/bundle';
 import { startWorker, type RunningWorker } from '../../workers/worker';
 import { ensureTestAccount, testSenders } from './accounts';
+import { testDataConverter } from './dataConverter';
 import { testGround } from './ground';
 import { createTestNamespace } from './namespace';
 import { createTestDatabase } from './postgres';
@@ -55,11 +56,11 @@ export async function startCampaignGround(options: GroundOptions = {}): Promise<
     workflowBundle(),
   ]);
   const { db } = database;
-  const temporal = connectTemporal({
-    TEMPORAL_ADDRESS: address,
-    TEMPORAL_NAMESPACE: namespace,
-    TEMPORAL_TLS: false,
-  });
+  const dataConverter = testDataConverter(db);
+  const temporal = connectTemporal(
+    { TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace, TEMPORAL_TLS: false },
+    dataConverter,
+  );
   await ensureTestAccount(db, {
     baseUrl: sandbox.url,
     ...(options.limitPerMinute === undefined ? {} : { limitPerMinute: options.limitPerMinute }),
@@ -92,6 +93,7 @@ export async function startCampaignGround(options: GroundOptions = {}): Promise<
         namespace,
         identity: `test-worker-${workers.length}`,
         bundlePath,
+        dataConverter,
         deps: { ...deps, ...overrides },
       });
       workers.push(worker);

@@ -2,6 +2,7 @@ import { createCampaignWorkflows } from '../../../clients/campaigns';
 import { connectTemporal } from '../../../lib/temporal';
 import { campaignWorkflowId } from '../../../workflows/campaigns/messages';
 import { freePort } from '../../../workers/launch/ports';
+import { inClear } from '../../support/dataConverter';
 import { startTestApi, type TestApi } from '../../support/api';
 import { campaignsPath, dataOf, postCampaign } from '../../support/campaigns';
 import { buildCustomer, buildTenant, type TestTenant } from '../../support/factories';
@@ -195,11 +196,14 @@ describe('a schedule', () => {
   });
 
   test('holds while Temporal is down, and says that the workflow is pending', async () => {
-    const temporal = connectTemporal({
-      TEMPORAL_ADDRESS: `127.0.0.1:${await freePort()}`,
-      TEMPORAL_NAMESPACE: 'carillon',
-      TEMPORAL_TLS: false,
-    });
+    const temporal = connectTemporal(
+      {
+        TEMPORAL_ADDRESS: `127.0.0.1:${await freePort()}`,
+        TEMPORAL_NAMESPACE: 'carillon',
+        TEMPORAL_TLS: false,
+      },
+      inClear,
+    );
     const cutOff = await startTestApi({
       campaigns: createCampaignWorkflows(temporal, { startMs: 300, steerMs: 300 }),
     });
