@@ -3,7 +3,7 @@ import type { AuditValues } from '../domain/identity/auditValues';
 import type { AuditActor, AuditOrigin, NewAuditEntry } from '../models/identity/audit';
 import type { ApiContext } from './context';
 
-interface AuditedRequest {
+export interface AuditedRequest {
   readonly context: ApiContext;
   readonly requestId: string;
 }

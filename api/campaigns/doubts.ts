@@ -22,6 +22,8 @@ import {
   findDispatch,
 } from '../../models/messages/doubtsList';
 import { settleDoubts } from '../../models/messages/doubtsSettle';
+import { audit } from '../../models/identity/audit';
+import { auditOf, type AuditedRequest } from '../audit';
 import { json } from '../bodies';
 import { listPage, listQuery } from '../lists';
 import { reply, route, type TenantRequest } from '../route';
@@ -88,6 +90,10 @@ const settleDoubt = route({
       const found = await getReportedRun(trx, { tenantId, campaignId: params.id }, query.run);
       const n = Number(params.dispatch);
       const moved = await settleOne(trx, found, n, body, actorOf(request));
+      if (moved) {
+        const after = { dispatch: n, as: body.as, reason: body.reason };
+        await audit(trx, settledEntry(request, found, 'campaign.doubtSettled', after));
+      }
       return { run: found, doubt: await requireDispatch(trx, found, n), isNew: moved };
     });
     const workflow = await tellRun(request, run, isNew ? body.as : null);
@@ -114,7 +120,12 @@ const settleAllDoubts = route({
     const { params, query, body, inTenant, tenantId } = request;
     const { run, settled } = await inTenant(async (trx) => {
       const found = await getReportedRun(trx, { tenantId, campaignId: params.id }, query.run);
-      return { run: found, settled: await settleAll(trx, found, body, actorOf(request)) };
+      const all = await settleAll(trx, found, body, actorOf(request));
+      if (all.dispatches > 0) {
+        const after = { as: body.as, reason: body.reason, dispatches: all.dispatches };
+        await audit(trx, settledEntry(request, found, 'campaign.doubtsSettled', after));
+      }
+      return { run: found, settled: all };
     });
     const workflow = await tellRun(request, run, settled.dispatches > 0 ? body.as : null);
     return reply(200, settled, { meta: { workflow } });
@@ -195,6 +206,16 @@ function logSettled(
 ): Promise<void> {
   const { tenantId, campaignId, id: runId } = run;
   return logCampaign(trx, { tenantId, campaignId, runId, kind, actor, detail });
+}
+
+function settledEntry(
+  request: AuditedRequest,
+  run: CampaignRun,
+  action: 'campaign.doubtSettled' | 'campaign.doubtsSettled',
+  settled: Record<string, unknown>,
+) {
+  const target = { kind: 'campaign', id: run.campaignId };
+  return auditOf(request, { action, target, after: { runId: run.id, ...settled } });
 }
 
 /** The records hold already; the workflow is told so that it need not wait for its next look. */

@@ -17,6 +17,8 @@ import { markWorkflowStarted, type CampaignRun } from '../../models/campaigns/ru
 import { withSendingRules } from '../../models/campaigns/sendingRules';
 import { loadTenantZone } from '../../models/campaigns/tenantZone';
 import { campaignWorkflowId } from '../../workflows/campaigns/messages';
+import { audit } from '../../models/identity/audit';
+import { auditOf } from '../audit';
 import { json } from '../bodies';
 import { reply, route, type TenantRequest } from '../route';
 import { presentCampaign, presentPlan } from './present';
@@ -128,13 +130,17 @@ async function startRun(
     if (stored.currentRunId !== runId) {
       await requireAccount(trx, tenantId, contentValuesOf(stored.content));
     }
-    return scheduleCampaign(trx, key, {
+    const scheduled = await scheduleCampaign(trx, key, {
       runId,
       schedule: wish.schedule,
       doubtPolicy: wish.doubtPolicy,
       doubtDeadlineMs: wish.doubtDeadlineMinutes * 60_000,
       actor: { kind: 'user', id: userId },
     });
+    const target = { kind: 'campaign', id: key.id };
+    const after = { runId, schedule: wish.schedule, doubtPolicy: wish.doubtPolicy };
+    await audit(trx, auditOf(request, { id: runId, action: 'campaign.scheduled', target, after }));
+    return scheduled;
   });
   const workflow = await startWorkflow(request, { ...run, name: campaign.name });
   return {

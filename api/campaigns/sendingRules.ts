@@ -1,5 +1,8 @@
 import { SendingRules } from '../../domain/campaigns/rules/schema';
+import { differences } from '../../domain/identity/auditValues';
 import { loadSendingRules, storeSendingRules } from '../../models/campaigns/sendingRules';
+import { audit } from '../../models/identity/audit';
+import { auditOf } from '../audit';
 import { json } from '../bodies';
 import { reply, route } from '../route';
 
@@ -31,10 +34,17 @@ const replace = route({
   permission: 'tenant:write',
   body: json(SendingRules),
   answers: { 200: SendingRules },
-  async handler({ body, inTenant, tenantId }) {
+  async handler(request) {
+    const { body, inTenant, tenantId } = request;
     const rules = await inTenant(async (trx) => {
+      const before = await loadSendingRules(trx, tenantId);
       await storeSendingRules(trx, tenantId, body);
-      return loadSendingRules(trx, tenantId);
+      const after = await loadSendingRules(trx, tenantId);
+      const target = { kind: 'tenant', id: tenantId };
+      const changed = differences({ ...before }, { ...after });
+      const action = 'tenant.sendingRulesChanged';
+      await audit(trx, auditOf(request, { action, target, ...changed }));
+      return after;
     });
     return reply(200, rules);
   },

@@ -7,6 +7,7 @@ import {
 } from '../../domain/campaigns/schema';
 import { runIsOpen, type Actor, type Gate } from '../../domain/campaigns/types';
 import { conflict } from '../../domain/errors';
+import type { AuditAction } from '../../domain/identity/auditActions';
 import type { Knex } from '../../lib/db';
 import type { Campaign } from '../../models/campaigns/Campaign';
 import { requireCampaign } from '../../models/campaigns/campaigns';
@@ -14,6 +15,8 @@ import type { Run } from '../../models/campaigns/Run';
 import { requestReschedule, setGate } from '../../models/campaigns/runs';
 import { withSendingRules } from '../../models/campaigns/sendingRules';
 import { campaignWorkflowId } from '../../workflows/campaigns/messages';
+import { audit } from '../../models/identity/audit';
+import { auditOf, type AuditedRequest } from '../audit';
 import { json } from '../bodies';
 import { route, type TenantRequest } from '../route';
 import { presentCampaign } from './present';
@@ -42,7 +45,7 @@ const pause = route({
   meta,
   problems: ['campaignNotScheduled', 'campaignIsBeingCancelled'],
   handler: (request) =>
-    steer(request, 'pause', request.body.reason, turnGate('paused', request.body.reason)),
+    steer(request, 'pause', request.body.reason, turnGate(request, 'paused', request.body.reason)),
 });
 
 const resume = route({
@@ -58,7 +61,7 @@ const resume = route({
   answers,
   meta,
   problems: ['campaignNotScheduled', 'campaignIsBeingCancelled'],
-  handler: (request) => steer(request, 'resume', undefined, turnGate('open')),
+  handler: (request) => steer(request, 'resume', undefined, turnGate(request, 'open')),
 });
 
 const cancel = route({
@@ -76,7 +79,7 @@ const cancel = route({
   meta,
   problems: ['campaignNotScheduled'],
   handler: (request) =>
-    steer(request, 'cancel', request.body.reason, turnGate('closed', request.body.reason)),
+    steer(request, 'cancel', request.body.reason, turnGate(request, 'closed', request.body.reason)),
 });
 
 const reschedule = route({
@@ -99,6 +102,9 @@ const reschedule = route({
       requireNotClosed(run);
       const schedule = await withSendingRules(trx, run, request.body.schedule);
       await requestReschedule(trx, { tenantId: run.tenantId, runId: run.id, schedule, actor });
+      const deed = { action: 'campaign.rescheduled', target: targetOf(run) } as const;
+      const before = { runId: run.id, schedule: run.schedule };
+      await audit(trx, auditOf(request, { ...deed, before, after: { schedule } }));
     });
   },
 });
@@ -107,16 +113,31 @@ export const steeringRoutes = [pause, resume, cancel, reschedule];
 
 type SteerRecords = (trx: Knex.Transaction, run: Run, actor: Actor) => Promise<void>;
 
-function turnGate(gate: Gate, reason?: string): SteerRecords {
-  return async (trx, { tenantId, id }, actor) => {
+function turnGate(request: AuditedRequest, gate: Gate, reason?: string): SteerRecords {
+  return async (trx, { tenantId, id, campaignId, gate: before }, actor) => {
     const change = { tenantId, runId: id, gate, reason: reason ?? null, actor };
-    const { run } = await setGate(trx, change);
+    const { run, changed } = await setGate(trx, change);
     // It may have ended, or been cancelled, since the campaign was read.
     requireOpen(run);
     if (gate !== 'closed') {
       requireNotClosed(run);
     }
+    if (changed) {
+      const after = { runId: id, gate, ...(reason === undefined ? {} : { reason }) };
+      const deed = { action: gateAction[gate], target: targetOf({ campaignId }) };
+      await audit(trx, auditOf(request, { ...deed, before: { gate: before }, after }));
+    }
   };
+}
+
+const gateAction = {
+  open: 'campaign.resumed',
+  paused: 'campaign.paused',
+  closed: 'campaign.cancelled',
+} as const satisfies Record<Gate, AuditAction>;
+
+function targetOf({ campaignId }: Pick<Run, 'campaignId'>) {
+  return { kind: 'campaign', id: campaignId };
 }
 
 /** Writes the wish down, which is when it holds, and then tells the workflow. */

@@ -18,6 +18,8 @@ import {
   type CustomerChange,
   type CustomerValues,
 } from '../../models/customers/customers';
+import { audit } from '../../models/identity/audit';
+import { auditOf } from '../audit';
 import { json } from '../bodies';
 import { requireUnchanged } from '../etags';
 import { fieldsOf, listPage } from '../lists';
@@ -151,10 +153,15 @@ const remove = route({
   permission: 'customer:write',
   params,
   answers: { 204: null },
-  async handler({ params: { id }, inTenant, tenantId }) {
-    if (!(await inTenant((trx) => removeCustomer(trx, { tenantId, id })))) {
-      throw notFound('customer');
-    }
+  async handler(request) {
+    const { params: given, inTenant, tenantId } = request;
+    await inTenant(async (trx) => {
+      if (!(await removeCustomer(trx, { tenantId, id: given.id }))) {
+        throw notFound('customer');
+      }
+      const target = { kind: 'customer', id: given.id };
+      await audit(trx, auditOf(request, { action: 'customer.deleted', target }));
+    });
     return reply(204);
   },
 });

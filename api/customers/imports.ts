@@ -15,6 +15,8 @@ import {
   rejectionSorts,
   startImport,
 } from '../../models/customers/imports';
+import { audit } from '../../models/identity/audit';
+import { auditOf } from '../audit';
 import { listPage } from '../lists';
 import { basePath, reply, route } from '../route';
 import { upload, type UploadedFile } from '../uploads';
@@ -52,16 +54,18 @@ const uploadCustomers = route({
   idempotent: true,
   answers: { 202: Import },
   problems: ['bodyTooLarge', 'malformedForm'],
-  async handler({ body, deps, tenantId, userId, idempotentId }) {
+  async handler(request) {
+    const { body, deps, inTenant, tenantId, userId, idempotentId } = request;
     const columns = await checkFile(body);
-    const started = await withTenant(deps.db, tenantId, (trx) =>
-      startImport(trx, {
-        tenantId,
-        id: idempotentId(),
-        fileName: body.fileName,
-        createdBy: userId,
-      }),
-    );
+    const started = await inTenant(async (trx) => {
+      const id = idempotentId();
+      const { fileName, byteLength } = body;
+      const begun = await startImport(trx, { tenantId, id, fileName, createdBy: userId });
+      const target = { kind: 'import', id };
+      const after = { fileName, byteLength };
+      await audit(trx, auditOf(request, { id, action: 'import.started', target, after }));
+      return begun;
+    });
     const key = { tenantId, id: started.id };
     const finished =
       started.state === 'completed' ? started : await importFile(deps.db, key, body, columns);

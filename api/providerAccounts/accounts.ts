@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { invalid, invalidField } from '../../domain/errors';
+import { differences } from '../../domain/identity/auditValues';
 import {
   ChangeParts,
   ChangeProviderAccount,
@@ -8,6 +9,7 @@ import {
   WriteProviderAccount,
   type ReplacedAccount,
 } from '../../domain/messages/accounts/schema';
+import type { Knex } from '../../lib/db';
 import {
   accountSorts,
   createProviderAccount,
@@ -16,9 +18,13 @@ import {
   removeProviderAccount,
   replaceProviderAccount,
   requireProviderAccount,
+  type TenantAccount,
 } from '../../models/messages/accounts';
+import { audit } from '../../models/identity/audit';
 import type { ProviderAccount } from '../../models/messages/ProviderAccount';
+import { auditOf, type AuditedRequest } from '../audit';
 import { json } from '../bodies';
+import type { ApiDeps } from '../deps';
 import { requireUnchanged } from '../etags';
 import { fieldsOf, listPage } from '../lists';
 import { fieldProblems } from '../problems';
@@ -42,14 +48,18 @@ const create = route({
   body: json(WriteProviderAccount),
   idempotent: true,
   answers: { 201: AccountShape },
-  async handler({ body, deps, inTenant, tenantId, userId, idempotentId }) {
+  async handler(request) {
+    const { body, deps, inTenant, tenantId, userId, idempotentId } = request;
     await requireCallable(body, deps.config);
-    const account = await inTenant((trx) =>
-      createProviderAccount(trx, deps.sealing, { tenantId, id: idempotentId() }, body, {
+    const account = await inTenant(async (trx) => {
+      const key = { tenantId, id: idempotentId() };
+      const created = await createProviderAccount(trx, deps.sealing, key, body, {
         createdBy: userId,
         limitPerMinute: body.channel === 'email' ? deps.config.BULK_EMAIL_RATE_LIMIT_PER_MIN : 0,
-      }),
-    );
+      });
+      await audit(trx, createdEntry(request, created));
+      return created;
+    });
     return reply(201, presentAccount(account), {
       headers: { Location: `${basePath}/provider-accounts/${account.id}` },
     });
@@ -106,13 +116,14 @@ const replace = route({
   body: json(ReplaceProviderAccount),
   answers: { 200: AccountShape },
   problems: ['accountIsDefault'],
-  async handler({ params: { id }, body, deps, ifMatch, inTenant, tenantId }) {
+  async handler(request) {
+    const { params: given, body, deps, ifMatch, inTenant, tenantId } = request;
     await requireCallable(body, deps.config);
     const account = await inTenant(async (trx) => {
-      const stored = await lockProviderAccount(trx, { tenantId, id });
+      const stored = await lockProviderAccount(trx, { tenantId, id: given.id });
       requireUnchanged(ifMatch, presentAccount(stored));
       requireSameKind(stored, body);
-      return replaceProviderAccount(trx, deps.sealing, stored, body);
+      return replaceAudited(trx, request, stored, body);
     });
     return reply(200, presentAccount(account));
   },
@@ -132,15 +143,16 @@ const change = route({
   body: { ...json(ChangeParts), schema: ChangeProviderAccount },
   answers: { 200: AccountShape },
   problems: ['accountIsDefault'],
-  async handler({ params: { id }, body, deps, ifMatch, inTenant, tenantId }) {
-    const key = { tenantId, id };
+  async handler(request) {
+    const { params: given, body, deps, ifMatch, inTenant, tenantId } = request;
+    const key = { tenantId, id: given.id };
     const before = await inTenant((trx) => requireProviderAccount(trx, key));
     // A host is looked up in the network: not while the row is locked.
     await requireCallable(changedAccount(before, body), deps.config);
     const account = await inTenant(async (trx) => {
       const stored = await lockProviderAccount(trx, key);
       requireUnchanged(ifMatch, presentAccount(stored));
-      return replaceProviderAccount(trx, deps.sealing, stored, changedAccount(stored, body));
+      return replaceAudited(trx, request, stored, changedAccount(stored, body));
     });
     return reply(200, presentAccount(account));
   },
@@ -156,13 +168,53 @@ const remove = route({
   params,
   answers: { 204: null },
   problems: ['accountInUse'],
-  async handler({ params: { id }, inTenant, tenantId }) {
-    await inTenant((trx) => removeProviderAccount(trx, { tenantId, id }));
+  async handler(request) {
+    const { params: given, inTenant, tenantId } = request;
+    await inTenant(async (trx) => {
+      const removed = await removeProviderAccount(trx, { tenantId, id: given.id });
+      await audit(
+        trx,
+        auditOf(request, {
+          action: 'providerAccount.deleted',
+          target: targetOf(removed),
+          before: presentAccount(removed),
+        }),
+      );
+    });
     return reply(204);
   },
 });
 
 export const providerAccountRoutes = [create, list, get, replace, change, remove];
+
+type SealingRequest = AuditedRequest & { readonly deps: Pick<ApiDeps, 'sealing'> };
+
+function createdEntry(request: AuditedRequest, account: ProviderAccount) {
+  const after = presentAccount(account);
+  const target = targetOf(account);
+  return auditOf(request, { id: account.id, action: 'providerAccount.created', target, after });
+}
+
+// Credentials are an entry of their own: what they were and are is not to be read anywhere.
+async function replaceAudited(
+  trx: Knex.Transaction,
+  request: SealingRequest,
+  stored: TenantAccount,
+  values: ReplacedAccount,
+): Promise<TenantAccount> {
+  const before = presentAccount(stored);
+  const replaced = await replaceProviderAccount(trx, request.deps.sealing, stored, values);
+  const target = targetOf(stored);
+  const changed = differences(before, presentAccount(replaced));
+  const changes = auditOf(request, { action: 'providerAccount.changed', target, ...changed });
+  const opened = auditOf(request, { action: 'providerAccount.credentialsChanged', target });
+  await audit(trx, changes, ...(values.credentials === undefined ? [] : [opened]));
+  return replaced;
+}
+
+function targetOf({ id }: Pick<ProviderAccount, 'id'>) {
+  return { kind: 'providerAccount', id };
+}
 
 /** The whole account that a change makes of the stored one, checked as its vendor asks. */
 function changedAccount(

@@ -2,9 +2,11 @@ import { conflict } from '../../domain/errors';
 import { ProviderAccount as AccountShape } from '../../domain/messages/accounts/schema';
 import type { OpenedAccount } from '../../domain/messages/accounts/types';
 import { SealingError } from '../../lib/sealing';
+import { audit } from '../../models/identity/audit';
 import { openAccount } from '../../models/messages/accountCredentials';
 import { requireProviderAccount, storeConnectionTest } from '../../models/messages/accounts';
 import type { ProviderAccount } from '../../models/messages/ProviderAccount';
+import { auditOf } from '../audit';
 import type { ApiDeps } from '../deps';
 import { reply, route } from '../route';
 import { presentAccount } from './present';
@@ -23,13 +25,24 @@ const testConnection = route({
   idempotent: true,
   answers: { 200: AccountShape },
   problems: ['accountChanged', 'credentialsUnreadable'],
-  async handler({ params: { id }, deps, inTenant, tenantId }) {
-    const key = { tenantId, id };
+  async handler(request) {
+    const { params: given, deps, inTenant, tenantId } = request;
+    const key = { tenantId, id: given.id };
     const account = await inTenant((trx) => requireProviderAccount(trx, key));
     await requireCallable(account, deps.config);
     // Outside of any transaction: a vendor may take its time.
     const outcome = await deps.connectionTests.test(opened(deps, account));
-    const tested = await inTenant((trx) => storeConnectionTest(trx, key, account.version, outcome));
+    const tested = await inTenant(async (trx) => {
+      await audit(
+        trx,
+        auditOf(request, {
+          action: 'providerAccount.tested',
+          target: { kind: 'providerAccount', id: account.id },
+          after: { outcome: outcome.kind },
+        }),
+      );
+      return storeConnectionTest(trx, key, account.version, outcome);
+    });
     return reply(200, presentAccount(tested));
   },
 });

@@ -1,5 +1,8 @@
 import { ProviderAccount as AccountShape } from '../../domain/messages/accounts/schema';
+import { audit } from '../../models/identity/audit';
 import { clearDefault, makeDefault } from '../../models/messages/accounts';
+import type { ProviderAccount } from '../../models/messages/ProviderAccount';
+import { auditOf, type AuditedRequest } from '../audit';
 import { reply, route } from '../route';
 import { presentAccount } from './present';
 
@@ -18,8 +21,13 @@ const choose = route({
   idempotent: true,
   answers: { 200: AccountShape },
   problems: ['accountInactive'],
-  async handler({ params: { id }, inTenant, tenantId }) {
-    const account = await inTenant((trx) => makeDefault(trx, { tenantId, id }));
+  async handler(request) {
+    const { params: given, inTenant, tenantId } = request;
+    const account = await inTenant(async (trx) => {
+      const chosen = await makeDefault(trx, { tenantId, id: given.id });
+      await audit(trx, entryOf(request, 'providerAccount.madeDefault', chosen));
+      return chosen;
+    });
     return reply(200, presentAccount(account));
   },
 });
@@ -33,10 +41,24 @@ const clear = route({
   permission: 'providerAccount:write',
   params,
   answers: { 200: AccountShape },
-  async handler({ params: { id }, inTenant, tenantId }) {
-    const account = await inTenant((trx) => clearDefault(trx, { tenantId, id }));
+  async handler(request) {
+    const { params: given, inTenant, tenantId } = request;
+    const account = await inTenant(async (trx) => {
+      const cleared = await clearDefault(trx, { tenantId, id: given.id });
+      await audit(trx, entryOf(request, 'providerAccount.defaultCleared', cleared));
+      return cleared;
+    });
     return reply(200, presentAccount(account));
   },
 });
 
 export const providerAccountDefaultRoutes = [choose, clear];
+
+function entryOf(
+  request: AuditedRequest,
+  action: 'providerAccount.madeDefault' | 'providerAccount.defaultCleared',
+  { id, channel, name }: ProviderAccount,
+) {
+  const target = { kind: 'providerAccount', id };
+  return auditOf(request, { action, target, after: { channel, name } });
+}

@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { ProviderLimits, ProviderRate, ReplaceLimits } from '../../domain/messages/limits/schema';
 import type { RateLimit } from '../../domain/messages/rateLimits';
+import { audit } from '../../models/identity/audit';
 import { lockProviderAccount, requireProviderAccount } from '../../models/messages/accounts';
 import {
   liftBlock,
@@ -10,6 +11,7 @@ import {
   type WokenRun,
 } from '../../models/messages/limits';
 import { listLimits } from '../../models/messages/rates';
+import { auditOf } from '../audit';
 import { json } from '../bodies';
 import type { ApiDeps } from '../deps';
 import { requireUnchanged } from '../etags';
@@ -48,13 +50,20 @@ const replace = route({
   params,
   body: json(ReplaceLimits),
   answers: { 200: ProviderLimits },
-  async handler({ params: { id }, body, deps, ifMatch, inTenant, tenantId, requestId }) {
-    const key = { tenantId, id };
+  async handler(request) {
+    const { params: given, body, deps, ifMatch, inTenant, tenantId, requestId } = request;
+    const key = { tenantId, id: given.id };
     const { limits, woken } = await inTenant(async (trx) => {
       await lockProviderAccount(trx, key);
-      requireUnchanged(ifMatch, presentLimits(await listLimits(trx, id)));
+      const before = presentLimits(await listLimits(trx, key.id));
+      requireUnchanged(ifMatch, before);
       const runs = await replaceLimits(trx, key, body.limits);
-      return { limits: await listLimits(trx, id), woken: runs };
+      const written = await listLimits(trx, key.id);
+      const target = { kind: 'providerAccount', id: key.id };
+      const after = presentLimits(written);
+      const action = 'providerAccount.limitsChanged';
+      await audit(trx, auditOf(request, { action, target, before, after }));
+      return { limits: written, woken: runs };
     });
     await tellRuns(deps, woken, requestId);
     return reply(200, presentLimits(limits));
@@ -90,11 +99,14 @@ const unblock = route({
   permission: 'providerAccount:write',
   params,
   answers: { 200: ProviderRate },
-  async handler({ params: { id }, deps, inTenant, tenantId, requestId }) {
-    const key = { tenantId, id };
+  async handler(request) {
+    const { params: given, deps, inTenant, tenantId, requestId } = request;
+    const key = { tenantId, id: given.id };
     const { rate, woken } = await inTenant(async (trx) => {
       await lockProviderAccount(trx, key);
       const runs = await liftBlock(trx, key);
+      const target = { kind: 'providerAccount', id: key.id };
+      await audit(trx, auditOf(request, { action: 'providerAccount.blockLifted', target }));
       return { rate: await readRate(trx, key), woken: runs };
     });
     await tellRuns(deps, woken, requestId);

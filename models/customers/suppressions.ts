@@ -48,13 +48,14 @@ export function suppressionsWhere(
   return query;
 }
 
-/** Whether there was one to remove. */
+/** Removes it and answers what it was; null when there is none. */
 export async function removeSuppression(
   trx: Knex.Transaction,
   key: { tenantId: string; id: string },
-): Promise<boolean> {
-  const count = await Suppression.query(trx)
+): Promise<Suppression | null> {
+  const removed = await Suppression.query(trx)
     .delete()
-    .where({ tenant_id: key.tenantId, id: key.id });
-  return count > 0;
+    .where({ tenant_id: key.tenantId, id: key.id })
+    .returning('*');
+  return removed[0] ?? null;
 }

@@ -136,12 +136,15 @@ export async function clearDefault(trx: Knex.Transaction, key: Key): Promise<Ten
 }
 
 /**
- * Removes an account with its rate.
+ * Removes an account with its rate and answers what it was.
  *
  * @throws conflict accountInUse while an open run may have calls by it, whose outcomes nobody could
  *   look up any more
  */
-export async function removeProviderAccount(trx: Knex.Transaction, key: Key): Promise<void> {
+export async function removeProviderAccount(
+  trx: Knex.Transaction,
+  key: Key,
+): Promise<TenantAccount> {
   const account = await lockProviderAccount(trx, key);
   const found = await trx.raw(
     `select exists (
@@ -165,6 +168,7 @@ export async function removeProviderAccount(trx: Knex.Transaction, key: Key): Pr
     );
   }
   await ProviderAccount.query(trx).deleteById(account.id);
+  return account;
 }
 
 /** The tenant's accounts that fit the filters; the platform's are not among them. */
