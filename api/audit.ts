@@ -32,9 +32,11 @@ export function auditOf(request: AuditedRequest, deed: Deed): NewAuditEntry {
 }
 
 function actorOf({ state: { principal } }: ApiContext): AuditActor {
-  return principal === undefined
-    ? { kind: 'anonymous', id: null }
-    : { kind: 'user', id: principal.userId };
+  if (principal === undefined) {
+    return { kind: 'anonymous', id: null };
+  }
+  const { kind, userId, apiKeyId, impersonatorId } = principal;
+  return { kind, id: kind === 'apiKey' ? apiKeyId : userId, impersonatorId };
 }
 
 function originOf({ context, requestId }: AuditedRequest): AuditOrigin {

@@ -4,6 +4,7 @@ import type { TestSends } from '../clients/testSends';
 import type { AccessTokens } from '../lib/accessTokens';
 import type { Config } from '../lib/config';
 import type { Knex } from '../lib/db';
+import type { KeyedHash } from '../lib/keyedHash';
 import type { Logger } from '../lib/logger';
 import type { Registry } from '../lib/metrics';
 import type { Sealing } from '../lib/sealing';
@@ -27,6 +28,8 @@ export interface ApiDeps {
   readonly sealing: Sealing;
   /** Asks vendors whether credentials may send. */
   readonly connectionTests: ConnectionTests;
+  /** Knows an address again that is not kept. */
+  readonly addressHash: KeyedHash;
   /** The same secrets the workers sign with. */
   readonly trackingTokens: Pick<TrackingTokens, 'verify'>;
 }

@@ -20,11 +20,13 @@ export type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';
 /** An answer that is not JSON: a file, a page, a pixel, a redirect. */
 export interface RawAnswer {
   readonly contentType: string;
+  /** Types it may have instead, which its reply names in its headers. */
+  readonly otherTypes: readonly string[];
 }
 
 /** Declares an answer that is not JSON. */
-export function rawAnswer(contentType: string): RawAnswer {
-  return { contentType };
+export function rawAnswer(contentType: string, ...otherTypes: readonly string[]): RawAnswer {
+  return { contentType, otherTypes };
 }
 
 /** The answers of a route by status: the schema of `data`, null for no content, or raw. */

@@ -17,6 +17,7 @@ import { customerRoutes } from './customers/customers';
 import { importRoutes } from './customers/imports';
 import { suppressionRoutes } from './customers/suppressions';
 import { handle } from './handle';
+import { auditLogRoutes } from './identity/auditLog';
 import { authRoutes } from './identity/auth';
 import { userRoutes } from './identity/users';
 import { authenticate } from './middleware/authenticate';
@@ -41,6 +42,7 @@ export const routes: readonly Route[] = [
   ...operationRoutes,
   ...authRoutes,
   ...userRoutes,
+  ...auditLogRoutes,
   ...importRoutes,
   ...customerRoutes,
   ...suppressionRoutes,

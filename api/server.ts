@@ -6,6 +6,7 @@ import { createTestSends } from '../clients/testSends';
 import { createAccessTokens } from '../lib/accessTokens';
 import { loadConfig } from '../lib/config';
 import { createDatabase } from '../lib/db';
+import { createKeyedHash } from '../lib/keyedHash';
 import { createLogger, type Logger } from '../lib/logger';
 import { collectProcessMetrics, createMetrics } from '../lib/metrics';
 import { exitWithParent } from '../lib/parentWatch';
@@ -55,6 +56,7 @@ async function main(): Promise<void> {
       timeoutMs: config.PROVIDER_TIMEOUT_MS,
       onlyPublic: config.NODE_ENV === 'production',
     }),
+    addressHash: createKeyedHash(config.TRACKING_SECRET, 'addresses'),
     trackingTokens: createTrackingTokens([{ id: 1, secret: config.TRACKING_SECRET }]),
   });
 

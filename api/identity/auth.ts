@@ -5,9 +5,17 @@ import { Login, Registration, Session } from '../../domain/identity/schema';
 import { newId } from '../../lib/ids';
 import { hashPassword, isPassword } from '../../lib/passwords';
 import { acrossTenants } from '../../models/base';
-import { createAccount, findAccount, findUserByEmail } from '../../models/identity/accounts';
+import {
+  createAccount,
+  findAccount,
+  findUserByEmail,
+  firstTenantOf,
+  type NewAccount,
+} from '../../models/identity/accounts';
+import { audit } from '../../models/identity/audit';
 import { openSession } from '../../models/identity/sessions';
 import type { User } from '../../models/identity/User';
+import { auditOf, type AuditedRequest } from '../audit';
 import type { ApiDeps } from '../deps';
 import { json } from '../bodies';
 import { requireUsableKey } from '../idempotency';
@@ -25,9 +33,10 @@ const register = publicRoute({
   body: json(Registration),
   answers: { 201: Session },
   problems: ['emailTaken', 'idempotencyKeyReused'],
-  async handler({ deps, body, idempotencyKey }) {
+  async handler(request) {
+    const { deps, body, idempotencyKey } = request;
     const ids = accountIds(body.email, idempotencyKey);
-    const account = await createAccount(deps.db, {
+    const values = {
       ...ids,
       companyName: body.companyName,
       email: body.email,
@@ -36,12 +45,13 @@ const register = publicRoute({
       lastName: body.lastName ?? null,
       timeZone: body.timeZone,
       language: body.language,
-    });
+    };
+    const account = await createAccount(deps.db, values, registeredEntry(request, values));
     if (account !== null) {
-      return reply(201, await begin(deps, account.user.id));
+      return reply(201, await begin(request, account.user.id));
     }
     const repeated = await findRepeated(deps, ids.userId, body);
-    return reply(201, await begin(deps, repeated.id), {
+    return reply(201, await begin(request, repeated.id), {
       headers: { 'Idempotency-Replayed': 'true' },
     });
   },
@@ -56,13 +66,15 @@ const login = publicRoute({
   body: json(Login),
   answers: { 200: Session },
   problems: ['wrongCredentials'],
-  async handler({ deps, body }) {
+  async handler(request) {
+    const { deps, body } = request;
     const user = await findUserByEmail(deps.db, body.email.trim());
     const matches = await isPassword(body.password, user?.passwordHash);
     if (user === null || !matches) {
+      await rememberFailure(request, user?.id ?? null, body.email.trim());
       throw wrongCredentials();
     }
-    return reply(200, await begin(deps, user.id));
+    return reply(200, await begin(request, user.id));
   },
 });
 
@@ -85,7 +97,8 @@ function accountIds(email: string, idempotencyKey: string | undefined) {
 }
 
 /** Signs somebody in: a session of its own, and its first token. */
-async function begin(deps: ApiDeps, userId: string) {
+async function begin(request: SignInRequest, userId: string) {
+  const { deps } = request;
   const sessionId = newId();
   const account = await acrossTenants(deps.db, 'identity', async (trx) => {
     const found = await findAccount(trx, { userId });
@@ -94,12 +107,44 @@ async function begin(deps: ApiDeps, userId: string) {
     }
     const tenantId = found.place?.tenant.id ?? null;
     await openSession(trx, { id: sessionId, userId, tenantId });
+    const actor = { kind: 'user', id: userId } as const;
+    const target = { kind: 'user', id: userId };
+    const after = { sessionId };
+    await audit(trx, auditOf(request, { action: 'user.loggedIn', tenantId, actor, target, after }));
     return findAccount(trx, { userId, tenantId });
   });
   if (account === null) {
     throw wrongCredentials();
   }
   return presentSession(account, sessionId, deps.accessTokens);
+}
+
+type SignInRequest = AuditedRequest & { readonly deps: ApiDeps };
+
+function registeredEntry(request: AuditedRequest, { tenantId, userId, companyName }: NewAccount) {
+  return auditOf(request, {
+    id: tenantId,
+    action: 'tenant.registered',
+    tenantId,
+    actor: { kind: 'user', id: userId },
+    target: { kind: 'tenant', id: tenantId },
+    after: { companyName },
+  });
+}
+
+// An address that nobody has may be a person's all the same, or a password in the wrong field.
+async function rememberFailure(
+  request: SignInRequest,
+  userId: string | null,
+  email: string,
+): Promise<void> {
+  const { db, addressHash } = request.deps;
+  await acrossTenants(db, 'identity', async (trx) => {
+    const tenantId = await firstTenantOf(trx, userId);
+    const target = { kind: 'user', id: userId };
+    const after = userId === null ? { addressDigest: addressHash(email.toLowerCase()) } : null;
+    await audit(trx, auditOf(request, { action: 'user.loginFailed', tenantId, target, after }));
+  });
 }
 
 function wrongCredentials(): AppError {

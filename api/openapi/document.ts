@@ -175,7 +175,9 @@ function answerOf(answer: Answers[number], route: Route, components: Components)
     return { description: 'Done; no content' };
   }
   if (!(answer instanceof z.ZodType)) {
-    return { description: 'Done', content: { [answer.contentType]: { schema: {} } } };
+    const types = [answer.contentType, ...answer.otherTypes];
+    const content = Object.fromEntries(types.map((type) => [type, { schema: {} }]));
+    return { description: 'Done', content };
   }
   const data = components.schemaOf(answer, 'output');
   const metaSchema = route.meta ?? (data['type'] === 'array' ? ListMeta : undefined);

@@ -3,6 +3,8 @@ export const auditActions = {
   'tenant.registered': 'A tenant and its first owner were registered.',
   'tenant.sendingRulesChanged': 'Quiet hours or frequency caps of the tenant were written.',
 
+  'audit.exported': 'The audit log was taken out as a file.',
+
   'user.loggedIn': 'A person logged in.',
   'user.loginFailed':
     'An address and a password did not fit; an unknown address is kept as a keyed hash alone.',

@@ -1,7 +1,9 @@
 import type { Role } from '../../domain/identity/permissions';
 import type { Knex } from '../../lib/db';
 import { brokenUniqueConstraint } from '../../lib/databaseErrors';
+import { newId } from '../../lib/ids';
 import { acrossTenants } from '../base';
+import { audit, type NewAuditEntry } from './audit';
 import { Membership } from './Membership';
 import { Tenant } from './Tenant';
 import { User } from './User';
@@ -32,9 +34,14 @@ export interface Place {
 
 /**
  * Writes a person with a tenant of their own, both or none; null when the address has an account
- * already. The person is nobody's before, so it cannot be written within a tenant.
+ * already. The person is nobody's before, so it cannot be written within a tenant. The entry of the
+ * audit log is written with them.
  */
-export async function createAccount(db: Knex, account: NewAccount): Promise<Account | null> {
+export async function createAccount(
+  db: Knex,
+  account: NewAccount,
+  entry?: NewAuditEntry,
+): Promise<Account | null> {
   try {
     return await acrossTenants(db, 'identity', async (trx) => {
       const tenant = await Tenant.query(trx)
@@ -63,6 +70,7 @@ export async function createAccount(db: Knex, account: NewAccount): Promise<Acco
         userId: account.userId,
         role: 'owner',
       });
+      await audit(trx, ...(entry === undefined ? [] : [entry]));
       return { user, place: { tenant, role: 'owner' } };
     });
   } catch (error) {
@@ -93,6 +101,21 @@ export async function findAccount(
 ): Promise<Account | null> {
   const user = await User.query(trx).findById(userId);
   return user === undefined ? null : { user, place: await findPlace(trx, userId, tenantId) };
+}
+
+/**
+ * The tenant a person signs in to when they name none, also asked for nobody: it takes as long for
+ * an address that nobody has.
+ */
+export async function firstTenantOf(
+  trx: Knex.Transaction,
+  userId: string | null,
+): Promise<string | null> {
+  const membership = await Membership.query(trx)
+    .where('user_id', userId ?? newId())
+    .orderBy([{ column: 'created_at' }, { column: 'tenant_id' }])
+    .first();
+  return membership?.tenantId ?? null;
 }
 
 async function findPlace(

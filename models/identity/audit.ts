@@ -46,9 +46,20 @@ export async function audit(
   ...entries: readonly NewAuditEntry[]
 ): Promise<void> {
   if (entries.length > 0) {
-    await trx('audit_log').insert(entries.map(rowOf)).onConflict('id').ignore();
+    await trx.raw(insertEntries, [JSON.stringify(entries.map(rowOf))]);
   }
 }
+
+const insertEntries = `
+  insert into audit_log (id, tenant_id, actor_kind, actor_id, impersonator_id, action, target_kind,
+                         target_id, ip, user_agent, request_id, before, after)
+  select e.id, e.tenant_id, e.actor_kind, e.actor_id, e.impersonator_id, e.action, e.target_kind,
+         e.target_id, e.ip, e.user_agent, e.request_id, e.before, e.after
+    from jsonb_to_recordset(?::jsonb) as e (
+      id uuid, tenant_id uuid, actor_kind text, actor_id text, impersonator_id uuid, action text,
+      target_kind text, target_id text, ip inet, user_agent text, request_id text, before jsonb,
+      after jsonb)
+  on conflict (id) do nothing`;
 
 function rowOf(entry: NewAuditEntry) {
   const { ip, userAgent, requestId } = entry.origin ?? {};
@@ -64,8 +75,8 @@ function rowOf(entry: NewAuditEntry) {
     ip: ip === undefined || isIP(ip) === 0 ? null : ip,
     user_agent: userAgent === undefined || userAgent === '' ? null : shownText(userAgent),
     request_id: requestId ?? null,
-    before: jsonOf(entry.before),
-    after: jsonOf(entry.after),
+    before: kept(entry.before),
+    after: kept(entry.after),
   };
 }
 
@@ -74,6 +85,6 @@ function shownText(text: string): string {
   return text.slice(0, maxUserAgentLength).replace(/[\p{Cc}\p{Surrogate}]/gu, '\u{FFFD}');
 }
 
-function jsonOf(values: AuditValues | null | undefined): string | null {
-  return values === null || values === undefined ? null : JSON.stringify(auditable(values));
+function kept(values: AuditValues | null | undefined): AuditValues | null {
+  return values === null || values === undefined ? null : auditable(values);
 }

@@ -6,6 +6,7 @@ import { createConnectionTests } from '../../clients/connectionTests';
 import { createTestSends } from '../../clients/testSends';
 import { createAccessTokens } from '../../lib/accessTokens';
 import { loadConfig } from '../../lib/config';
+import { createKeyedHash } from '../../lib/keyedHash';
 import { createLogger } from '../../lib/logger';
 import { createMetrics } from '../../lib/metrics';
 import { createSealing } from '../../lib/sealing';
@@ -69,6 +70,7 @@ export async function startTestApi(overrides: Partial<ApiDeps> = {}): Promise<Te
     testSends: createTestSends(temporal, { startMs: 20_000, waitMs: 500 }),
     sealing: createSealing([{ id: 'test', key: Buffer.alloc(32, 7) }]),
     connectionTests: createConnectionTests({ timeoutMs: 5_000, onlyPublic: false }),
+    addressHash: createKeyedHash('another secret of the tests, long enough', 'addresses'),
     trackingTokens: createTrackingTokens([
       { id: 1, secret: 'another secret of the tests, long enough' },
     ]),
