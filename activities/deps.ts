@@ -1,5 +1,6 @@
 import type { Logger } from '../lib/logger';
 import type { Knex } from '../lib/db';
+import type { Sealing } from '../lib/sealing';
 import type { WavePlanner } from '../models/campaigns/planning';
 import type { Channel } from '../domain/campaigns/types';
 import type { LookUpRules } from '../domain/messages/doubts/lookUps';
@@ -12,6 +13,7 @@ export interface ActivityDeps {
   db: Knex;
   logger: Logger;
   senders: AccountSenders;
+  sealing: Sealing;
   /** Signs what recipients click and open. */
   trackingTokens: { token(message: { runId: string; messageN: number }): string };
   /** Where recipients reach us, without a trailing slash. */

@@ -2,6 +2,7 @@ import { createReconcileRecords } from './campaigns/reconcileRecords';
 import { createRunActivities } from './campaigns/runs';
 import { createSendTest } from './campaigns/sendTest';
 import type { ActivityDeps } from './deps';
+import { createCountSealedOtherwise, createResealSlice } from './identity/reseal';
 import { createApplyStoredEvents } from './messages/applyStoredEvents';
 import { createDispatchSlice } from './messages/dispatchSlice';
 import { createSettleRunDoubts } from './messages/settleRunDoubts';
@@ -20,6 +21,8 @@ export function createActivities(deps: ActivityDeps) {
     applyStoredEvents: createApplyStoredEvents(deps),
     sendMessages: createSendMessages(deps),
     tendStandingRuns: createTendStandingRuns(deps),
+    resealSlice: createResealSlice(deps),
+    countSealedOtherwise: createCountSealedOtherwise(deps),
   };
 }
 

@@ -24,6 +24,10 @@ export interface SealedPlace {
 export interface Sealing {
   /** The id of the key that seals; an envelope of another one waits to be sealed again. */
   readonly keyId: string;
+  /** The ids of all keys that open, the one that seals first. */
+  readonly keyIds: readonly string[];
+  /** The same keys with this one sealing; null when it is not among them. */
+  sealingWith(keyId: string): Sealing | null;
   seal(text: string, place: SealedPlace): string;
   /** @throws SealingError, which never holds a part of the secret */
   open(sealed: string, place: SealedPlace): string;
@@ -63,10 +67,19 @@ export function createSealing(keys: readonly SealingKey[]): Sealing {
   if (first === undefined) {
     throw new RangeError('there must be a sealing key');
   }
-  const [keyId, sealingKey] = first;
+  return sealingOf(byId, ...first);
+}
 
+function sealingOf(byId: ReadonlyMap<string, Buffer>, keyId: string, sealingKey: Buffer): Sealing {
   return {
     keyId,
+
+    keyIds: [keyId, ...[...byId.keys()].filter((id) => id !== keyId)],
+
+    sealingWith(otherId) {
+      const other = byId.get(otherId);
+      return other === undefined ? null : sealingOf(byId, otherId, other);
+    },
 
     seal(text, place) {
       const nonce = randomBytes(nonceBytes);
@@ -83,7 +96,7 @@ export function createSealing(keys: readonly SealingKey[]): Sealing {
       if (key === undefined) {
         throw new SealingError(
           'unknownKey',
-          `The value was sealed with the key "${envelope.keyId}", which is not among the keys given: ${[...byId.keys()].join(', ')}.`,
+          `The value was sealed with the key "${envelope.keyId}", which is not among the keys given (${[...byId.keys()].join(', ')}): SEALING_KEYS needs it, behind the first.`,
         );
       }
       const decipher = createDecipheriv(algorithm, key, envelope.nonce, {

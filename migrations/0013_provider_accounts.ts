@@ -1,4 +1,5 @@
 import type { Knex } from 'knex';
+import { isEnvelope } from './sealed';
 
 // What an account is, beside its rate: whose it is, where it calls, as whom. A row that has no
 // vendor yet has a rate alone. Credentials are sealed; the check refuses what is no envelope, so
@@ -10,7 +11,7 @@ export async function up(knex: Knex): Promise<void> {
       add column channel text check (channel in ('email', 'sms', 'whatsapp')),
       add column vendor text,
       add column name text,
-      add column credentials text check (credentials ~ '^[0-9]+([.][A-Za-z0-9_-]+){4}$'),
+      add column credentials text check (${isEnvelope('credentials')}),
       add column settings jsonb not null default '{}',
       add column senders jsonb not null default '[]',
       add column active boolean not null default true,

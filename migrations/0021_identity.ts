@@ -1,4 +1,5 @@
 import type { Knex } from 'knex';
+import { isEnvelope } from './sealed';
 import { listOf } from './sql';
 
 const roles = ['owner', 'agency', 'member', 'viewer'];
@@ -33,7 +34,7 @@ export async function up(knex: Knex): Promise<void> {
       add column is_platform_admin boolean not null default false,
       add column suspended_at timestamptz,
       add column suspended_reason text,
-      add column mfa_secret text check (mfa_secret ~ '^[0-9]+([.][A-Za-z0-9_-]+){4}$'),
+      add column mfa_secret text check (${isEnvelope('mfa_secret')}),
       add column mfa_enabled_at timestamptz,
       -- The newest step of time whose code was taken: a code is good once.
       add column mfa_last_step bigint;
@@ -152,7 +153,7 @@ export async function up(knex: Knex): Promise<void> {
       kid text primary key,
       algorithm text not null check (algorithm in ('ES256')),
       public_jwk jsonb not null,
-      private_key text not null check (private_key ~ '^[0-9]+([.][A-Za-z0-9_-]+){4}$'),
+      private_key text not null check (${isEnvelope('private_key')}),
       created_at timestamptz not null default now(),
       -- Signs from here on, when every process has had the time to know it.
       signs_from timestamptz not null,

@@ -1,4 +1,5 @@
 import type { Knex } from 'knex';
+import { isEnvelope } from './sealed';
 
 // Keys of workflow payloads, one tenant's apart from another's and from the platform's, which has no
 // tenant. The generation decides who made the next key when two processes do so at once. The check
@@ -9,7 +10,7 @@ export async function up(knex: Knex): Promise<void> {
       id uuid primary key,
       tenant_id uuid references tenants (id) on delete cascade,
       generation int not null check (generation > 0),
-      sealed_key text not null check (sealed_key ~ '^[0-9]+([.][A-Za-z0-9_-]+){4}$'),
+      sealed_key text not null check (${isEnvelope('sealed_key')}),
       created_at timestamptz not null default now(),
       constraint tenant_data_keys_generation unique nulls not distinct (tenant_id, generation)
     );

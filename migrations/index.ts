@@ -21,6 +21,7 @@ import * as doubts from './0019_doubts';
 import * as people from './0021_identity';
 import * as audit from './0022_audit';
 import * as dataKeys from './0025_data_keys';
+import * as sealingKeys from './0026_sealing_keys';
 
 interface Migration {
   up(knex: Knex): Promise<void>;
@@ -51,6 +52,7 @@ const migrations = new Map<string, Migration>([
   ['0021_identity', people],
   ['0022_audit', audit],
   ['0025_data_keys', dataKeys],
+  ['0026_sealing_keys', sealingKeys],
 ]);
 
 /** Where Knex finds the migrations: a list in order, never a folder scan. */

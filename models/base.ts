@@ -83,7 +83,8 @@ export type CrossTenantPurpose =
   | 'inbound'
   | 'transactional'
   | 'platformAdmin'
-  | 'payloadKeys';
+  | 'payloadKeys'
+  | 'resealing';
 
 /** Runs one of the few cross-tenant statements, named so that it can be found and given its own role. */
 export function acrossTenants<T>(

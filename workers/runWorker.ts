@@ -20,6 +20,8 @@ import { collectEventMetrics } from './eventMetrics';
 import { setPriorityFor } from './priority';
 import type { QueueName } from './queueChoice';
 import { ensureStandingWork } from './schedules';
+import { watchSealedValues } from './sealedValues';
+import { collectSealingMetrics } from './sealingMetrics';
 import { serveHealth, startWorker } from './worker';
 
 // The lanes of transactional messages ask for little at a time, each for a moment.
@@ -111,6 +113,7 @@ export async function runWorker(options: {
       db,
       logger,
       senders,
+      sealing,
       trackingTokens: createTrackingTokens([{ id: 1, secret: config.TRACKING_SECRET }]),
       publicUrl: publicUrl(config),
       leaseMs: config.DISPATCH_LEASE_MS,
@@ -120,11 +123,13 @@ export async function runWorker(options: {
     },
   });
   await ensureStandingWork(temporal.client);
+  await watchSealedValues({ db, client: temporal.client, sealing, logger });
 
   const metrics = createMetrics('worker');
   collectProcessMetrics(metrics);
   collectEventMetrics(metrics, db);
   collectDoubtMetrics(metrics, db);
+  collectSealingMetrics(metrics, db);
   const health = serveHealth({
     host: config.WORKER_HOST,
     port: config.WORKER_PORT,

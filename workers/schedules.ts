@@ -3,7 +3,9 @@ import {
   ScheduleOverlapPolicy,
   WorkflowExecutionAlreadyStartedError,
   type Client,
+  type WorkflowHandle,
 } from '@temporalio/client';
+import { resealingWorkflowId, type resealing } from '../workflows/identity/resealing';
 import { queues } from '../workflows/queues';
 import { searchAttributes } from '../workflows/searchAttributes';
 
@@ -41,6 +43,25 @@ export async function ensureStandingWork(client: Client): Promise<void> {
     workflowType: 'transactional',
     id: 'transactional',
     summary: 'Sends messages that tenants ask for one by one',
+  });
+}
+
+/**
+ * Starts what brings all sealed values under this key, unless it runs: it ends by itself, and begins
+ * anew whenever this is called again.
+ */
+export async function startResealing(
+  client: Client,
+  keyId: string,
+): Promise<WorkflowHandle<typeof resealing>> {
+  return client.workflow.start<typeof resealing>('resealing', {
+    workflowId: resealingWorkflowId(keyId),
+    taskQueue: queues.workflows,
+    args: [{ keyId }],
+    workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+    workflowIdConflictPolicy: 'USE_EXISTING',
+    staticSummary: `Seals every secret again with the key ${keyId}`,
+    typedSearchAttributes: [{ key: searchAttributes.kind, value: 'resealing' }],
   });
 }
 

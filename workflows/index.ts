@@ -5,3 +5,4 @@ export { campaignWave } from './campaigns/wave';
 export { reconcile } from './campaigns/reconcile';
 export { transactional } from './transactional/transactional';
 export { applyProviderEvents } from './messages/applyProviderEvents';
+export { resealing } from './identity/resealing';

@@ -82,3 +82,11 @@ export const doubtWork = proxyActivities<Activities>({
   heartbeatTimeout: '30s',
   retry: { initialInterval: '1s', maximumInterval: '10s', maximumAttempts: 3 },
 });
+
+/** Seals values again for some seconds, heartbeating at each batch: a lost worker costs one of them. */
+export const resealingWork = proxyActivities<Activities>({
+  taskQueue: queues.records,
+  startToCloseTimeout: '2 minutes',
+  heartbeatTimeout: '15s',
+  retry: { initialInterval: '500ms', maximumInterval: '10s' },
+});

@@ -109,6 +109,7 @@ async function sendAll(ground: BenchGround, tenant: BenchTenant, baseUrl: string
     db,
     logger: createLogger({ name: 'bench', level: 'warn' }),
     senders,
+    sealing,
     trackingTokens: createTrackingTokens([{ id: 1, secret: trackingSecret }]),
     publicUrl,
     leaseMs: 60_000,

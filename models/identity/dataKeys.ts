@@ -6,9 +6,7 @@ import type { Logger } from '../../lib/logger';
 import { PayloadError, type DataKey, type DataKeys } from '../../lib/payloadCodec';
 import type { SealedPlace, Sealing } from '../../lib/sealing';
 import { acrossTenants } from '../base';
-
-/** Where data keys are kept sealed: what a change of the master key has to seal again. */
-export const sealedDataKeys = { table: 'tenant_data_keys', column: 'sealed_key' } as const;
+import { sealedPlace } from './sealedPlaces';
 
 /**
  * A key makes way for the next one after this. A random nonce of 96 bits is good for four thousand
@@ -223,7 +221,7 @@ async function findWhere(
 }
 
 function placeOf({ id, tenantId }: Pick<Row, 'id' | 'tenantId'>): SealedPlace {
-  return { table: sealedDataKeys.table, rowId: id, tenantId };
+  return sealedPlace('dataKeys', { key: [id], tenantId });
 }
 
 // The oldest goes first: a Map keeps the order in which its keys came.

@@ -3,6 +3,7 @@ import { StoredAccount } from '../../domain/messages/accounts/schema';
 import type { AccountChannel, OpenedAccount, Sender } from '../../domain/messages/accounts/types';
 import type { Knex } from '../../lib/db';
 import type { SealedPlace, Sealing } from '../../lib/sealing';
+import { sealedPlace } from '../identity/sealedPlaces';
 import { ProviderAccount } from './ProviderAccount';
 
 interface AccountBasics {
@@ -69,7 +70,7 @@ export function sealCredentials(
 }
 
 function placeOf({ id, tenantId }: Pick<ProviderAccount, 'id' | 'tenantId'>): SealedPlace {
-  return { table: ProviderAccount.tableName, rowId: id, tenantId };
+  return sealedPlace('providerAccounts', { key: [id], tenantId });
 }
 
 // JSON.parse quotes what it cannot read.

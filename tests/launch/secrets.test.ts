@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createSealing, parseSealingKeys } from '../../lib/sealing';
-import { loadSecrets } from '../../workers/launch/secrets';
+import { addSealingKey, loadSecrets } from '../../workers/launch/secrets';
 
 let dataDir: string;
 
@@ -36,4 +36,22 @@ test('does not replace a file it cannot read', () => {
   writeFileSync(file, '{"jwtSecret": "short"}');
   expect(() => loadSecrets(dataDir)).toThrow('cannot be read as it was written');
   expect(readFileSync(file, 'utf8')).toBe('{"jwtSecret": "short"}');
+});
+
+test('takes a new sealing key before the old one, and keeps all else', () => {
+  const before = loadSecrets(dataDir);
+  expect(addSealingKey(dataDir)).toBe('local2');
+  expect(addSealingKey(dataDir)).toBe('local3');
+  const { sealingKeys, ...after } = loadSecrets(dataDir);
+  const keys = parseSealingKeys(sealingKeys);
+  expect(keys.map(({ id }) => id)).toEqual(['local3', 'local2', 'local']);
+  expect({ ...after, sealingKeys: before.sealingKeys }).toEqual(before);
+  expect(statSync(path.join(dataDir, 'secrets.json')).mode & 0o777).toBe(0o600);
+  const place = { table: 'provider_accounts', rowId: 'a', tenantId: null };
+  const sealed = createSealing(parseSealingKeys(before.sealingKeys)).seal('secret', place);
+  expect(createSealing(keys).open(sealed, place)).toBe('secret');
+});
+
+test('makes no secrets up for the sake of a new key', () => {
+  expect(() => addSealingKey(dataDir)).toThrow('it is made by the first npm start');
 });

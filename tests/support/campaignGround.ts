@@ -13,7 +13,7 @@ import { createRun, markWorkflowStarted, type CampaignRun } from '../../models/c
 import { startSandbox, type Sandbox, type SandboxOptions } from '../../sandbox';
 import { buildWorkflowBundle } from '../../workers/bundle';
 import { startWorker, type RunningWorker } from '../../workers/worker';
-import { ensureTestAccount, testSenders } from './accounts';
+import { ensureTestAccount, testSealing, testSenders } from './accounts';
 import { testDataConverter } from './dataConverter';
 import { testGround } from './ground';
 import { createTestNamespace } from './namespace';
@@ -70,6 +70,7 @@ export async function startCampaignGround(options: GroundOptions = {}): Promise<
     db,
     logger,
     senders: testSenders(db, options.timeoutMs),
+    sealing: testSealing,
     trackingTokens: tokens,
     publicUrl: 'http://carillon.test',
     leaseMs: 60_000,

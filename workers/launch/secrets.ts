@@ -2,6 +2,7 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
+import { parseSealingKeys } from '../../lib/sealing';
 
 const Secrets = z.object({
   postgresAdminPassword: z.string().min(1),
@@ -49,6 +50,26 @@ export function loadSecrets(dataDir: string): Secrets {
   return secrets;
 }
 
+/**
+ * Puts a new sealing key before those that are there, and answers its id. It seals from the next
+ * start on, when every process has both.
+ */
+export function addSealingKey(dataDir: string): string {
+  const file = path.join(dataDir, 'secrets.json');
+  if (!existsSync(file)) {
+    throw new Error(`There is no ${file}: it is made by the first npm start.`);
+  }
+  const secrets = readSecrets(file);
+  const taken = new Set(parseSealingKeys(secrets.sealingKeys).map(({ id }) => id));
+  let n = taken.size + 1;
+  while (taken.has(`local${n}`)) {
+    n += 1;
+  }
+  const sealingKeys = `${newSealingKey(`local${n}`)},${secrets.sealingKeys}`;
+  writePrivately(file, `${JSON.stringify({ ...secrets, sealingKeys }, null, 2)}\n`);
+  return `local${n}`;
+}
+
 function readSecrets(file: string): Secrets {
   try {
     const kept: unknown = JSON.parse(readFileSync(file, 'utf8'));
@@ -66,8 +87,8 @@ function readSecrets(file: string): Secrets {
   }
 }
 
-function newSealingKey(): string {
-  return `local:${randomBytes(32).toString('base64')}`;
+function newSealingKey(id = 'local'): string {
+  return `${id}:${randomBytes(32).toString('base64')}`;
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -3,7 +3,12 @@ import type { RunStatus } from './messages';
 
 /** "12,340 customers", "1 customer". */
 export function count(n: number, noun: string): string {
-  return `${String(n).replace(/\B(?=(\d{3})+$)/g, ',')} ${noun}${n === 1 ? '' : 's'}`;
+  return `${thousands(n)} ${noun}${n === 1 ? '' : 's'}`;
+}
+
+/** "12,340". */
+export function thousands(n: number): string {
+  return String(n).replace(/\B(?=(\d{3})+$)/g, ',');
 }
 
 /** "Wave 3 of 27: 2026-03-20 13:00 UTC, America/New_York +4, 12,340 customers". */
