@@ -43,6 +43,8 @@ export interface AccountSender {
   senders: readonly Sender[];
   /** Lets as many blocks of calls through as the account's connections carry in good time. */
   inTurn: Limiter;
+  /** Dispatches of single calls that a process holds of each run: enough for the turns to be taken. */
+  mostInHand: number;
   /** Switched off by its owner: nothing may leave by it. */
   isActive: boolean;
   /** Where one call carries many messages; null where each message is a call. */
@@ -80,7 +82,7 @@ export interface SenderOptions {
 /** What makes the calls of an account; `close` waits for those that are under way. */
 export type OpenSender = Pick<
   AccountSender,
-  'batch' | 'inTurn' | 'send' | 'lookUp' | 'lookUpBatch'
+  'batch' | 'inTurn' | 'mostInHand' | 'send' | 'lookUp' | 'lookUpBatch'
 > & {
   close(): Promise<void>;
 };
@@ -110,6 +112,7 @@ export function createAccountSenders(options: SenderOptions): AccountSenders {
         isActive: account.active,
         batch: sender.batch,
         inTurn: sender.inTurn,
+        mostInHand: sender.mostInHand,
         send: (message, reference) => sender.send(message, reference),
         ...(sender.lookUp === undefined ? {} : { lookUp: sender.lookUp }),
         ...(sender.lookUpBatch === undefined ? {} : { lookUpBatch: sender.lookUpBatch }),

@@ -54,7 +54,7 @@ function sendGridSender(
   });
   return {
     batch: settings.messagesPerCall === 1 ? null : batch,
-    inTurn: createLimiter(httpBlocks),
+    ...turnsOf(httpBlocks),
     send: (message, reference) =>
       message.channel === 'email'
         ? sendSingle(batch, message, reference)
@@ -85,6 +85,11 @@ const smtpBlocks = 3;
 // Some hundreds of calls at a time hide a vendor's slowest answers; thousands only fill the memory.
 const httpBlocks = 6;
 
+// While blocks of some dispatches are sent, others are claimed, loaded and ended.
+function turnsOf(blocks: number): Pick<OpenSender, 'inTurn' | 'mostInHand'> {
+  return { inTurn: createLimiter(blocks), mostInHand: 2 * blocks };
+}
+
 function smtpSender(
   { timeoutMs, onlyPublic }: SenderOptions,
   account: Account,
@@ -95,7 +100,7 @@ function smtpSender(
   let server: OneByOneEmailProvider | null = null;
   return {
     batch: null,
-    inTurn: createLimiter(smtpBlocks),
+    ...turnsOf(smtpBlocks),
     async send(message, reference) {
       if (message.channel !== 'email') {
         return wrongChannel(message);
@@ -158,7 +163,7 @@ function smsSender(
   const callback = twilioCallback(publicUrl, account.id);
   return {
     batch: null,
-    inTurn: createLimiter(httpBlocks),
+    ...turnsOf(httpBlocks),
     async send(message, reference) {
       const sender = senderOf(account, opened.settings, message);
       if (message.channel !== 'sms') {
@@ -193,7 +198,7 @@ function whatsAppSender(
   const callback = twilioCallback(publicUrl, account.id);
   return {
     batch: null,
-    inTurn: createLimiter(httpBlocks),
+    ...turnsOf(httpBlocks),
     async send(message, reference) {
       const sender = senderOf(account, opened.settings, message);
       if (message.channel !== 'whatsapp') {
@@ -252,7 +257,7 @@ function metaSender(
   });
   return {
     batch: null,
-    inTurn: createLimiter(httpBlocks),
+    ...turnsOf(httpBlocks),
     async send(message, reference) {
       return message.channel !== 'whatsapp'
         ? wrongChannel(message)

@@ -4,12 +4,14 @@ import {
   claimDispatch,
   releaseEarlierAttempts,
   unclaimDispatch,
+  type ClaimedDispatch,
   type Slice,
   type WaveKey,
 } from '../../models/messages/claims';
 import { markSending } from '../../models/campaigns/runs';
 import type { ActivityDeps } from '../deps';
 import { holdRun } from './holdRun';
+import { createRooms } from './rooms';
 import { createRunContents } from './runContent';
 import { createSendDispatch } from './sendDispatch';
 import { createSendLane } from './sendLane';
@@ -47,6 +49,8 @@ export function createDispatchSlice(deps: ActivityDeps) {
   const contentOf = createRunContents(deps);
   const sendDispatch = createSendDispatch(deps);
   const sendLane = createSendLane(deps);
+  // A lane that claims while others keep this process busy holds what another process could send.
+  const rooms = createRooms();
   return async function dispatchSlice(wave: SliceInput): Promise<SliceResult> {
     const context = Context.current();
     const slice: Slice = {
@@ -83,27 +87,9 @@ export function createDispatchSlice(deps: ActivityDeps) {
         return end('paused');
       }
       const endsAtMs = Date.now() + deps.sliceMs;
-      while (!context.cancellationSignal.aborted) {
-        if (Date.now() >= endsAtMs) {
-          return end('more');
-        }
-        doing = 'looking for the next call';
-        const claim = await claimDispatch(db, wave, slice, deps.leaseMs);
-        if (claim.kind === 'notDueUntil') {
-          const ms = claim.until.getTime() - Date.now();
-          heldUpBy = claim.reason === 'beforeStart' ? heldUpBy : claim.reason;
-          if (ms > longestWaitMs) {
-            return end('notDueUntil', claim.until, claim.reason);
-          }
-          doing = `waiting: ${claim.reason}`;
-          // The database's clock decides; where ours runs ahead, it is not asked without a pause.
-          await waitMs(Math.max(ms, 20), context.cancellationSignal);
-          continue;
-        }
-        if (claim.kind !== 'claimed') {
-          return end(claim.kind, claim.kind === 'busy' ? claim.until : null);
-        }
-        doing = `call ${claim.dispatch.n}: ${claim.dispatch.messageCount} messages`;
+      const { batch } = sender;
+      const send = async (dispatch: ClaimedDispatch): Promise<void> => {
+        doing = `call ${dispatch.n}: ${dispatch.messageCount} messages`;
         try {
           if (!hasClaimed) {
             await withTenantByKey(db, wave.tenantId, (trx) =>
@@ -111,13 +97,7 @@ export function createDispatchSlice(deps: ActivityDeps) {
             );
             hasClaimed = true;
           }
-          const { batch } = sender;
-          const work = {
-            wave,
-            dispatch: claim.dispatch,
-            sender,
-            signal: context.cancellationSignal,
-          };
+          const work = { wave, dispatch, sender, signal: context.cancellationSignal };
           const sent =
             batch === null || content.channel !== 'email'
               ? await sendLane({ ...work, content, endsAtMs: endsAtMs + mostOvertimeMs })
@@ -130,10 +110,43 @@ export function createDispatchSlice(deps: ActivityDeps) {
         } catch (error) {
           // A claim that never called is free for others at once, not after its lease.
           await withTenantByKey(db, wave.tenantId, (trx) =>
-            unclaimDispatch(trx, wave.tenantId, wave.runId, claim.dispatch, null),
+            unclaimDispatch(trx, wave.tenantId, wave.runId, dispatch, null),
           ).catch(() => undefined);
           throw error;
         }
+      };
+      while (!context.cancellationSignal.aborted) {
+        if (Date.now() >= endsAtMs) {
+          return end('more');
+        }
+        doing = 'waiting for calls of this process';
+        const claim = await rooms(
+          { group: wave.runId, most: batch === null ? sender.mostInHand : Infinity },
+          { untilMs: endsAtMs, signal: context.cancellationSignal },
+          async () => {
+            doing = 'looking for the next call';
+            const found = await claimDispatch(db, wave, slice, deps.leaseMs);
+            if (found.kind === 'claimed') {
+              await send(found.dispatch);
+            }
+            return found;
+          },
+        );
+        if (claim === null || claim.kind === 'claimed') {
+          continue;
+        }
+        if (claim.kind === 'notDueUntil') {
+          const ms = claim.until.getTime() - Date.now();
+          heldUpBy = claim.reason === 'beforeStart' ? heldUpBy : claim.reason;
+          if (ms > longestWaitMs) {
+            return end('notDueUntil', claim.until, claim.reason);
+          }
+          doing = `waiting: ${claim.reason}`;
+          // The database's clock decides; where ours runs ahead, it is not asked without a pause.
+          await waitMs(Math.max(ms, 20), context.cancellationSignal);
+          continue;
+        }
+        return end(claim.kind, claim.kind === 'busy' ? claim.until : null);
       }
       return end('stopped');
     } finally {
