@@ -1,65 +1,49 @@
-// Control characters that no honest value holds; one that does is found out and read another way.
-const row = '\u001e';
-const value = '\u001f';
-const none = '\u001d';
+import { randomBytes } from 'node:crypto';
+
+// A control character that no honest value holds; one that does is found out and read another way.
+const parting = '\u001f';
 
 /**
- * SQL for the rows of a group as one text, for `unpackRows`: Postgres and its client take half the
- * time for it that they take for as many rows. Columns are SQL of type text.
+ * What stands for null in a packed column. Nobody can guess it, so that no value is taken for null:
+ * it is new with each process and only Postgres is told. Bind it to `:none`.
  */
-export function packRows(columns: readonly string[]): string {
-  const cells = columns.map(
-    (column) => `coalesce(chr(${value.codePointAt(0)}) || ${column}, chr(${none.codePointAt(0)}))`,
-  );
-  return `string_agg(${cells.join(' || ')}, chr(${row.codePointAt(0)}))`;
+export const packedNull = randomBytes(12).toString('base64url');
+
+/**
+ * SQL for each column's values of a group as one text, for `unpackColumns`: Postgres and its client
+ * take half the time for these that they take for as many rows. Columns are SQL of type text.
+ */
+export function packColumns(columns: readonly string[]): string {
+  return columns
+    .map(
+      (column) =>
+        `string_agg(coalesce(${column}, cast(:none as text)), chr(${parting.codePointAt(0)}))`,
+    )
+    .join();
 }
 
 /**
- * The cells of so many packed rows of so many columns; null where a value holds one of the characters
- * that part them, which adds a row or a cell and so is always seen.
+ * The values of packed columns of so many rows, in the order of the rows; null where a value holds
+ * the character that parts them, which adds a value and so is always seen.
  */
-export function unpackRows(
-  packed: string,
-  size: { rows: number; columns: number },
+export function unpackColumns(
+  packed: readonly string[],
+  { rows }: { rows: number },
 ): (string | null)[][] | null {
-  const rows = packed.split(row);
-  if (rows.length !== size.rows) {
-    return null;
-  }
-  const unpacked: (string | null)[][] = [];
-  for (const one of rows) {
-    const cells = cellsOf(one);
-    if (cells?.length !== size.columns) {
+  const columns: (string | null)[][] = [];
+  for (const text of packed) {
+    const cells: (string | null)[] = text.split(parting);
+    if (cells.length !== rows) {
       return null;
     }
-    unpacked.push(cells);
-  }
-  return unpacked;
-}
-
-function cellsOf(packedRow: string): (string | null)[] | null {
-  const cells: (string | null)[] = packedRow.split(value);
-  if (!packedRow.includes(none)) {
-    // Before the first value there is nothing.
-    return cells.shift() === '' ? cells : null;
-  }
-  return withNulls(cells);
-}
-
-/** The same where some are null: each of these stands behind the value before it. */
-function withNulls(pieces: readonly (string | null)[]): (string | null)[] | null {
-  const cells: (string | null)[] = [];
-  for (const [index, piece] of pieces.entries()) {
-    const [text = '', ...nulls] = (piece ?? '').split(none);
-    if (nulls.some((rest) => rest !== '')) {
-      return null;
+    if (text.includes(packedNull)) {
+      for (let row = 0; row < rows; row += 1) {
+        if (cells[row] === packedNull) {
+          cells[row] = null;
+        }
+      }
     }
-    if (index > 0) {
-      cells.push(text);
-    } else if (text !== '') {
-      return null;
-    }
-    cells.push(...nulls.map(() => null));
+    columns.push(cells);
   }
-  return cells;
+  return columns;
 }

@@ -9,6 +9,10 @@ const SIGNED_BYTES = 2 + RUN_BYTES + 4;
 const TOKEN_BYTES = SIGNED_BYTES + MAC_BYTES;
 // All before the number is the same for a run and fills whole characters: 18 bytes, 24 of them.
 const TAIL_BYTES = 4 + MAC_BYTES;
+const TAIL_LENGTH = Math.ceil((TAIL_BYTES * 4) / 3);
+// With two bytes more a tail fills whole characters, so that many are written as one text.
+const SPACED_TAIL_BYTES = TAIL_BYTES + 2;
+const SPACED_TAIL_LENGTH = (SPACED_TAIL_BYTES * 4) / 3;
 // 34 bytes fill 45 characters and two bits of a 46th.
 const TOKEN_LENGTH = Math.ceil((TOKEN_BYTES * 4) / 3);
 const MAX_MESSAGE_N = 0xffff_ffff;
@@ -59,7 +63,7 @@ export function createTrackingTokens(secrets: readonly TokenSecret[]): TrackingT
   const [signerId, signerKey] = signer;
   // A lane signs thousands of messages of one run in a row.
   let last: { runId: string; head: string; cipher: Cipher } | null = null;
-  let tails: Buffer = Buffer.alloc(0);
+  let tails = '';
   let tailsFrom = -1;
 
   return {
@@ -78,8 +82,8 @@ export function createTrackingTokens(secrets: readonly TokenSecret[]): TrackingT
         tails = tailsOf(from, last.cipher.update(blocksOf(from, SIGNED_TOGETHER)));
         tailsFrom = from;
       }
-      const place = (messageN - from) * TAIL_BYTES;
-      return last.head + tails.toString('base64url', place, place + TAIL_BYTES);
+      const place = (messageN - from) * SPACED_TAIL_LENGTH;
+      return last.head + tails.slice(place, place + TAIL_LENGTH);
     },
 
     verify(token) {
@@ -120,15 +124,16 @@ function runCipher(keyId: number, key: Buffer, run: Uint8Array): Cipher {
   return createCipheriv('aes-256-ecb', runKey, null).setAutoPadding(false);
 }
 
-/** The last bytes of consecutive messages' tokens: each one's number and MAC. */
-function tailsOf(firstMessageN: number, images: Buffer): Buffer {
-  const tails = Buffer.alloc(SIGNED_TOGETHER * TAIL_BYTES);
+/** The last characters of consecutive messages' tokens, each one's number and MAC, and two to spare. */
+function tailsOf(firstMessageN: number, images: Buffer): string {
+  const tails = Buffer.alloc(SIGNED_TOGETHER * SPACED_TAIL_BYTES);
   for (let index = 0; index < SIGNED_TOGETHER; index += 1) {
+    const tail = index * SPACED_TAIL_BYTES;
     const image = index * BLOCK_BYTES;
-    tails.writeUInt32BE(firstMessageN + index, index * TAIL_BYTES);
-    images.copy(tails, index * TAIL_BYTES + 4, image, image + MAC_BYTES);
+    tails.writeUInt32BE(firstMessageN + index, tail);
+    images.copy(tails, tail + 4, image, image + MAC_BYTES);
   }
-  return tails;
+  return tails.toString('base64url');
 }
 
 function blocksOf(firstMessageN: number, count: number): Buffer {

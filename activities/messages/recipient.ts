@@ -5,13 +5,25 @@ import type { ActivityDeps } from '../deps';
 /** The parts of the process that a recipient's links need. */
 export type LinkDeps = Pick<ActivityDeps, 'trackingTokens' | 'publicUrl'>;
 
+/** What everybody's links begin with; a recipient's token ends them. */
+export function linkStarts({ publicUrl }: Pick<LinkDeps, 'publicUrl'>): Recipient['links'] {
+  return {
+    click: `${publicUrl}/t/c/`,
+    open: `${publicUrl}/t/o/`,
+    unsubscribe: `${publicUrl}/t/u/`,
+  };
+}
+
 /** Where one recipient clicks, opens and unsubscribes. */
 export function linksOf(deps: LinkDeps, runId: string, messageN: number): Recipient['links'] {
-  const token = deps.trackingTokens.token({ runId, messageN });
+  return linksTo(linkStarts(deps), deps.trackingTokens.token({ runId, messageN }));
+}
+
+export function linksTo(starts: Recipient['links'], token: string): Recipient['links'] {
   return {
-    click: `${deps.publicUrl}/t/c/${token}`,
-    open: `${deps.publicUrl}/t/o/${token}`,
-    unsubscribe: `${deps.publicUrl}/t/u/${token}`,
+    click: starts.click + token,
+    open: starts.open + token,
+    unsubscribe: starts.unsubscribe + token,
   };
 }
 

@@ -4,7 +4,7 @@ import { createBatchRenderer } from '../../domain/messages/renderBatch';
 import type { Recipient as LedgerRecipient } from '../../models/messages/recipients';
 import type { EmailCall, EmailDraft } from '../../providers/email/types';
 import { createLimiter } from './limiter';
-import { addressed, linksOf, nameOf, type Addressed, type LinkDeps } from './recipient';
+import { addressed, linkStarts, linksTo, nameOf, type Addressed, type LinkDeps } from './recipient';
 import type { RunMail } from './runContent';
 
 /** A run's mail for the recipients of one dispatch, written into a call that has not left. */
@@ -43,9 +43,11 @@ export function startRendering(
   deps: LinkDeps,
   { mail, runId, draft }: { mail: RunMail; runId: string; draft: EmailDraft },
 ): MailRendering {
+  const starts = linkStarts(deps);
   const renderer = createBatchRenderer(mail.compiled, {
     tokenPrefix: randomBytes(6).toString('hex'),
     at: new Date(),
+    linkStarts: starts,
   });
   const rendered: RenderedMail = {
     message: renderer.template,
@@ -79,8 +81,9 @@ export function startRendering(
       if (one.email === null) {
         return;
       }
-      const recipient = addressed(one, one.email, linksOf(deps, runId, one.n));
-      const json = renderer.renderPlain(recipient);
+      const token = deps.trackingTokens.token({ runId, messageN: one.n });
+      const recipient = addressed(one, one.email, linksTo(starts, token));
+      const json = renderer.renderPlain(recipient, token);
       if (json === null) {
         others.push(recipient);
       } else {

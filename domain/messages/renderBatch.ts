@@ -45,6 +45,11 @@ export interface BatchOptions {
   tokenPrefix: string;
   /** What "now" means to date filters. */
   at: Date;
+  /**
+   * What everybody's links begin with. `renderPlain` is then told what ends a recipient's, in characters
+   * that stand for themselves everywhere, and does not look at the links again for each.
+   */
+  linkStarts?: Recipient['links'];
 }
 
 /**
@@ -78,7 +83,7 @@ export interface BatchRenderer {
   template: RenderedMessage;
   tokens: string[];
   /** A recipient's JSON in about a microsecond, where what is shown is plain; null nearly never. */
-  renderPlain(recipient: Recipient): string | null;
+  renderPlain(recipient: Recipient, linkEnd?: string): string | null;
   /** A recipient's JSON whatever is shown, a message for a call of its own, or why there is none. */
   renderAny(recipient: Recipient): string | { single: RenderedMessage } | { failure: string };
 }
@@ -106,7 +111,7 @@ export function createBatchRenderer(
   return {
     template,
     tokens,
-    renderPlain: createPlainRenderer(compiled, tokens),
+    renderPlain: createPlainRenderer(compiled, tokens, options.linkStarts),
     renderAny(recipient) {
       try {
         evaluate(recipient, values);
@@ -175,44 +180,63 @@ const PLAIN = /^[ !#-%(-;=?-[\]-~\u0080-\ud7ff\ue000-\uffff]*$/;
 function createPlainRenderer(
   compiled: CompiledContent,
   tokens: string[],
-): (recipient: Recipient) => string | null {
+  linkStarts: Recipient['links'] | undefined,
+): BatchRenderer['renderPlain'] {
   const { subject, html, text } = compiled.parts;
   const steps = [subject, html, text].flatMap((part) => part.nodes.filter(isStep));
+  const startOf = plainStarts(linkStarts);
   const readers: PlainField[] = [];
   const indexes = new Map<string, number>();
-  const fieldOfSlot: number[] = [];
+  // By slot: which of the printed values it shows, and what is written before it.
+  const shown: number[] = [];
+  const openings = tokens.map((token, slot) => `${slot === 0 ? '{' : '",'}"${token}":"`);
+  const linkEndIndex = 0;
   for (const step of steps) {
     const isPlain = step.kind === 'field' && compiled.slots <= MOST_PLAIN_SLOTS;
     if (!isPlain || compiled.canSubjectBeBlank) {
       return () => null;
     }
-    const index = indexes.get(step.field.key) ?? readers.push(step.field) - 1;
+    const start = startOf.get(step.field.path);
+    if (start !== undefined) {
+      openings[step.slot] += start;
+      shown[step.slot] = linkEndIndex;
+      continue;
+    }
+    const index = indexes.get(step.field.key) ?? readers.push(step.field);
     indexes.set(step.field.key, index);
-    fieldOfSlot[step.slot] = index;
+    shown[step.slot] = index;
   }
-  const printed: string[] = readers.map(() => '');
-  const openings = tokens.map((token, slot) => `${slot === 0 ? '{' : '",'}"${token}":"`);
+  const printed: string[] = ['', ...readers.map(() => '')];
   const end = tokens.length === 0 ? '{}' : '"}';
-  return (recipient) => {
+  return (recipient, linkEnd = '') => {
     let all = '';
     for (const [index, field] of readers.entries()) {
       const value = printField(field.read(recipient), field.fallback);
       if (value === null) {
         return null;
       }
-      printed[index] = value;
+      printed[index + 1] = value;
       all += value;
     }
     if (all.length > MOST_PLAIN_CHARACTERS || !PLAIN.test(all)) {
       return null;
     }
+    printed[linkEndIndex] = linkEnd;
     let json = '';
     for (let slot = 0; slot < openings.length; slot += 1) {
-      json += (openings[slot] ?? '') + (printed[fieldOfSlot[slot] ?? -1] ?? '');
+      json += (openings[slot] ?? '') + (printed[shown[slot] ?? -1] ?? '');
     }
     json += end;
     return isTooLarge(json) ? null : json;
   };
+}
+
+/** The starts of links by their paths; none when one of them has to be looked at. */
+function plainStarts(starts: Recipient['links'] | undefined): ReadonlyMap<string, string> {
+  const known = Object.entries(starts ?? {});
+  return known.every(([, start]) => PLAIN.test(start))
+    ? new Map(known.map(([name, start]) => [`links.${name}`, start]))
+    : new Map();
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { Knex } from 'knex';
 import type { Cells } from '../../lib/db';
 import type { Channel } from '../../domain/campaigns/types';
-import { packRows, unpackRows } from '../../lib/packedRows';
+import { packColumns, packedNull, unpackColumns } from '../../lib/packedRows';
 import { allFields, type CustomerField } from '../../domain/messages/neededFields';
 import { forTenantInOneTrip } from '../base';
 import { reachOf } from '../customers/reach';
@@ -73,13 +73,14 @@ export async function loadRecipients(
       `with own as materialized (
          select m.n, m.customer_id from messages m where ${ofDispatch}
        )
-       select own.n / ${rowsInText}, cast(count(*) as int), ${packRows(columns)}
+       select own.n / ${rowsInText}, cast(count(*) as int), ${packColumns(columns)}
          from own left join customers c on c.id = own.customer_id
           and c.tenant_id = :tenantId and ${inZone(wanted)}
           and c.id = any((select array_agg(customer_id) from own)::uuid[])
         group by 1`,
       {
         ...keysOf(wanted),
+        none: packedNull,
         ...Object.fromEntries((names ?? []).map((name, index) => [`name${index}`, name])),
       },
     )
@@ -94,16 +95,16 @@ export async function loadRecipients(
     },
     {
       raw: ofZone,
-      onRow: ([group, rows, packed]) => {
-        const unpacked = unpackRows(packed, { rows, columns: columns.length });
+      onRow: ([group, rows, ...packed]) => {
+        const unpacked = unpackColumns(packed, { rows });
         if (unpacked === null) {
           byKeyGroups.push(group);
           return;
         }
-        for (const cells of unpacked) {
-          const recipient = cells[2] === null ? null : toRecipient(cells);
+        for (let row = 0; row < rows; row += 1) {
+          const recipient = unpacked[hashPlace]?.[row] === null ? null : toRecipient(unpacked, row);
           if (recipient === null) {
-            byKeyNs.push(Number(cells[0]));
+            byKeyNs.push(Number(unpacked[0]?.[row]));
           } else {
             take(recipient);
           }
@@ -135,7 +136,10 @@ async function loadByKey(
     )
     .options({ rowMode: 'array' });
   const onRow = (row: Cells) => {
-    const recipient = toRecipient(row);
+    const recipient = toRecipient(
+      row.map((cell) => [cell]),
+      0,
+    );
     if (recipient !== null) {
       take(recipient);
     }
@@ -174,49 +178,58 @@ function fieldsKey(fields: CustomerField[]): string {
   return fields.map((field) => field.slice(0, 4)).join();
 }
 
+// The first columns: number, address, its hash, names.
+const hashPlace = 2;
+const firstOther = 5;
+
+type Columns = readonly (readonly (string | null)[])[];
+
 /**
- * Makes recipients of cells: number, address, its hash, names, then the given fields and attributes.
+ * Makes recipients of columns: number, address, its hash, names, then the given fields and attributes.
  * Null for one whose attribute does not print as its text.
  */
 function reader(
   fields: readonly CustomerField[],
   names: readonly string[],
-): (cells: readonly (string | null)[]) => Recipient | null {
-  const at = (field: CustomerField) => {
+): (columns: Columns, row: number) => Recipient | null {
+  const placeOf = (field: CustomerField) => {
     const index = fields.indexOf(field);
-    return index === -1 ? -1 : index + 5;
+    return index === -1 ? null : index + firstOther;
   };
   const places = {
-    phone: at('phone'),
-    language: at('language'),
-    timeZone: at('timeZone'),
-    externalId: at('externalId'),
-    tags: at('tags'),
-    attributes: at('attributes'),
+    phone: placeOf('phone'),
+    language: placeOf('language'),
+    timeZone: placeOf('timeZone'),
+    externalId: placeOf('externalId'),
+    tags: placeOf('tags'),
+    attributes: placeOf('attributes'),
   };
-  const firstAttribute = 5 + fields.length;
-  return (cells) => {
-    const addressHash = cells[2] ?? null;
-    const tags = cells[places.tags] ?? null;
-    const whole = cells[places.attributes] ?? null;
+  const firstAttribute = firstOther + fields.length;
+  return (columns, row) => {
+    // What nobody asked for has no column. Asked of a list at a place it cannot have, it would be
+    // looked for by name, which costs more than all the rest.
+    const at = (place: number | null) => (place === null ? null : (columns[place]?.[row] ?? null));
+    const addressHash = at(hashPlace);
+    const tags = at(places.tags);
+    const whole = at(places.attributes);
     const attributes: Record<string, unknown> = whole === null ? {} : JSON.parse(whole);
     for (let index = 0; index < names.length; index += 1) {
-      const text = cells[firstAttribute + index] ?? null;
+      const text = at(firstAttribute + index);
       if (text !== null && !printsAsItsText(text)) {
         return null;
       }
       attributes[names[index] ?? ''] = text;
     }
     return {
-      n: Number(cells[0]),
-      email: cells[1] ?? null,
+      n: Number(at(0)),
+      email: at(1),
       addressHash: addressHash === null ? null : Number(addressHash),
-      firstName: cells[3] ?? null,
-      lastName: cells[4] ?? null,
-      phone: cells[places.phone] ?? null,
-      language: cells[places.language] ?? null,
-      timeZone: cells[places.timeZone] ?? null,
-      externalId: cells[places.externalId] ?? null,
+      firstName: at(3),
+      lastName: at(4),
+      phone: at(places.phone),
+      language: at(places.language),
+      timeZone: at(places.timeZone),
+      externalId: at(places.externalId),
       tags: tags === null ? [] : JSON.parse(tags),
       attributes,
     };
@@ -231,11 +244,17 @@ const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?$/;
  * numbers that JavaScript writes in another way. A text that looks like one of them passes for it.
  */
 function printsAsItsText(text: string): boolean {
-  if (text.startsWith('[') || text.startsWith('{') || text === 'false') {
+  const first = text.charCodeAt(0);
+  if (first === openBracket || first === openBrace) {
     return false;
   }
-  return !NUMBER.test(text) || String(Number(text)) === text;
+  // Only a digit or a minus begins a number.
+  return first > nine ? text !== 'false' : !NUMBER.test(text) || String(Number(text)) === text;
 }
+
+const nine = 0x39;
+const openBracket = 0x5b;
+const openBrace = 0x7b;
 
 /** The bindings that `ofDispatch` and `inZone` speak of. */
 export function keysOf(call: { tenantId: string; runId: string; dispatch: DispatchKeys }) {

@@ -1,4 +1,4 @@
-import { packRows, unpackRows } from '../../lib/packedRows';
+import { packColumns, packedNull, unpackColumns } from '../../lib/packedRows';
 import { createTestDatabase, type TestDatabase } from '../support/postgres';
 
 let database: TestDatabase;
@@ -11,12 +11,15 @@ afterAll(() => database.drop());
 
 /** What comes back of rows of two columns that Postgres packed. */
 async function through(rows: [string | null, string | null][]) {
-  const packed = await database.db.raw(
-    `select ${packRows(['a', 'b'])} as packed
-       from unnest(cast(:a as text[]), cast(:b as text[])) with ordinality as rows (a, b, place)`,
-    { a: rows.map(([a]) => a), b: rows.map(([, b]) => b) },
-  );
-  return unpackRows(packed.rows[0].packed, { rows: rows.length, columns: 2 });
+  const packed = await database.db
+    .raw(
+      `select ${packColumns(['a', 'b'])}
+         from unnest(cast(:a as text[]), cast(:b as text[])) with ordinality as rows (a, b, place)`,
+      { a: rows.map(([a]) => a), b: rows.map(([, b]) => b), none: packedNull },
+    )
+    .options({ rowMode: 'array' });
+  const [a, b] = unpackColumns(packed.rows[0], { rows: rows.length }) ?? [];
+  return a === undefined || b === undefined ? null : a.map((value, row) => [value, b[row]]);
 }
 
 test.each([
@@ -53,9 +56,17 @@ test.each([
   },
 );
 
-const parting = ['\u001d', '\u001e', '\u001f'];
+test('what looks like a mark of ours comes back', async () => {
+  const rows: [string, string][] = [
+    ['\u001d', '\u001e'],
+    [`${packedNull}x`, `x${packedNull}`],
+  ];
+  expect(await through(rows)).toEqual(rows);
+});
 
-test.each(parting.flatMap((sign) => [sign, `a${sign}`, `${sign}a`, `a${sign}b`, sign + sign]))(
+const parting = '\u001f';
+
+test.each([parting, `a${parting}`, `${parting}a`, `a${parting}b`, parting + parting])(
   'a value with %j in it is found out',
   async (value) => {
     expect(await through([[value, 'x']])).toBeNull();

@@ -5,6 +5,7 @@ import {
   type RenderedMessage,
 } from '../../../domain/messages/content';
 import {
+  createBatchRenderer,
   MAX_SUBSTITUTION_BYTES,
   type RenderedBatch,
   renderBatch,
@@ -161,6 +162,35 @@ describe('renderBatch', () => {
     'refuses the token prefix %j',
     (prefix) => {
       expect(() => renderBatch(compile({}), [], { tokenPrefix: prefix, at })).toThrow(RangeError);
+    },
+  );
+
+  it.each(['https://t.example', 'https://t.example/?a=1&b=', 'https://t.example/"'])(
+    'writes links that begin with %s as it does when it looks at each',
+    (address) => {
+      const compiled = compile({
+        subject: '{{ customer.firstName }}: {{ links.unsubscribe }}',
+        html: '<p>{{ links.unsubscribe | default: "none" }}</p><a href="https://shop.example/">Shop</a>',
+        text: '{{ customer.firstName }} {{ links.unsubscribe }}',
+      });
+      const linkStarts = {
+        click: `${address}/c/`,
+        open: `${address}/o/`,
+        unsubscribe: `${address}/u/`,
+      };
+      const links = {
+        click: `${address}/c/tok`,
+        open: `${address}/o/tok`,
+        unsubscribe: `${address}/u/tok`,
+      };
+      for (const firstName of ['Ana', null, 'a"b', 'Chloé']) {
+        const recipient = buildRecipient({ firstName, links });
+        const [looking, told] = [{}, { linkStarts }].map((options) => {
+          const renderer = createBatchRenderer(compiled, { tokenPrefix, at, ...options });
+          return renderer.renderPlain(recipient, 'tok') ?? renderer.renderAny(recipient);
+        });
+        expect(told).toEqual(looking);
+      }
     },
   );
 
