@@ -133,6 +133,11 @@ interface Declaration<P, Q, B, A extends Answers> {
   meta?: z.ZodType;
   /** Honours Idempotency-Key; every POST that creates or sends has it. */
   idempotent?: boolean;
+  /**
+   * For what is dangerous: only whoever has just shown a second factor, or the password where there
+   * is none, may do it; see middleware/stepUp.ts. No API key may.
+   */
+  stepUp?: boolean;
 }
 
 /** A request that was read and checked, ready to run. */
@@ -160,6 +165,7 @@ export interface Route {
   readonly problems: readonly ProblemCode[];
   readonly meta: z.ZodType | undefined;
   readonly idempotent: boolean;
+  readonly stepUp: boolean;
   read(context: ApiContext, deps: ApiDeps): Promise<Call>;
 }
 
@@ -251,6 +257,8 @@ function assemble(
   handle: (request: ErasedRequest) => Promise<AnyReply>,
 ): Route {
   const params = declaration.params ?? {};
+  const stepUp = declaration.stepUp ?? false;
+  const problems = declaration.problems ?? [];
   return {
     method: declaration.method,
     path: declaration.root === true ? declaration.path : basePath + declaration.path,
@@ -263,9 +271,10 @@ function assemble(
     query: declaration.query,
     body: declaration.body,
     answers: declaration.answers,
-    problems: declaration.problems ?? [],
+    problems: stepUp ? [...problems, 'stepUpRequired'] : problems,
     meta: declaration.meta,
     idempotent: declaration.idempotent ?? false,
+    stepUp,
     async read(context, deps) {
       const checked = {
         params: parseParams(params, context),

@@ -19,9 +19,11 @@ import { suppressionRoutes } from './customers/suppressions';
 import { handle } from './handle';
 import { auditLogRoutes } from './identity/auditLog';
 import { authRoutes } from './identity/auth';
+import { signingKeyRoutes } from './identity/signingKeys';
 import { userRoutes } from './identity/users';
 import { authenticate } from './middleware/authenticate';
 import { authorize } from './middleware/authorize';
+import { requireStepUp } from './middleware/stepUp';
 import { transactionalRoutes } from './messages/messages';
 import { operationRoutes } from './operations/operations';
 import type { Route } from './route';
@@ -41,6 +43,7 @@ import { twilioWebhookRoutes } from './webhooks/twilio';
 export const routes: readonly Route[] = [
   ...operationRoutes,
   ...authRoutes,
+  ...signingKeyRoutes,
   ...userRoutes,
   ...auditLogRoutes,
   ...importRoutes,
@@ -102,5 +105,11 @@ function pipeline(route: Route, deps: ApiDeps): ApiMiddleware[] {
   };
   return route.permission === 'public'
     ? [named, handle(route, deps)]
-    : [named, authenticate(deps), authorize(route.permission), handle(route, deps)];
+    : [
+        named,
+        authenticate(deps),
+        authorize(route.permission),
+        ...(route.stepUp ? [requireStepUp] : []),
+        handle(route, deps),
+      ];
 }

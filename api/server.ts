@@ -3,7 +3,6 @@ import { createCampaignWorkflows } from '../clients/campaigns';
 import { createDataConverter } from '../clients/dataConverter';
 import { createConnectionTests } from '../clients/connectionTests';
 import { createTestSends } from '../clients/testSends';
-import { createAccessTokens } from '../lib/accessTokens';
 import { loadConfig } from '../lib/config';
 import { createDatabase } from '../lib/db';
 import { createKeyedHash } from '../lib/keyedHash';
@@ -14,6 +13,7 @@ import { createSealing, parseSealingKeys } from '../lib/sealing';
 import { connectTemporal } from '../lib/temporal';
 import { createTrackingTokens } from '../lib/trackingTokens';
 import { createDataKeys } from '../models/identity/dataKeys';
+import { accessTokensOf } from '../models/identity/signingKeys';
 import { createApp, type App } from './app';
 
 // The supervisor kills what is still there after ten seconds.
@@ -23,7 +23,6 @@ async function main(): Promise<void> {
   const config = loadConfig([
     'DATABASE_URL',
     'TEMPORAL_ADDRESS',
-    'JWT_SECRET',
     'TRACKING_SECRET',
     'SEALING_KEYS',
   ]);
@@ -42,13 +41,16 @@ async function main(): Promise<void> {
   const sealing = createSealing(parseSealingKeys(config.SEALING_KEYS));
   const dataConverter = createDataConverter(createDataKeys({ db, sealing, logger }));
   const temporal = connectTemporal(config, dataConverter);
+  const accessTokens = accessTokensOf(db, sealing, {
+    onError: (error) => logger.warn({ err: error }, 'signing keys not read'),
+  });
   const app = createApp({
     config,
     db,
     logger,
     metrics,
     temporal,
-    accessTokens: createAccessTokens(config.JWT_SECRET),
+    accessTokens,
     campaigns: createCampaignWorkflows(temporal),
     testSends: createTestSends(temporal),
     sealing,
@@ -60,11 +62,17 @@ async function main(): Promise<void> {
     trackingTokens: createTrackingTokens([{ id: 1, secret: config.TRACKING_SECRET }]),
   });
 
+  // Not waited for any longer than it takes: without a database the process lives and says so.
+  await accessTokens.reload().catch((error: unknown) => {
+    logger.warn({ err: error }, 'signing keys not read');
+  });
+
   const server = await listen(app, { port: config.API_PORT, host: config.API_HOST });
   logger.info({ address: server.address() }, 'listening');
 
   const stop = stopOnce(logger, async () => {
     await close(server);
+    accessTokens.close();
     await Promise.allSettled([temporal.connection.close(), db.destroy()]);
   });
   process.on('SIGTERM', stop);

@@ -99,7 +99,6 @@ async function startApis(ground: BenchGround, options: WebhookBenchOptions, publ
           TEMPORAL_ADDRESS: ground.temporalServer.address,
           TEMPORAL_NAMESPACE: testNamespace,
           PUBLIC_URL: publicUrl,
-          JWT_SECRET: trackingSecret,
           TRACKING_SECRET: trackingSecret,
           SEALING_KEYS: sealingKeys,
           SENDGRID_WEBHOOK_PUBLIC_KEY: publicKey,

@@ -50,7 +50,6 @@ const schema = z.object({
   WORKFLOW_BUNDLE_PATH: z.string().optional(),
   SUPERVISOR_PID: z.coerce.number().int().min(2).optional(),
 
-  JWT_SECRET: z.string().min(32, 'must have at least 32 characters').optional(),
   TRACKING_SECRET: z.string().min(32, 'must have at least 32 characters').optional(),
   SEALING_KEYS: z.string().superRefine(refuseUnreadableKeys).optional(),
 
@@ -81,12 +80,7 @@ export class ConfigError extends Error {
   }
 }
 
-type Requirement =
-  | 'DATABASE_URL'
-  | 'TEMPORAL_ADDRESS'
-  | 'JWT_SECRET'
-  | 'TRACKING_SECRET'
-  | 'SEALING_KEYS';
+type Requirement = 'DATABASE_URL' | 'TEMPORAL_ADDRESS' | 'TRACKING_SECRET' | 'SEALING_KEYS';
 
 /**
  * Reads the environment (and `.env`, which never overrides it), checks all of it and throws one

@@ -42,7 +42,7 @@ describe('loadConfig', () => {
 
   test('lists every problem at once', () => {
     const load = () =>
-      loadConfig(['JWT_SECRET'], {
+      loadConfig(['SEALING_KEYS'], {
         API_PORT: 'eighty',
         DATABASE_URL: 'mysql://localhost/x',
         TEMPORAL_ADDRESS: 'http://localhost',
@@ -61,7 +61,7 @@ describe('loadConfig', () => {
       'TRACKING_SECRET',
       'LOG_LEVEL',
       'WORKERS',
-      'JWT_SECRET',
+      'SEALING_KEYS',
     ]) {
       expect(problems).toContainEqual(expect.stringContaining(`${name}: `));
     }

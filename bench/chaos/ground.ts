@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createCampaignWorkflows, type CampaignWorkflows } from '../../clients/campaigns';
 import { createDataConverter } from '../../clients/dataConverter';
-import { createAccessTokens, type AccessTokens } from '../../lib/accessTokens';
+import type { AccessTokens } from '../../lib/accessTokens';
 import { createDatabase, type Knex } from '../../lib/db';
 import { loadConfig } from '../../lib/config';
 import { newId } from '../../lib/ids';
@@ -13,6 +13,7 @@ import { createSealing, parseSealingKeys, type Sealing } from '../../lib/sealing
 import { connectTemporal, type Temporal } from '../../lib/temporal';
 import { createDataKeys } from '../../models/identity/dataKeys';
 import { migrate } from '../../migrations';
+import { accessTokensOf } from '../../models/identity/signingKeys';
 import { createWebhookKeys } from '../../sandbox/sendgrid/eventPost';
 import {
   administer,
@@ -104,7 +105,6 @@ export async function startProcessGround(options: GroundOptions): Promise<Proces
     TEMPORAL_ADDRESS: temporalServer.address,
     TEMPORAL_NAMESPACE: testNamespace,
     PUBLIC_URL: apiUrl,
-    JWT_SECRET: secret,
     TRACKING_SECRET: secret,
     SEALING_KEYS: sealingKeys,
     SENDGRID_API_KEY: 'SG.processes',
@@ -169,6 +169,8 @@ export async function startProcessGround(options: GroundOptions): Promise<Proces
       }),
     ),
   );
+  const accessTokens = accessTokensOf(db, sealing);
+  await accessTokens.reload();
   const ground: ProcessGround = {
     folder,
     postgres,
@@ -184,11 +186,12 @@ export async function startProcessGround(options: GroundOptions): Promise<Proces
     workers,
     db,
     temporal,
-    accessTokens: createAccessTokens(secret),
+    accessTokens,
     campaigns: createCampaignWorkflows(temporal),
     async stop() {
       await Promise.all([...workers, api, sandbox].map((each) => each.stop()));
       await temporal.connection.close();
+      accessTokens.close();
       await db.destroy();
       await Promise.all([temporalServer.stop(), postgres.stop()]);
       if (options.keep !== true) {

@@ -1,8 +1,8 @@
 import path from 'node:path';
-import { createAccessTokens } from '../../lib/accessTokens';
 import { newId } from '../../lib/ids';
 import { createSealing, parseSealingKeys } from '../../lib/sealing';
 import { withTenant } from '../../models/base';
+import { accessTokensOf } from '../../models/identity/signingKeys';
 import { createProviderAccount, makeDefault } from '../../models/messages/accounts';
 import { testNamespace } from '../../tests/support/temporal';
 import { freePort } from '../../workers/launch/ports';
@@ -52,7 +52,6 @@ export async function startTransactionalTarget(ground: BenchGround): Promise<Run
         TEMPORAL_ADDRESS: ground.temporalServer.address,
         TEMPORAL_NAMESPACE: testNamespace,
         PUBLIC_URL: publicUrl,
-        JWT_SECRET: trackingSecret,
         TRACKING_SECRET: trackingSecret,
         SEALING_KEYS: sealingKeys,
         API_PORT: String(apiPort),
@@ -83,10 +82,10 @@ export async function startTransactionalTarget(ground: BenchGround): Promise<Run
     );
     await makeDefault(trx, key);
   });
-  const token = await tokenFor(
-    { db: ground.db, accessTokens: createAccessTokens(trackingSecret) },
-    tenantId,
-  );
+  const accessTokens = accessTokensOf(ground.db, createSealing(parseSealingKeys(sealingKeys)));
+  await accessTokens.reload();
+  const token = await tokenFor({ db: ground.db, accessTokens }, tenantId);
+  accessTokens.close();
   return {
     apiUrl,
     token,

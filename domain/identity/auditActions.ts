@@ -9,6 +9,8 @@ export const auditActions = {
   'user.loginFailed':
     'An address and a password did not fit; an unknown address is kept as a keyed hash alone.',
 
+  'signingKey.rotated': 'A new key was made to sign access tokens.',
+
   'providerAccount.created': 'An account at a vendor was added.',
   'providerAccount.changed': 'An account at a vendor was changed, but for its credentials.',
   'providerAccount.credentialsChanged': 'What opens an account at a vendor was written anew.',

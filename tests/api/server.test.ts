@@ -3,13 +3,14 @@ import { once } from 'node:events';
 import http from 'node:http';
 import { ourScript, projectRoot } from '../../workers/launch/ourScript';
 import { freePort } from '../../workers/launch/ports';
-import { createAccessTokens } from '../../lib/accessTokens';
+import { createSealing, parseSealingKeys } from '../../lib/sealing';
+import { accessTokensOf } from '../../models/identity/signingKeys';
 import { until } from '../support/conditions';
 import { buildTenant } from '../support/factories';
 import { createTestDatabase } from '../support/postgres';
 import { temporalAddress } from '../support/temporal';
 
-const secret = 'a secret of the tests that is long enough';
+const sealingKeys = `k1:${Buffer.alloc(32, 7).toString('base64')}`;
 
 function startServer(environment: Record<string, string>): {
   child: ChildProcess;
@@ -31,13 +32,12 @@ function startServer(environment: Record<string, string>): {
 }
 
 test('says everything that is wrong with its configuration at once, and ends', async () => {
-  const { child, output } = startServer({ API_PORT: 'many', JWT_SECRET: 'short' });
+  const { child, output } = startServer({ API_PORT: 'many', TRACKING_SECRET: 'short' });
   const [code] = await once(child, 'exit');
 
   expect(code).toBe(1);
   for (const name of [
     'API_PORT',
-    'JWT_SECRET',
     'DATABASE_URL',
     'TEMPORAL_ADDRESS',
     'TRACKING_SECRET',
@@ -55,16 +55,15 @@ test('finishes the request it is in when it is asked to stop, and takes no other
     DATABASE_URL: database.url,
     TEMPORAL_ADDRESS: temporalAddress(),
     API_PORT: String(port),
-    JWT_SECRET: secret,
     TRACKING_SECRET: 'another secret of the tests, long enough',
-    SEALING_KEYS: `k1:${Buffer.alloc(32, 7).toString('base64')}`,
+    SEALING_KEYS: sealingKeys,
   });
   try {
     await until('the API answers', () => isUp(port));
-    const { token } = await buildTenant({
-      db: database.db,
-      accessTokens: createAccessTokens(secret),
-    });
+    const accessTokens = accessTokensOf(database.db, createSealing(parseSealingKeys(sealingKeys)));
+    await accessTokens.reload();
+    const { token } = await buildTenant({ db: database.db, accessTokens });
+    accessTokens.close();
     const request = http.request({
       port,
       method: 'POST',

@@ -4,7 +4,8 @@ import { writeCampaign, type FiredCampaign } from '../../bench/chaos/campaign';
 import { setSandboxFaults } from '../../bench/chaos/sandboxFigures';
 import { untilEnded } from '../../bench/chaos/storm';
 import { tally } from '../../bench/chaos/tally';
-import { createAccessTokens } from '../../lib/accessTokens';
+import { createSealing, parseSealingKeys } from '../../lib/sealing';
+import { accessTokensOf } from '../../models/identity/signingKeys';
 import { createDatabase, type Knex } from '../../lib/db';
 import { isAlive, parentOf } from '../../lib/processes';
 import { postgresUrl } from '../../workers/launch/embeddedPostgres';
@@ -61,7 +62,9 @@ test('a campaign survives its supervisor being killed, and then everything at on
     applicationName: 'carillon-observer',
   });
   db = ledger;
-  const reach = { ...ground, db: ledger, accessTokens: createAccessTokens(secrets.jwtSecret) };
+  const accessTokens = accessTokensOf(ledger, createSealing(parseSealingKeys(secrets.sealingKeys)));
+  await accessTokens.reload();
+  const reach = { ...ground, db: ledger, accessTokens };
   const customers = 2_000;
   const written = await writeCampaign(reach, customers, { zoneCount: 200 });
   await ask(reach, written, 'schedule', { schedule: { kind: 'now' } });

@@ -33,9 +33,9 @@ test('gives a file of an earlier version its sealing key once and keeps all else
 
 test('does not replace a file it cannot read', () => {
   const file = path.join(dataDir, 'secrets.json');
-  writeFileSync(file, '{"jwtSecret": "short"}');
+  writeFileSync(file, '{"trackingSecret": "short"}');
   expect(() => loadSecrets(dataDir)).toThrow('cannot be read as it was written');
-  expect(readFileSync(file, 'utf8')).toBe('{"jwtSecret": "short"}');
+  expect(readFileSync(file, 'utf8')).toBe('{"trackingSecret": "short"}');
 });
 
 test('takes a new sealing key before the old one, and keeps all else', () => {

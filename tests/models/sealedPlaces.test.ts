@@ -1,4 +1,4 @@
-import { createAccessTokens } from '../../lib/accessTokens';
+import { newId } from '../../lib/ids';
 import { createSealing } from '../../lib/sealing';
 import { acrossTenants } from '../../models/base';
 import { countSealed, listSealedOtherwise } from '../../models/identity/resealing';
@@ -8,10 +8,10 @@ import {
   sealedPlace,
   type SealedColumnName,
 } from '../../models/identity/sealedPlaces';
+import { rotateSigningKeys } from '../../models/identity/signingKeys';
 import { rotateDataKey } from '../../models/identity/dataKeys';
 import { ensureTestAccount, testSealing } from '../support/accounts';
 import { createTestDatabase, type TestDatabase } from '../support/postgres';
-import { buildTenant } from '../support/factories';
 import { insertTenant } from '../support/records';
 import { writeSealedAccounts } from '../support/sealedAccounts';
 
@@ -36,22 +36,16 @@ const writers = {
     return 2;
   },
   signingKeys: async () => {
-    const sealed = testSealing.seal(
-      '{}',
-      sealedPlace('signingKeys', { key: ['a'], tenantId: null }),
-    );
-    await database.db('signing_keys').insert({
-      kid: 'a',
-      algorithm: 'ES256',
-      public_jwk: '{}',
-      private_key: sealed,
-      signs_from: new Date(),
-    });
+    await rotateSigningKeys(database.db, testSealing);
     return 1;
   },
   mfaSecrets: async () => {
-    const accessTokens = createAccessTokens('a secret of the tests that is long enough');
-    const { userId } = await buildTenant({ db: database.db, accessTokens });
+    const userId = newId();
+    await database.db('users').insert({
+      id: userId,
+      email: `${userId}@example.com`,
+      password_hash: 'no password fits this',
+    });
     const place = sealedPlace('mfaSecrets', { key: [userId], tenantId: null });
     await database
       .db('users')

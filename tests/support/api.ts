@@ -4,7 +4,6 @@ import type { ApiDeps } from '../../api/deps';
 import { createCampaignWorkflows } from '../../clients/campaigns';
 import { createConnectionTests } from '../../clients/connectionTests';
 import { createTestSends } from '../../clients/testSends';
-import { createAccessTokens } from '../../lib/accessTokens';
 import { loadConfig } from '../../lib/config';
 import { createKeyedHash } from '../../lib/keyedHash';
 import { createLogger } from '../../lib/logger';
@@ -12,6 +11,7 @@ import { createMetrics } from '../../lib/metrics';
 import { createSealing } from '../../lib/sealing';
 import { connectTemporal } from '../../lib/temporal';
 import { createTrackingTokens } from '../../lib/trackingTokens';
+import { accessTokensOf } from '../../models/identity/signingKeys';
 import { testDataConverter } from './dataConverter';
 import { createTestDatabase } from './postgres';
 import { temporalAddress } from './temporal';
@@ -49,7 +49,6 @@ export async function startTestApi(overrides: Partial<ApiDeps> = {}): Promise<Te
   const config = loadConfig([], {
     NODE_ENV: 'test',
     DATABASE_URL: database.url,
-    JWT_SECRET: 'a secret of the tests that is long enough',
     TRACKING_SECRET: 'another secret of the tests, long enough',
     PUBLIC_URL: 'http://carillon.test',
     CORS_ORIGINS: 'https://console.example.com',
@@ -58,17 +57,20 @@ export async function startTestApi(overrides: Partial<ApiDeps> = {}): Promise<Te
     { ...config, TEMPORAL_ADDRESS: temporalAddress() },
     testDataConverter(overrides.db ?? database.db),
   );
+  const sealing = createSealing([{ id: 'test', key: Buffer.alloc(32, 7) }]);
+  const accessTokens = overrides.accessTokens ?? accessTokensOf(database.db, sealing);
+  await accessTokens.reload();
   const deps: ApiDeps = {
     config,
     db: database.db,
     logger: createLogger({ name: 'api', level: 'fatal' }),
     metrics: createMetrics('api'),
     temporal,
-    accessTokens: createAccessTokens('a secret of the tests that is long enough'),
+    accessTokens,
     // Where no worker runs, an update is waited for in vain.
     campaigns: createCampaignWorkflows(temporal, { startMs: 5_000, steerMs: 500 }),
     testSends: createTestSends(temporal, { startMs: 20_000, waitMs: 500 }),
-    sealing: createSealing([{ id: 'test', key: Buffer.alloc(32, 7) }]),
+    sealing,
     connectionTests: createConnectionTests({ timeoutMs: 5_000, onlyPublic: false }),
     addressHash: createKeyedHash('another secret of the tests, long enough', 'addresses'),
     trackingTokens: createTrackingTokens([
@@ -87,6 +89,7 @@ export async function startTestApi(overrides: Partial<ApiDeps> = {}): Promise<Te
       const closed = new Promise((resolve) => server.close(resolve));
       server.closeAllConnections();
       await closed;
+      deps.accessTokens.close();
       await temporal.connection.close();
       await database.drop();
     },

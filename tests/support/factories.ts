@@ -44,9 +44,10 @@ export async function buildTenant(
     throw new Error('The tenant was not written');
   }
   const sessionId = newId();
-  await acrossTenants(deps.db, 'identity', (trx) =>
-    openSession(trx, { id: sessionId, userId, tenantId }),
-  );
+  await acrossTenants(deps.db, 'identity', async (trx) => {
+    await openSession(trx, { id: sessionId, userId, tenantId, mfaAt: new Date() });
+    await trx('users').where({ id: userId }).update({ email_verified_at: trx.fn.now() });
+  });
   const token = deps.accessTokens.issue({ userId, sessionId, tenantId });
   const tokens = new Map<Role, string>([['owner', token]]);
   for (const role of roles.filter((one) => one !== 'owner')) {

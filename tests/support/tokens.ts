@@ -18,7 +18,7 @@ export interface SignedIn {
   token: string;
 }
 
-/** A new person with a role in the tenant, signed in without HTTP and without a password. */
+/** A new person with a role in the tenant, signed in just now, without HTTP and without a password. */
 export async function signInAs(
   deps: TokenDeps,
   { tenantId, role }: { tenantId: string; role: Role },
@@ -33,7 +33,7 @@ export async function signInAs(
       email_verified_at: trx.fn.now(),
     });
     await trx('memberships').insert({ tenant_id: tenantId, user_id: userId, role });
-    await openSession(trx, { id: sessionId, userId, tenantId });
+    await openSession(trx, { id: sessionId, userId, tenantId, mfaAt: new Date() });
   });
   return { userId, sessionId, token: deps.accessTokens.issue({ userId, sessionId, tenantId }) };
 }

@@ -212,7 +212,6 @@ function ourEnvironment(
     TEMPORAL_UI_URL: temporalUiUrl(plan),
     API_PORT: String(ports.api),
     PUBLIC_URL: plan.publicUrl,
-    JWT_SECRET: config.JWT_SECRET ?? secrets.jwtSecret,
     TRACKING_SECRET: config.TRACKING_SECRET ?? secrets.trackingSecret,
     SEALING_KEYS: config.SEALING_KEYS ?? secrets.sealingKeys,
     ...(plan.hasSandbox

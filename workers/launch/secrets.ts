@@ -7,7 +7,6 @@ import { parseSealingKeys } from '../../lib/sealing';
 const Secrets = z.object({
   postgresAdminPassword: z.string().min(1),
   postgresPassword: z.string().min(1),
-  jwtSecret: z.string().min(32),
   trackingSecret: z.string().min(32),
   /** As SEALING_KEYS takes them. */
   sealingKeys: z.string().min(32),
@@ -39,7 +38,6 @@ export function loadSecrets(dataDir: string): Secrets {
   const secrets: Secrets = {
     postgresAdminPassword: randomText(),
     postgresPassword: randomText(),
-    jwtSecret: randomText(),
     trackingSecret: randomText(),
     sealingKeys: newSealingKey(),
     webhookPublicKey: publicKey.export({ type: 'spki', format: 'der' }).toString('base64'),

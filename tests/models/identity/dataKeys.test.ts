@@ -3,25 +3,30 @@ import { createDatabase, type Knex } from '../../../lib/db';
 import { newId, newRandomId } from '../../../lib/ids';
 import { createLogger } from '../../../lib/logger';
 import { createSealing } from '../../../lib/sealing';
+import type { AccessTokens } from '../../../lib/accessTokens';
+import { accessTokensOf } from '../../../models/identity/signingKeys';
 import { createDataKeys, rotateDataKey } from '../../../models/identity/dataKeys';
 import { freePort } from '../../../workers/launch/ports';
 import { testSealing } from '../../support/accounts';
 import { testDataKeys } from '../../support/dataConverter';
 import { createTestDatabase, type TestDatabase } from '../../support/postgres';
 import { buildTenant } from '../../support/factories';
-import { createAccessTokens } from '../../../lib/accessTokens';
-
-const accessTokens = createAccessTokens('a secret of the tests that is long enough');
 
 let database: TestDatabase;
 let db: Knex;
+let accessTokens: AccessTokens;
 
 beforeAll(async () => {
   database = await createTestDatabase();
   db = database.db;
+  accessTokens = accessTokensOf(db, testSealing);
+  await accessTokens.reload();
 });
 
-afterAll(() => database.drop());
+afterAll(async () => {
+  accessTokens.close();
+  await database.drop();
+});
 
 const newTenant = async () => (await buildTenant({ db, accessTokens })).tenantId;
 
