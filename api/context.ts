@@ -17,9 +17,14 @@ export interface Principal {
   readonly impersonatorId: string | null;
   readonly isPlatformAdmin: boolean;
   readonly isEmailVerified: boolean;
+  /** Why nearly everything is kept from them now, whatever their role. */
+  readonly restriction: Restriction | null;
   /** When a second factor was last shown in this session. */
   readonly mfaAt: Date | null;
 }
+
+/** A tenant that was suspended; a one-time password that waits to be changed. */
+export type Restriction = 'tenantSuspended' | 'passwordExpired';
 
 /** What the middleware leaves for the next one. */
 export interface ApiState {

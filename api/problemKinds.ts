@@ -19,6 +19,7 @@ export const problemKinds = {
   idempotencyKeyReused: 'conflict',
   identityMissing: 'conflict',
   invalidSignature: 'unauthenticated',
+  lastOwner: 'conflict',
   malformedForm: 'malformed',
   malformedJson: 'malformed',
   noProviderAccount: 'conflict',
@@ -32,11 +33,16 @@ export const problemKinds = {
   staleSignature: 'unauthenticated',
   stepUpRequired: 'forbidden',
   templateNotOfVendor: 'conflict',
+  tenantNotFound: 'notFound',
+  tenantSuspended: 'forbidden',
   tooManyEvents: 'malformed',
+  tooManyTenants: 'conflict',
+  userNotFound: 'notFound',
   webhookNotConfigured: 'unavailable',
   webhookNotVerified: 'forbidden',
   workflowsUnavailable: 'unavailable',
   wrongCredentials: 'unauthenticated',
+  wrongPassword: 'forbidden',
 } as const satisfies Record<string, ErrorKind>;
 
 export type ProblemCode = keyof typeof problemKinds;

@@ -20,6 +20,8 @@ import { handle } from './handle';
 import { auditLogRoutes } from './identity/auditLog';
 import { authRoutes } from './identity/auth';
 import { signingKeyRoutes } from './identity/signingKeys';
+import { memberRoutes } from './identity/members';
+import { tenantRoutes } from './identity/tenants';
 import { userRoutes } from './identity/users';
 import { authenticate } from './middleware/authenticate';
 import { authorize } from './middleware/authorize';
@@ -46,6 +48,8 @@ export const routes: readonly Route[] = [
   ...signingKeyRoutes,
   ...userRoutes,
   ...auditLogRoutes,
+  ...tenantRoutes,
+  ...memberRoutes,
   ...importRoutes,
   ...customerRoutes,
   ...suppressionRoutes,

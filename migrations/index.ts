@@ -22,6 +22,7 @@ import * as people from './0021_identity';
 import * as audit from './0022_audit';
 import * as dataKeys from './0025_data_keys';
 import * as sealingKeys from './0026_sealing_keys';
+import * as tenantsAndPeople from './0031_people';
 
 interface Migration {
   up(knex: Knex): Promise<void>;
@@ -53,6 +54,7 @@ const migrations = new Map<string, Migration>([
   ['0022_audit', audit],
   ['0025_data_keys', dataKeys],
   ['0026_sealing_keys', sealingKeys],
+  ['0031_people', tenantsAndPeople],
 ]);
 
 /** Where Knex finds the migrations: a list in order, never a folder scan. */

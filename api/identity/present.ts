@@ -4,8 +4,11 @@ import type {
   Tenant as TenantShape,
   User as UserShape,
 } from '../../domain/identity/schema';
+import type { Member as MemberShape, MyTenant } from '../../domain/identity/people/schema';
 import type { AccessTokens } from '../../lib/accessTokens';
 import type { Account } from '../../models/identity/accounts';
+import type { Member } from '../../models/identity/members';
+import type { TenantOfPerson } from '../../models/identity/tenants';
 import type { Tenant } from '../../models/identity/Tenant';
 import type { User } from '../../models/identity/User';
 
@@ -32,7 +35,38 @@ export function presentTenant(tenant: Tenant): z.output<typeof TenantShape> {
     name: tenant.name,
     timeZone: tenant.timeZone,
     defaultLanguage: tenant.defaultLanguage,
+    allowedLanguages: tenant.allowedLanguages,
     createdAt: tenant.createdAt.toISOString(),
+  };
+}
+
+/** A tenant as it stands in the list of somebody's own. */
+export function presentMyTenant(tenant: TenantOfPerson): z.output<typeof MyTenant> {
+  return {
+    id: tenant.id,
+    name: tenant.name,
+    timeZone: tenant.timeZone,
+    defaultLanguage: tenant.defaultLanguage,
+    role: tenant.role,
+    memberSince: tenant.memberSince.toISOString(),
+    isSuspended: tenant.suspendedAt !== null,
+    createdAt: tenant.createdAt.toISOString(),
+  };
+}
+
+/** What a tenant's managers see of a person: nothing of what they do elsewhere. */
+export function presentMember(member: Member): z.output<typeof MemberShape> {
+  return {
+    userId: member.userId,
+    email: member.email,
+    firstName: member.firstName,
+    lastName: member.lastName,
+    role: member.role,
+    memberSince: member.createdAt.toISOString(),
+    lastLoginAt: member.lastLoginAt?.toISOString() ?? null,
+    isMfaEnabled: member.mfaEnabledAt !== null,
+    isEmailVerified: member.emailVerifiedAt !== null,
+    isSuspended: member.suspendedAt !== null,
   };
 }
 

@@ -1,12 +1,13 @@
 import { AppError } from '../../domain/errors';
 import {
+  neverImpersonated,
   ownActionNames,
   permissionsOf,
   platformActionNames,
   type Permission,
 } from '../../domain/identity/permissions';
 import { findStanding, type Standing } from '../../models/identity/sessions';
-import type { ApiMiddleware, Principal } from '../context';
+import type { ApiMiddleware, Principal, Restriction } from '../context';
 import type { ApiDeps } from '../deps';
 
 /**
@@ -44,7 +45,9 @@ async function principalOf(
   if (standing === null || (tenantId !== null && standing.role === null)) {
     throw invalidToken();
   }
-  refuseSuspended(standing);
+  if (standing.isUserSuspended) {
+    throw new AppError('forbidden', 'userSuspended', 'This account is suspended; ask support.');
+  }
   return {
     kind: 'user',
     userId,
@@ -56,6 +59,7 @@ async function principalOf(
     impersonatorId: standing.impersonatorId,
     isPlatformAdmin: standing.isPlatformAdmin,
     isEmailVerified: standing.isEmailVerified,
+    restriction: restrictionOf(standing),
     mfaAt: standing.mfaAt,
   };
 }
@@ -68,20 +72,26 @@ function invalidToken(): AppError {
   );
 }
 
-function refuseSuspended({ isTenantSuspended, isUserSuspended }: Standing): void {
-  if (isUserSuspended) {
-    throw new AppError('forbidden', 'userSuspended', 'This account is suspended; ask support.');
+function restrictionOf(standing: Standing): Restriction | null {
+  if (standing.mustChangePassword) {
+    return 'passwordExpired';
   }
-  if (isTenantSuspended) {
-    throw new AppError('forbidden', 'tenantSuspended', 'This tenant is suspended; ask support.');
-  }
+  return standing.isTenantSuspended ? 'tenantSuspended' : null;
 }
 
-// Whoever acts as somebody has what that person has, and nothing of the platform.
-function permissionsOfPerson({ role, isPlatformAdmin, impersonatorId }: Standing): Set<Permission> {
+// A suspended tenant is closed to its people, who may go on in another one of theirs.
+function permissionsOfPerson(standing: Standing): Set<Permission> {
+  const { role, isPlatformAdmin, impersonatorId } = standing;
+  if (standing.mustChangePassword) {
+    return new Set(ownActionNames);
+  }
+  const ofRole = role === null || standing.isTenantSuspended ? [] : [...permissionsOf(role)];
+  if (impersonatorId !== null) {
+    return new Set([...ownActionNames, ...ofRole].filter((name) => !neverImpersonated.has(name)));
+  }
   return new Set<Permission>([
     ...ownActionNames,
-    ...(role === null ? [] : permissionsOf(role)),
-    ...(isPlatformAdmin && impersonatorId === null ? platformActionNames : []),
+    ...ofRole,
+    ...(isPlatformAdmin ? platformActionNames : []),
   ]);
 }

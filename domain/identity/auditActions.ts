@@ -1,10 +1,20 @@
 /** Everything the audit log tells of, each with what an entry of it says. */
 export const auditActions = {
   'tenant.registered': 'A tenant and its first owner were registered.',
+  'tenant.created': 'Somebody with an account created another tenant, and owns it.',
+  'tenant.changed': 'Name, time zone or languages of the tenant were written.',
+  'tenant.ended': 'An owner ended the tenant: nobody works in it any more.',
   'tenant.sendingRulesChanged': 'Quiet hours or frequency caps of the tenant were written.',
 
   'audit.exported': 'The audit log was taken out as a file.',
 
+  'member.roleChanged': 'Somebody was given another role in the tenant.',
+  'member.removed': 'Somebody was taken out of the tenant.',
+  'member.left': 'Somebody left the tenant.',
+
+  'user.profileChanged': 'A person wrote their own profile.',
+  'user.passwordChanged': 'A person chose another password; their other sessions ended.',
+  'user.tenantSwitched': 'A person goes on in this tenant.',
   'user.loggedIn': 'A person logged in.',
   'user.loginFailed':
     'An address and a password did not fit; an unknown address is kept as a keyed hash alone.',

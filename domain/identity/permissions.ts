@@ -83,6 +83,14 @@ export const platformActionNames: readonly PlatformAction[] = [
 
 export type Permission = TenantAction | OwnAction | PlatformAction;
 
+/** What nobody does who acts as somebody else. */
+export const neverImpersonated: ReadonlySet<Permission> = new Set<Permission>([
+  'self:write',
+  'tenant:write',
+  'member:write',
+  'apiKey:write',
+]);
+
 /** All that a role lets one do in its tenant. */
 export function permissionsOf(role: Role): ReadonlySet<TenantAction> {
   return byRole[role];
@@ -104,6 +112,11 @@ function actionsOf(role: Role): ReadonlySet<TenantAction> {
 /** Whether the text names an action in a tenant. */
 export function isTenantAction(text: string): text is TenantAction {
   return Object.hasOwn(tenantActions, text);
+}
+
+/** Whether the text names what everybody may do for themselves. */
+export function isOwnAction(text: string): text is OwnAction {
+  return Object.hasOwn(ownActions, text);
 }
 
 /** Whether the text names a permission of any kind. */

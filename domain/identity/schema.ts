@@ -2,11 +2,14 @@ import { z } from 'zod';
 import { email, language, name, timeZone } from '../customers/schema';
 import { roles } from './permissions';
 
+/** A password somebody chooses. */
+export const password = z.string().min(12).max(128);
+
 /** What a registration asks for. */
 export const Registration = z.strictObject({
   companyName: z.string().trim().min(1).max(200),
   email,
-  password: z.string().min(12).max(128),
+  password,
   firstName: name.nullish(),
   lastName: name.nullish(),
   timeZone: timeZone.default('UTC'),
@@ -25,6 +28,9 @@ export const Tenant = z
     name: z.string(),
     timeZone: z.string(),
     defaultLanguage: z.string(),
+    allowedLanguages: z
+      .array(z.string())
+      .meta({ description: 'Which languages content may have; none named means all' }),
     createdAt: z.iso.datetime(),
   })
   .meta({ id: 'Tenant' });

@@ -16,6 +16,8 @@ export class User extends BaseModel {
   declare timeZone: string | null;
   declare emailVerifiedAt: Date | null;
   declare passwordChangedAt: Date;
+  /** Until when a one-time password opens the account; null for one its owner chose. */
+  declare passwordExpiresAt: Date | null;
   declare isPlatformAdmin: boolean;
   declare suspendedAt: Date | null;
   declare suspendedReason: string | null;

@@ -6,6 +6,7 @@ import { acrossTenants } from '../base';
 import { audit, type NewAuditEntry } from './audit';
 import { Membership } from './Membership';
 import { Tenant } from './Tenant';
+import { tenantsOf } from './tenants';
 import { User } from './User';
 
 export interface NewAccount {
@@ -92,8 +93,9 @@ export function findUserByEmail(db: Knex, email: string): Promise<User | null> {
 }
 
 /**
- * The person in the tenant, or where they began to work first when none is named. The place is null
- * for a person who works in no tenant, or not in the one that is named.
+ * The person in the tenant, or where they began to work first when none is named, rather not in one
+ * that is suspended. The place is null for a person who works in no tenant, or not in the one that is
+ * named.
  */
 export async function findAccount(
   trx: Knex.Transaction,
@@ -123,13 +125,9 @@ async function findPlace(
   userId: string,
   tenantId: string | null | undefined,
 ): Promise<Place | null> {
-  const membership = await Membership.query(trx)
-    .where({ user_id: userId, ...(tenantId == null ? {} : { tenant_id: tenantId }) })
-    .orderBy([{ column: 'created_at' }, { column: 'tenant_id' }])
+  const query = tenantsOf(trx, userId).select('tenants.*');
+  const tenant = await (tenantId == null ? query : query.where('tenants.id', tenantId))
+    .orderByRaw('tenants.suspended_at is not null, memberships.created_at, tenants.id')
     .first();
-  if (membership === undefined) {
-    return null;
-  }
-  const tenant = await Tenant.query(trx).findById(membership.tenantId).throwIfNotFound();
-  return { tenant, role: membership.role };
+  return tenant === undefined ? null : { tenant, role: tenant.role };
 }

@@ -34,6 +34,8 @@ export interface Standing {
   isTenantSuspended: boolean;
   isUserSuspended: boolean;
   isPlatformAdmin: boolean;
+  /** They came in with a one-time password. */
+  mustChangePassword: boolean;
   isEmailVerified: boolean;
   mfaAt: Date | null;
   impersonatorId: string | null;
@@ -49,17 +51,21 @@ export async function findStanding(
 ): Promise<Standing | null> {
   const raw = db
     .raw(
-      `select m.role, t.suspended_at is not null as "isTenantSuspended",
+      `select case when t.ended_at is null then m.role end as role,
+              t.suspended_at is not null as "isTenantSuspended",
               u.suspended_at is not null as "isUserSuspended",
               u.is_platform_admin as "isPlatformAdmin",
+              u.password_expires_at is not null as "mustChangePassword",
               u.email_verified_at is not null as "isEmailVerified",
               s.mfa_at as "mfaAt", s.impersonated_by as "impersonatorId"
          from sessions s
          join users u on u.id = s.user_id
+         left join users a on a.id = s.impersonated_by
          left join memberships m on m.user_id = s.user_id and m.tenant_id = :tenantId
          left join tenants t on t.id = m.tenant_id
         where s.id = :sessionId and s.user_id = :userId
-          and s.revoked_at is null and s.expires_at > now()`,
+          and s.revoked_at is null and s.expires_at > now()
+          and (s.impersonated_by is null or (a.is_platform_admin and a.suspended_at is null))`,
       { sessionId, userId, tenantId },
     )
     .options({ name: 'findStanding' });

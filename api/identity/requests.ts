@@ -1,0 +1,20 @@
+import { z } from 'zod';
+import { Member, MyTenant } from '../../domain/identity/people/schema';
+import { roles } from '../../domain/identity/permissions';
+import { memberSorts } from '../../models/identity/members';
+import { tenantSorts } from '../../models/identity/tenants';
+import { listQuery } from '../lists';
+
+export const ListTenants = listQuery({
+  item: MyTenant,
+  sorts: tenantSorts,
+  defaultSort: 'memberSince',
+  filters: {},
+});
+
+export const ListMembers = listQuery({
+  item: Member,
+  sorts: memberSorts,
+  defaultSort: 'memberSince',
+  filters: { role: z.enum(roles).optional() },
+});

@@ -1,0 +1,191 @@
+import { signInAs } from '../../support/tokens';
+import { buildTenant, type TestTenant } from '../../support/factories';
+import { startTestApi, type TestApi } from '../../support/api';
+
+let api: TestApi;
+
+beforeAll(async () => {
+  api = await startTestApi();
+});
+
+afterAll(async () => {
+  await api.stop();
+});
+
+const values = { name: 'Second & Co', timeZone: 'Europe/Rome', defaultLanguage: 'it' };
+
+function post(path: string, token: string, json?: unknown, headers: Record<string, string> = {}) {
+  return api.send('post', `/api/v1${path}`, { token, json, headers });
+}
+
+function tenantRow({ tenantId }: TestTenant) {
+  return api.deps.db('tenants').where({ id: tenantId }).first();
+}
+
+describe('POST /tenants', () => {
+  test('makes whoever asks the owner of another tenant, to which they switch', async () => {
+    const { token, tenantId, userId } = await buildTenant(api.deps);
+    const answer = await post('/tenants', token, values);
+
+    expect(answer.status).toBe(201);
+    expect(answer.body.data).toMatchObject({ ...values, allowedLanguages: [] });
+    const { id } = answer.body.data;
+    expect(answer.headers.get('Location')).toBe(`/api/v1/tenants/${id}`);
+    const listed = await api.send('get', '/api/v1/tenants', { token });
+    expect(listed.body.data.map((one: { id: string; role: string }) => [one.id, one.role])).toEqual(
+      [
+        [tenantId, 'owner'],
+        [id, 'owner'],
+      ],
+    );
+
+    const switched = await post('/auth/switch-tenant', token, { tenantId: id });
+    expect(switched.body.data).toMatchObject({ tenantId: id, role: 'owner' });
+    const there = switched.body.data.accessToken;
+    const read = await api.send('get', `/api/v1/tenants/${id}`, { token: there });
+    expect(read.body.data).toEqual(answer.body.data);
+    const me = await api.send('get', '/api/v1/users/me', { token: there });
+    expect(me.body.data).toMatchObject({ tenant: { id }, role: 'owner', user: { id: userId } });
+
+    const entries = await api.deps.db('audit_log').where({ tenant_id: id }).orderBy('at');
+    expect(entries.map(({ action, actor_id }) => [action, actor_id])).toEqual([
+      ['tenant.created', userId],
+      ['user.tenantSwitched', userId],
+    ]);
+  });
+
+  test('makes one for many requests with one Idempotency-Key', async () => {
+    const { token, userId } = await buildTenant(api.deps);
+    const headers = { 'Idempotency-Key': 'second' };
+    const answers = await Promise.all(
+      Array.from({ length: 4 }, () => post('/tenants', token, values, headers)),
+    );
+    const again = await post('/tenants', token, values, headers);
+    const other = await post('/tenants', token, { ...values, name: 'Third' }, headers);
+
+    expect(again.status).toBe(201);
+    expect(answers.every(({ status }) => status === 201 || status === 409)).toBe(true);
+    expect(other.body.code).toBe('idempotencyKeyReused');
+    expect(await api.deps.db('tenants').where({ created_by: userId, name: 'Third' })).toEqual([]);
+    expect(await api.deps.db('tenants').where({ created_by: userId })).toHaveLength(2);
+  });
+
+  test('lets one person make no more than twenty, however many ask at once', async () => {
+    const { token, userId } = await buildTenant(api.deps);
+    const answers = await Promise.all(
+      Array.from({ length: 22 }, () => post('/tenants', token, values)),
+    );
+
+    expect(answers.filter(({ status }) => status === 201)).toHaveLength(19);
+    expect(answers.find(({ status }) => status !== 201)?.body.code).toBe('tooManyTenants');
+    expect(await api.deps.db('tenants').where({ created_by: userId })).toHaveLength(20);
+  });
+
+  test('takes no role, owner or id, and no default outside of the allowed languages', async () => {
+    const { token } = await buildTenant(api.deps);
+    const answer = await post('/tenants', token, {
+      ...values,
+      id: '00000000-0000-7000-8000-000000000000',
+      role: 'owner',
+      createdBy: '00000000-0000-7000-8000-000000000000',
+    });
+    const language = await post('/tenants', token, { ...values, allowedLanguages: ['en', 'fr'] });
+
+    expect(answer.status).toBe(422);
+    expect(answer.body.errors.map(({ path }: { path: string }) => path).sort()).toEqual([
+      'createdBy',
+      'id',
+      'role',
+    ]);
+    expect(language.body.errors).toMatchObject([
+      { path: 'defaultLanguage', code: 'languageNotAllowed' },
+    ]);
+  });
+});
+
+describe('a tenant in the path', () => {
+  test.each(['get', 'put'])('does not exist for others: %s', async (method) => {
+    const mine = await buildTenant(api.deps);
+    const theirs = await buildTenant(api.deps);
+    const before = await tenantRow(theirs);
+    const answer = await api.send(method, `/api/v1/tenants/${theirs.tenantId}`, {
+      token: mine.token,
+      ...(method === 'put' ? { json: values } : {}),
+    });
+
+    expect(answer.status).toBe(404);
+    expect(answer.body.code).toBe('tenantNotFound');
+    expect(await tenantRow(theirs)).toEqual(before);
+  });
+
+  test('is written by owners alone, unless it changed meanwhile', async () => {
+    const tenant = await buildTenant(api.deps);
+    const path = `/api/v1/tenants/${tenant.tenantId}`;
+    const put = (token: string, headers: Record<string, string> = {}) =>
+      api.send('put', path, {
+        token,
+        headers,
+        json: { ...values, allowedLanguages: ['it', 'de', 'it'] },
+      });
+    const read = await api.send('get', path, { token: tenant.tokenOf('viewer') });
+    const refused = await put(tenant.tokenOf('agency'));
+    const written = await put(tenant.token, { 'If-Match': read.headers.get('ETag') ?? '' });
+    const late = await put(tenant.token, { 'If-Match': read.headers.get('ETag') ?? '' });
+
+    expect(refused.status).toBe(403);
+    expect(written.status).toBe(200);
+    expect(written.body.data).toMatchObject({ ...values, allowedLanguages: ['it', 'de'] });
+    expect(late.status).toBe(412);
+  });
+});
+
+describe('POST /auth/switch-tenant', () => {
+  test('leads to no tenant of somebody else', async () => {
+    const mine = await buildTenant(api.deps);
+    const theirs = await buildTenant(api.deps);
+    const answer = await post('/auth/switch-tenant', mine.token, { tenantId: theirs.tenantId });
+
+    expect(answer.status).toBe(404);
+    const sessions = await api.deps.db('sessions').where({ user_id: mine.userId });
+    expect(sessions.map(({ tenant_id }) => tenant_id)).toEqual([mine.tenantId]);
+  });
+
+  test('gives an agency what it is in each of its tenants', async () => {
+    const first = await buildTenant(api.deps);
+    const second = await buildTenant(api.deps);
+    const agency = await signInAs(api.deps, { tenantId: first.tenantId, role: 'agency' });
+    await api.deps
+      .db('memberships')
+      .insert({ tenant_id: second.tenantId, user_id: agency.userId, role: 'viewer' });
+    const answer = await post('/auth/switch-tenant', agency.token, { tenantId: second.tenantId });
+
+    expect(answer.body.data.role).toBe('viewer');
+    const token = answer.body.data.accessToken;
+    const me = await api.send('get', '/api/v1/users/me', { token });
+    expect(me.body.data.permissions).not.toContain('customer:write');
+    const members = await api.send('get', `/api/v1/tenants/${second.tenantId}/users`, { token });
+    expect(members.status).toBe(403);
+  });
+
+  test('leads out of a suspended tenant, and not into one', async () => {
+    const suspended = await buildTenant(api.deps);
+    const other = await buildTenant(api.deps);
+    const { userId, token } = await signInAs(api.deps, { ...suspended, role: 'member' });
+    await api.deps
+      .db('memberships')
+      .insert({ tenant_id: other.tenantId, user_id: userId, role: 'member' });
+    await api.deps
+      .db('tenants')
+      .where({ id: suspended.tenantId })
+      .update({ suspended_at: new Date() });
+
+    const closed = await api.send('get', `/api/v1/tenants/${suspended.tenantId}`, { token });
+    expect([closed.status, closed.body.code]).toEqual([403, 'tenantSuspended']);
+    const out = await post('/auth/switch-tenant', token, { tenantId: other.tenantId });
+    expect(out.status).toBe(200);
+    const back = await post('/auth/switch-tenant', out.body.data.accessToken, {
+      tenantId: suspended.tenantId,
+    });
+    expect([back.status, back.body.code]).toEqual([403, 'tenantSuspended']);
+  });
+});
