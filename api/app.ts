@@ -10,6 +10,7 @@ import { problem } from './middleware/problem';
 import { requestId } from './middleware/requestId';
 import { docs } from './openapi/docs';
 import { openApiDocument } from './openapi/document';
+import { permissionsPage } from './openapi/permissionsPage';
 import { createRouter, routes, unmatched } from './router';
 
 export type App = Koa<ApiState>;
@@ -27,7 +28,12 @@ export function createApp(deps: ApiDeps): App {
   app.use(corsFor(deps.config.CORS_ORIGINS));
   app.use(compression());
   app.use(problem(deps.logger));
-  app.use(docs(() => openApiDocument(routes)));
+  app.use(
+    docs(
+      () => openApiDocument(routes),
+      () => permissionsPage(routes),
+    ),
+  );
   app.use(router.routes());
   app.use(unmatched(router));
   return app;

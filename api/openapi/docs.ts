@@ -44,8 +44,11 @@ const start = `window.onload = () => {
 };
 `;
 
-/** Serves the document under /openapi.json and shows it under /docs, both without a token. */
-export function docs(document: () => JsonSchema): ApiMiddleware {
+/**
+ * Serves the document under /openapi.json, shows it under /docs, and tells who may do what under
+ * /docs/permissions, all without a token.
+ */
+export function docs(document: () => JsonSchema, permissions: () => string): ApiMiddleware {
   let json: string | undefined;
   return async (context, next) => {
     if (context.method !== 'GET' && context.method !== 'HEAD') {
@@ -63,6 +66,9 @@ export function docs(document: () => JsonSchema): ApiMiddleware {
     } else if (context.path === '/docs/start.js') {
       context.body = start;
       context.type = 'text/javascript; charset=utf-8';
+    } else if (context.path === '/docs/permissions') {
+      context.body = permissions();
+      context.type = 'text/markdown; charset=utf-8';
     } else if (asset !== undefined) {
       context.body = createReadStream(path.join(absolutePath(), path.basename(context.path)));
       context.type = asset;

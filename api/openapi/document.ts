@@ -1,10 +1,12 @@
 import { z } from 'zod';
+import { isScope } from '../../domain/identity/permissions';
 import { statusOf } from '../middleware/problem';
 import type { ParamSpec } from '../parameters';
 import { problemKinds } from '../problemKinds';
 import { hasEtag } from '../replies';
 import type { Answers, Route } from '../route';
 import { Components, type JsonSchema } from './components';
+import { neededText } from './permissionsPage';
 
 /** The OpenAPI 3.1 document of the routes, made of the schemas that check their requests. */
 export function openApiDocument(routes: readonly Route[]): JsonSchema {
@@ -21,13 +23,26 @@ export function openApiDocument(routes: readonly Route[]): JsonSchema {
       title: 'Carillon',
       version: '1.0.0',
       description:
-        'Campaigns that reach each customer once, at their own hour. Answers are `{ data, meta }`; errors are problem details (RFC 9457) with a stable `code`.',
+        'Campaigns that reach each customer once, at their own hour. Answers are `{ data, meta }`; errors are problem details (RFC 9457) with a stable `code`. Who may do what is told at [/docs/permissions](/docs/permissions).',
     },
     servers: [{ url: '/' }],
-    security: [{ accessToken: [] }],
+    security: [{ accessToken: [] }, { apiKey: [] }],
     paths,
     components: {
-      securitySchemes: { accessToken: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } },
+      securitySchemes: {
+        accessToken: {
+          type: 'http',
+          scheme: 'bearer',
+          bearerFormat: 'JWT',
+          description: 'Of a person who is signed in',
+        },
+        apiKey: {
+          type: 'http',
+          scheme: 'bearer',
+          bearerFormat: 'ck_…',
+          description: 'Of a program; it opens what is among its scopes',
+        },
+      },
       schemas: components.schemas,
     },
   };
@@ -49,16 +64,32 @@ const Problem = z
   .meta({ id: 'Problem' });
 
 function operationOf(route: Route, components: Components, problem: JsonSchema): JsonSchema {
-  const description = [route.description, problemsText(route)].filter(Boolean).join('\n\n');
+  const description = [route.description, permissionText(route), problemsText(route)]
+    .filter(Boolean)
+    .join('\n\n');
   return {
     operationId: route.name,
     summary: route.summary,
     ...(description === '' ? {} : { description }),
     tags: route.tags,
-    ...(route.permission === 'public' ? { security: [] } : {}),
+    ...securityOf(route),
     parameters: parametersOf(route, components),
     ...(route.body === undefined ? {} : { requestBody: requestBodyOf(route, components) }),
     responses: responsesOf(route, components, problem),
+  };
+}
+
+function permissionText({ permission }: Route): string | undefined {
+  return permission === 'public' ? undefined : neededText(permission);
+}
+
+function securityOf({ permission }: Route): JsonSchema {
+  if (permission === 'public') {
+    return { security: [] };
+  }
+  return {
+    'x-permission': permission,
+    ...(isScope(permission) ? {} : { security: [{ accessToken: [] }] }),
   };
 }
 

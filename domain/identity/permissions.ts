@@ -91,6 +91,25 @@ export const neverImpersonated: ReadonlySet<Permission> = new Set<Permission>([
   'apiKey:write',
 ]);
 
+// What opens the door to more than a key was given, or needs a person: managing keys, people and the
+// tenant itself, and reading what workflows hold, in a page that signs in by itself.
+const neverScopes: ReadonlySet<TenantAction> = new Set<TenantAction>([
+  'tenant:write',
+  'member:read',
+  'member:write',
+  'apiKey:read',
+  'apiKey:write',
+  'workflow:decode',
+]);
+
+/** What an API key can be given. */
+export const scopes = tenantActionNames.filter((name) => !neverScopes.has(name));
+
+/** Whether an API key can be given this. */
+export function isScope(text: string): text is TenantAction {
+  return isTenantAction(text) && !neverScopes.has(text);
+}
+
 /** All that a role lets one do in its tenant. */
 export function permissionsOf(role: Role): ReadonlySet<TenantAction> {
   return byRole[role];
