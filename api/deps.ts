@@ -9,6 +9,7 @@ import type { Logger } from '../lib/logger';
 import type { Registry } from '../lib/metrics';
 import type { Sealing } from '../lib/sealing';
 import type { Temporal } from '../lib/temporal';
+import type { QuotaLeases } from '../models/identity/quotaLeases';
 import type { TrackingTokens } from '../lib/trackingTokens';
 
 /** What the API works with; one object made by server.ts, or by a test. */
@@ -20,6 +21,8 @@ export interface ApiDeps {
   /** Connects on first use, so that the API lives without it. */
   readonly temporal: Pick<Temporal, 'client' | 'check'>;
   readonly accessTokens: AccessTokens;
+  /** Counts what each single request uses of a plan. */
+  readonly quotas: QuotaLeases;
   /** Starts and steers the workflows of campaigns. */
   readonly campaigns: CampaignWorkflows;
   /** Sends tests of campaigns by their workflows. */

@@ -1,5 +1,6 @@
 import Router from '@koa/router';
 import { AppError, notFound } from '../domain/errors';
+import { isTenantAction } from '../domain/identity/permissions';
 import type { ApiMiddleware, ApiState } from './context';
 import type { ApiDeps } from './deps';
 import { campaignRoutes } from './campaigns/campaigns';
@@ -26,6 +27,8 @@ import { userRoutes } from './identity/users';
 import { authenticate } from './middleware/authenticate';
 import { authorize } from './middleware/authorize';
 import { requireStepUp } from './middleware/stepUp';
+import { subscriptionRoutes } from './identity/subscriptions';
+import { countCalls } from './middleware/countCalls';
 import { transactionalRoutes } from './messages/messages';
 import { operationRoutes } from './operations/operations';
 import type { Route } from './route';
@@ -50,6 +53,7 @@ export const routes: readonly Route[] = [
   ...auditLogRoutes,
   ...tenantRoutes,
   ...memberRoutes,
+  ...subscriptionRoutes,
   ...importRoutes,
   ...customerRoutes,
   ...suppressionRoutes,
@@ -107,13 +111,17 @@ function pipeline(route: Route, deps: ApiDeps): ApiMiddleware[] {
     context.state.routePattern = route.path;
     return next();
   };
-  return route.permission === 'public'
-    ? [named, handle(route, deps)]
-    : [
-        named,
-        authenticate(deps),
-        authorize(route.permission),
-        ...(route.stepUp ? [requireStepUp] : []),
-        handle(route, deps),
-      ];
+  if (route.permission === 'public') {
+    return [named, handle(route, deps)];
+  }
+  // Whoever has used up their calls must still get to see that they have.
+  const isCounted = isTenantAction(route.permission) && route.permission !== 'subscription:read';
+  return [
+    named,
+    authenticate(deps),
+    authorize(route.permission),
+    ...(route.stepUp ? [requireStepUp] : []),
+    ...(isCounted ? [countCalls(deps.quotas)] : []),
+    handle(route, deps),
+  ];
 }

@@ -14,6 +14,7 @@ import { connectTemporal } from '../lib/temporal';
 import { createTrackingTokens } from '../lib/trackingTokens';
 import { createDataKeys } from '../models/identity/dataKeys';
 import { accessTokensOf } from '../models/identity/signingKeys';
+import { createQuotaLeases } from '../models/identity/quotaLeases';
 import { createApp, type App } from './app';
 
 // The supervisor kills what is still there after ten seconds.
@@ -44,6 +45,9 @@ async function main(): Promise<void> {
   const accessTokens = accessTokensOf(db, sealing, {
     onError: (error) => logger.warn({ err: error }, 'signing keys not read'),
   });
+  const quotas = createQuotaLeases(db, (error) =>
+    logger.warn({ err: error }, 'used quota not written'),
+  );
   const app = createApp({
     config,
     db,
@@ -51,6 +55,7 @@ async function main(): Promise<void> {
     metrics,
     temporal,
     accessTokens,
+    quotas,
     campaigns: createCampaignWorkflows(temporal),
     testSends: createTestSends(temporal),
     sealing,
@@ -73,6 +78,7 @@ async function main(): Promise<void> {
   const stop = stopOnce(logger, async () => {
     await close(server);
     accessTokens.close();
+    await quotas.close();
     await Promise.allSettled([temporal.connection.close(), db.destroy()]);
   });
   process.on('SIGTERM', stop);

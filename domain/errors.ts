@@ -28,12 +28,19 @@ export class AppError extends Error {
   readonly code: string;
   readonly problems: FieldProblem[];
   readonly retryAfterSeconds: number | undefined;
+  /** What programs may want to know beside the code. */
+  readonly details: Readonly<Record<string, string | number | null>>;
 
   constructor(
     kind: ErrorKind,
     code: string,
     message: string,
-    options: { problems?: FieldProblem[]; retryAfterSeconds?: number; cause?: unknown } = {},
+    options: {
+      problems?: FieldProblem[];
+      retryAfterSeconds?: number;
+      details?: Record<string, string | number | null>;
+      cause?: unknown;
+    } = {},
   ) {
     super(message, options.cause === undefined ? {} : { cause: options.cause });
     this.name = 'AppError';
@@ -41,6 +48,7 @@ export class AppError extends Error {
     this.code = code;
     this.problems = options.problems ?? [];
     this.retryAfterSeconds = options.retryAfterSeconds;
+    this.details = options.details ?? {};
   }
 }
 

@@ -8,6 +8,8 @@ import { releaseExpiredLeases } from '../../models/messages/claims';
 import { forgetContacts } from '../../models/messages/contacts';
 import { cancelRemaining, settleOverdueDoubts } from '../../models/messages/doubt';
 import { countOpenDoubts } from '../../models/messages/doubtsCount';
+import { settleAbandonedQuotas } from '../../models/identity/quotas';
+import { expireSubscriptions } from '../../models/identity/subscriptions';
 import { forgetOldKeys } from '../../models/requests/idempotencyKeys';
 import type { ActivityDeps } from '../deps';
 
@@ -38,6 +40,8 @@ export function createReconcileRecords(deps: ActivityDeps) {
       await forgetContacts(trx);
       await expireTestSends(trx);
       await failAbandonedImports(trx, abandonedAfterMs);
+      await settleAbandonedQuotas(trx);
+      await expireSubscriptions(trx);
     });
     const runs = await acrossTenants(deps.db, 'reconcile', listOpenRuns);
     const doubts = await acrossTenants(deps.db, 'reconcile', countOpenDoubts);

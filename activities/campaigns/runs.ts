@@ -1,18 +1,23 @@
 import { ApplicationFailure, heartbeat } from '@temporalio/activity';
 import { laneCount } from '../../domain/campaigns/lanes';
-import type { Actor, Gate } from '../../domain/campaigns/types';
+import { runIsOpen, type Actor, type Gate } from '../../domain/campaigns/types';
 import { planWaves } from '../../domain/campaigns/waves';
+import { AppError } from '../../domain/errors';
+import type { Knex } from '../../lib/db';
 import { withTenant } from '../../models/base';
 import { countAudience } from '../../models/campaigns/audience';
 import { planRun, readPlan, type SealedPlan } from '../../models/campaigns/planning';
+import type { HeldReason } from '../../models/campaigns/heldRuns';
 import { replanLate, replanRun } from '../../models/campaigns/replanning';
 import {
   endRun,
   getRun,
+  lockRun,
   seeSteering,
   setGate,
   type CampaignRun,
 } from '../../models/campaigns/runs';
+import { reservePlanned } from '../../models/campaigns/runQuota';
 import { loadTenantZone } from '../../models/campaigns/tenantZone';
 import { countRun, type RunCounts } from '../../models/messages/counts';
 import { cancelRemaining, countOpen, settleOverdueDoubts } from '../../models/messages/doubt';
@@ -140,7 +145,7 @@ export function createRunActivities(deps: ActivityDeps) {
       // A zone of a million takes longer than anybody should wait for a worker that is gone.
       const beating = setInterval(beat, planningBeatMs);
       try {
-        return await withTenant(
+        const plan = await withTenant(
           db,
           tenantId,
           async (trx) => {
@@ -148,20 +153,27 @@ export function createRunActivities(deps: ActivityDeps) {
             if (run.planSealedAt === null && run.planVersion !== planVersion) {
               return null;
             }
-            return toRunPlan(
-              await planRun(trx, {
-                tenantId,
-                runId,
-                now: new Date(),
-                planner,
-                onProgress: (planned) => {
-                  written = planned;
-                },
-              }),
-            );
+            return planRun(trx, {
+              tenantId,
+              runId,
+              now: new Date(),
+              planner,
+              onProgress: (planned) => {
+                written = planned;
+              },
+            });
           },
           { isolationLevel: 'repeatable read' },
         );
+        // Not in the same transaction: its snapshot is of before what others used meanwhile.
+        return plan === null
+          ? null
+          : await withTenant(db, tenantId, async (trx) => {
+              const isHeld = await holdBeyondPlan(trx, { tenantId, runId });
+              return toRunPlan(
+                isHeld ? await readPlan(trx, await getRun(trx, tenantId, runId)) : plan,
+              );
+            });
       } finally {
         clearInterval(beating);
       }
@@ -261,6 +273,29 @@ export function createRunActivities(deps: ActivityDeps) {
 }
 
 export type RunActivities = ReturnType<typeof createRunActivities>;
+
+/** Pauses a run that would send more than its tenant's plan has left; answers whether it did. */
+async function holdBeyondPlan(
+  trx: Knex.Transaction,
+  { tenantId, runId }: RunRef,
+): Promise<boolean> {
+  const run = await lockRun(trx, tenantId, runId);
+  if (!runIsOpen[run.state]) {
+    return false;
+  }
+  try {
+    await reservePlanned(trx, run);
+    return false;
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code !== 'quotaReached') {
+      throw error;
+    }
+    const actor: Actor = { kind: 'system', id: null };
+    const reason: HeldReason = 'planLimit';
+    const { changed } = await setGate(trx, { tenantId, runId, gate: 'paused', reason, actor });
+    return changed;
+  }
+}
 
 function steeringOf(run: CampaignRun): RunSteering {
   return {

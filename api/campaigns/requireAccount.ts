@@ -3,6 +3,7 @@ import type { Vendor } from '../../domain/messages/accounts/types';
 import type { WhatsAppContent } from '../../domain/messages/whatsAppContent';
 import type { Knex } from '../../lib/db';
 import type { ContentValues } from '../../models/campaigns/contentValues';
+import { requireFeature } from '../../models/identity/subscriptions';
 import { resolveAccount, type ResolvedAccount } from '../../models/messages/accounts';
 
 type Sent = Pick<ContentValues, 'channel'> & {
@@ -13,6 +14,7 @@ type Sent = Pick<ContentValues, 'channel'> & {
 
 /** What `requireAccount` may answer. */
 export const unsendable = [
+  'featureNotInPlan',
   'noProviderAccount',
   'senderMissing',
   'senderNotOfAccount',
@@ -24,7 +26,7 @@ export const unsendable = [
  * sender is not among those that it lists, or a template is named as another vendor names its own.
  * An account that lists no senders is not asked for them.
  *
- * @throws conflict one of `unsendable`
+ * @throws conflict or planLimit, one of `unsendable`
  */
 export async function requireAccount(
   trx: Knex.Transaction,
@@ -32,6 +34,9 @@ export async function requireAccount(
   content: Sent,
 ): Promise<void> {
   const { channel } = content;
+  if (channel !== 'email') {
+    await requireFeature(trx, tenantId, channel);
+  }
   const account = await resolveAccount(trx, tenantId, channel);
   if (account === null) {
     // The platform's account for mail is written by the first worker that starts, maybe after us.

@@ -72,7 +72,7 @@ const schedule = route({
   idempotent: true,
   answers: { 202: CampaignShape },
   meta: startMeta,
-  problems: ['campaignIsRunning', ...unsendable],
+  problems: ['campaignIsRunning', 'quotaReached', ...unsendable],
   async handler(request) {
     requireUsable(request.body.schedule, new Date());
     return startRun(request, request.body);
@@ -92,7 +92,7 @@ const send = route({
   idempotent: true,
   answers: { 202: CampaignShape },
   meta: startMeta,
-  problems: ['campaignIsRunning', ...unsendable],
+  problems: ['campaignIsRunning', 'quotaReached', ...unsendable],
   handler: (request) => {
     const { doubtPolicy, doubtDeadlineMinutes, ...window } = request.body;
     const schedule = { kind: 'now', ...window } as const;

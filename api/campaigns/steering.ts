@@ -12,7 +12,8 @@ import type { Knex } from '../../lib/db';
 import type { Campaign } from '../../models/campaigns/Campaign';
 import { requireCampaign } from '../../models/campaigns/campaigns';
 import type { Run } from '../../models/campaigns/Run';
-import { requestReschedule, setGate } from '../../models/campaigns/runs';
+import { getRun, requestReschedule, setGate } from '../../models/campaigns/runs';
+import { reserveForRun, reservePlanned } from '../../models/campaigns/runQuota';
 import { withSendingRules } from '../../models/campaigns/sendingRules';
 import { campaignWorkflowId } from '../../workflows/campaigns/messages';
 import { audit } from '../../models/identity/audit';
@@ -60,8 +61,12 @@ const resume = route({
   idempotent: true,
   answers,
   meta,
-  problems: ['campaignNotScheduled', 'campaignIsBeingCancelled'],
-  handler: (request) => steer(request, 'resume', undefined, turnGate(request, 'open')),
+  problems: ['campaignNotScheduled', 'campaignIsBeingCancelled', 'quotaReached'],
+  handler: (request) =>
+    steer(request, 'resume', undefined, async (trx, run, actor) => {
+      await requireRoomInPlan(trx, run);
+      await turnGate(request, 'open')(trx, run, actor);
+    }),
 });
 
 const cancel = route({
@@ -138,6 +143,15 @@ const gateAction = {
 
 function targetOf({ campaignId }: Pick<Run, 'campaignId'>) {
   return { kind: 'campaign', id: campaignId };
+}
+
+/** What was paused for the plan's sake goes on when the plan has room for it. */
+async function requireRoomInPlan(trx: Knex.Transaction, { tenantId, id }: Run): Promise<void> {
+  const run = await getRun(trx, tenantId, id);
+  const isHeld = run.gateReason === 'planLimit' || run.gateReason === 'planExpired';
+  if (run.gate === 'paused' && isHeld) {
+    await (run.planSealedAt === null ? reserveForRun : reservePlanned)(trx, run);
+  }
 }
 
 /** Writes the wish down, which is when it holds, and then tells the workflow. */

@@ -40,7 +40,7 @@ const create = route({
   body: json(WriteCustomer),
   idempotent: true,
   answers: { 201: Customer },
-  problems: ['emailTaken', 'externalIdTaken'],
+  problems: ['emailTaken', 'externalIdTaken', 'quotaReached'],
   async handler({ body, inTenant, tenantId, idempotentId }) {
     const key = { tenantId, id: idempotentId() };
     const customer = await inTenant((trx) => createCustomer(trx, key, wholeOf(body)));

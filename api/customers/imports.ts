@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { readHeader, readImportRow, type Column } from '../../domain/customers/importRow';
 import { Import, ImportRejection } from '../../domain/customers/schema';
 import type { Rejection } from '../../domain/customers/types';
-import { invalidField, notFound } from '../../domain/errors';
+import { AppError, invalidField, notFound } from '../../domain/errors';
 import { readCsv } from '../../lib/csv';
 import type { Knex } from '../../lib/db';
 import { withTenant } from '../../models/base';
@@ -53,7 +53,7 @@ const uploadCustomers = route({
   }),
   idempotent: true,
   answers: { 202: Import },
-  problems: ['bodyTooLarge', 'malformedForm'],
+  problems: ['bodyTooLarge', 'malformedForm', 'quotaReached'],
   async handler(request) {
     const { body, deps, inTenant, tenantId, userId, idempotentId } = request;
     const columns = await checkFile(body);
@@ -68,7 +68,9 @@ const uploadCustomers = route({
     });
     const key = { tenantId, id: started.id };
     const finished =
-      started.state === 'completed' ? started : await importFile(deps.db, key, body, columns);
+      started.state === 'completed'
+        ? started
+        : await failingByPlan(deps.db, key, () => importFile(deps.db, key, body, columns));
     return reply(202, presentImport(finished), {
       headers: { Location: `${basePath}/imports/${started.id}` },
     });
@@ -155,6 +157,23 @@ function columnsOf(cells: readonly string[]): Column[] {
     throw invalidField('file', header.code, header.message);
   }
   return header.columns;
+}
+
+/** An import that the plan has no room for ends there; what came before stays imported. */
+async function failingByPlan<T>(
+  db: Knex,
+  key: { tenantId: string; id: string },
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof AppError && error.kind === 'planLimit') {
+      const { code, message } = error;
+      await withTenant(db, key.tenantId, (trx) => finishImport(trx, key, { code, message }));
+    }
+    throw error;
+  }
 }
 
 async function importFile(

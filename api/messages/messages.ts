@@ -5,6 +5,7 @@ import {
   SendMessage,
   TransactionalMessage,
 } from '../../domain/messages/transactional/schema';
+import type { QuotaLeases } from '../../models/identity/quotaLeases';
 import { acceptMessage } from '../../models/transactional/accept';
 import { tellLanes } from '../../models/transactional/channel';
 import { getTransactional } from '../../models/transactional/find';
@@ -27,12 +28,14 @@ const sendMessage = route({
   body: json(SendMessage),
   idempotent: true,
   answers: { 202: AcceptedMessage },
-  problems: ['idempotencyKeyReused', 'noProviderAccount'],
+  problems: ['idempotencyKeyReused', 'noProviderAccount', 'featureNotInPlan', 'quotaReached'],
   async handler({ body, deps, inTenant, tenantId, userId, idempotentId, idempotencyKey }) {
-    const accepted = await inTenant(async (trx) =>
-      acceptMessage(
-        trx,
-        await prepareMessage(trx, body, { tenantId, userId, id: idempotentId(), idempotencyKey }),
+    const accepted = await counted(deps.quotas, tenantId, () =>
+      inTenant(async (trx) =>
+        acceptMessage(
+          trx,
+          await prepareMessage(trx, body, { tenantId, userId, id: idempotentId(), idempotencyKey }),
+        ),
       ),
     );
     if (accepted.isNew) {
@@ -69,6 +72,25 @@ const getMessage = route({
     return reply(200, present(found));
   },
 });
+
+/** Counts a message as sent when it is a new one. */
+async function counted<T extends { isNew: boolean }>(
+  quotas: QuotaLeases,
+  tenantId: string,
+  accept: () => Promise<T>,
+): Promise<T> {
+  await quotas.take(tenantId, 'messages');
+  let isCounted = false;
+  try {
+    const accepted = await accept();
+    isCounted = accepted.isNew;
+    return accepted;
+  } finally {
+    if (!isCounted) {
+      quotas.giveBack(tenantId, 'messages');
+    }
+  }
+}
 
 export const transactionalRoutes = [sendMessage, getMessage];
 

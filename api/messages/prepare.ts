@@ -13,6 +13,7 @@ import {
 import type { MessageToSend } from '../../domain/messages/transactional/schema';
 import type { Knex } from '../../lib/db';
 import { Tenant } from '../../models/identity/Tenant';
+import { requireFeature } from '../../models/identity/subscriptions';
 import { resolveAccount, type ResolvedAccount } from '../../models/messages/accounts';
 import type { NewMessage } from '../../models/transactional/accept';
 import { findRecipient } from '../../models/transactional/recipients';
@@ -62,6 +63,9 @@ async function requireAccount(
   tenantId: string,
   channel: MessageToSend['channel'],
 ): Promise<ResolvedAccount> {
+  if (channel !== 'email') {
+    await requireFeature(trx, tenantId, channel);
+  }
   const account = await resolveAccount(trx, tenantId, channel);
   if (account === null) {
     throw conflict(

@@ -45,6 +45,8 @@ export interface Problem {
   detail: string;
   code: string;
   requestId: string;
+  /** Of 402: the smallest plan that would do. */
+  requiredPlan?: string;
   errors?: { path: string; code: string; message: string }[];
 }
 
@@ -78,6 +80,7 @@ export function problemOf(error: AppError | 'internal', requestId: string): Prob
     detail: error.message,
     code: error.code,
     requestId,
+    ...error.details,
     ...(error.problems.length > 0 ? { errors: error.problems } : {}),
   };
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { isScope } from '../../domain/identity/permissions';
+import { planNames } from '../../domain/identity/plans';
 import { statusOf } from '../middleware/problem';
 import type { ParamSpec } from '../parameters';
 import { problemKinds } from '../problemKinds';
@@ -60,6 +61,14 @@ const Problem = z
       .array(z.object({ path: z.string(), code: z.string(), message: z.string() }))
       .optional()
       .meta({ description: 'Every field that is not right' }),
+    requiredPlan: z
+      .enum(planNames)
+      .optional()
+      .meta({ description: 'Of 402: a plan that would do' }),
+    feature: z.string().optional().meta({ description: 'Of 402: what the plan has not' }),
+    quota: z.string().optional().meta({ description: 'Of 402: which limit is reached' }),
+    used: z.int().optional().meta({ description: 'Of 402: how much of it is used and reserved' }),
+    limit: z.int().nullable().optional(),
   })
   .meta({ id: 'Problem' });
 

@@ -4,6 +4,7 @@ export const auditActions = {
   'tenant.created': 'Somebody with an account created another tenant, and owns it.',
   'tenant.changed': 'Name, time zone or languages of the tenant were written.',
   'tenant.ended': 'An owner ended the tenant: nobody works in it any more.',
+  'tenant.subscriptionChanged': 'The plan of the tenant, its end or its limits were changed.',
   'tenant.sendingRulesChanged': 'Quiet hours or frequency caps of the tenant were written.',
 
   'audit.exported': 'The audit log was taken out as a file.',

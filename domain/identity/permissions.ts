@@ -41,7 +41,7 @@ export const tenantActions = {
   'apiKey:read': { roles: owners, means: 'See the API keys.' },
   'apiKey:write': { roles: owners, means: 'Create, change and revoke API keys.' },
   'subscription:read': {
-    roles: managers,
+    roles: everyone,
     means: 'See the plan, its history and what is used of it.',
   },
   'audit:read': { roles: owners, means: 'Read and export the audit log.' },

@@ -16,6 +16,7 @@ import { Campaign } from './Campaign';
 import { columnsOfContent, contentValuesOf, type ContentValues } from './contentValues';
 import { ContentVersion } from './ContentVersion';
 import { logCampaign } from './log';
+import { reserveForRun } from './runQuota';
 import { createRun, getRun, type CampaignRun } from './runs';
 import { withSendingRules } from './sendingRules';
 
@@ -222,6 +223,7 @@ export async function scheduleCampaign(
     contentVersion: campaign.contentVersion,
     audience: campaign.audience,
   });
+  await reserveForRun(trx, run);
   return { campaign: await requireCampaign(trx, key), run };
 }
 

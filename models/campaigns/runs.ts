@@ -11,6 +11,7 @@ import {
   type Schedule,
 } from '../../domain/campaigns/types';
 import { logCampaign } from './log';
+import { settleRunQuota } from './runQuota';
 
 export interface CampaignRun {
   id: string;
@@ -330,6 +331,7 @@ export async function endRun(
   if (run === undefined) {
     return false;
   }
+  await settleRunQuota(trx, { tenantId: end.tenantId, id: end.runId });
   await logCampaign(trx, {
     tenantId: end.tenantId,
     campaignId: run.campaignId,

@@ -9,6 +9,7 @@ import {
 import type { Knex } from '../../lib/db';
 import { brokenUniqueConstraint } from '../../lib/databaseErrors';
 import type { SortKey } from '../pages';
+import { freeQuota, useQuota } from '../identity/quotas';
 import { Customer } from './Customer';
 
 export type CustomerValues = Partial<
@@ -80,9 +81,11 @@ export function createCustomer(
       .ignore()
       .returning('*');
     // An ignored insert answers the values it was given, without what the table adds.
-    return created?.createdAt === undefined
-      ? Customer.query(trx).findById([key.tenantId, key.id]).throwIfNotFound()
-      : created;
+    if (created?.createdAt === undefined) {
+      return Customer.query(trx).findById([key.tenantId, key.id]).throwIfNotFound();
+    }
+    await useQuota(trx, { tenantId: key.tenantId, quota: 'customers', amount: 1 });
+    return created;
   });
 }
 
@@ -134,6 +137,7 @@ export function replaceCustomer(
 /** Whether there was one to remove. The ledger of what was sent stays. */
 export async function removeCustomer(trx: Knex.Transaction, key: Key): Promise<boolean> {
   const count = await Customer.query(trx).deleteById([key.tenantId, key.id]);
+  await freeQuota(trx, { tenantId: key.tenantId, quota: 'customers', amount: count });
   return count > 0;
 }
 

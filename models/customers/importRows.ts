@@ -2,6 +2,7 @@ import type { ImportedCustomer, Rejection } from '../../domain/customers/types';
 import type { Knex } from '../../lib/db';
 import { brokenUniqueConstraint, isDeadlock } from '../../lib/databaseErrors';
 import { withTenant } from '../base';
+import { useQuota } from '../identity/quotas';
 import { recordBatch } from './imports';
 import {
   emailKey,
@@ -62,6 +63,7 @@ async function importHalves(db: Knex, batch: Batch): Promise<void> {
 async function importBatch(trx: Knex.Transaction, batch: Batch): Promise<void> {
   const plan = planUpserts(batch.rows, await findExisting(trx, batch));
   await upsert(trx, batch.tenantId, plan.upserts);
+  await useQuota(trx, { tenantId: batch.tenantId, quota: 'customers', amount: plan.created });
   await recordBatch(
     trx,
     { tenantId: batch.tenantId, id: batch.importId },

@@ -20,6 +20,7 @@ afterAll(async () => {
 /** Whoever adds a route that needs no token says so here. */
 const publicOperations = [
   'GET /.well-known/jwks.json',
+  'GET /api/v1/plans',
   'GET /health',
   'GET /metrics',
   'GET /ready',

@@ -13,6 +13,7 @@ import { connectTemporal } from '../../lib/temporal';
 import { createTrackingTokens } from '../../lib/trackingTokens';
 import { accessTokensOf } from '../../models/identity/signingKeys';
 import { testDataConverter } from './dataConverter';
+import { createQuotaLeases } from '../../models/identity/quotaLeases';
 import { createTestDatabase } from './postgres';
 import { temporalAddress } from './temporal';
 
@@ -60,6 +61,7 @@ export async function startTestApi(overrides: Partial<ApiDeps> = {}): Promise<Te
   const sealing = createSealing([{ id: 'test', key: Buffer.alloc(32, 7) }]);
   const accessTokens = overrides.accessTokens ?? accessTokensOf(database.db, sealing);
   await accessTokens.reload();
+  const quotas = createQuotaLeases(database.db, () => undefined);
   const deps: ApiDeps = {
     config,
     db: database.db,
@@ -67,6 +69,7 @@ export async function startTestApi(overrides: Partial<ApiDeps> = {}): Promise<Te
     metrics: createMetrics('api'),
     temporal,
     accessTokens,
+    quotas,
     // Where no worker runs, an update is waited for in vain.
     campaigns: createCampaignWorkflows(temporal, { startMs: 5_000, steerMs: 500 }),
     testSends: createTestSends(temporal, { startMs: 20_000, waitMs: 500 }),
@@ -90,6 +93,7 @@ export async function startTestApi(overrides: Partial<ApiDeps> = {}): Promise<Te
       server.closeAllConnections();
       await closed;
       deps.accessTokens.close();
+      await quotas.close();
       await temporal.connection.close();
       await database.drop();
     },

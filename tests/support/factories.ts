@@ -5,6 +5,8 @@ import { acrossTenants, withTenant } from '../../models/base';
 import type { Customer } from '../../models/customers/Customer';
 import { createCustomer, type CustomerValues } from '../../models/customers/customers';
 import { createAccount } from '../../models/identity/accounts';
+import type { PlanName } from '../../domain/identity/plans';
+import { changeSubscription } from '../../models/identity/subscriptions';
 import { openSession } from '../../models/identity/sessions';
 import { signInAs } from './tokens';
 
@@ -24,7 +26,13 @@ type TenantDeps = Pick<ApiDeps, 'db' | 'accessTokens'>;
 /** A fresh tenant, written without HTTP and without the cost of a password hash. */
 export async function buildTenant(
   deps: TenantDeps,
-  overrides: { timeZone?: string; language?: string; companyName?: string } = {},
+  overrides: {
+    timeZone?: string;
+    language?: string;
+    companyName?: string;
+    /** Without limits unless told otherwise. */
+    plan?: PlanName;
+  } = {},
 ): Promise<TestTenant> {
   const tenantId = newId();
   const userId = newId();
@@ -43,6 +51,14 @@ export async function buildTenant(
   if (account === null) {
     throw new Error('The tenant was not written');
   }
+  const { plan = 'enterprise' } = overrides;
+  await withTenant(deps.db, tenantId, (trx) =>
+    changeSubscription(
+      trx,
+      { tenantId, plan, status: 'active', expiresAt: null, limits: {} },
+      { actor: { kind: 'system', id: null }, reason: null },
+    ),
+  );
   const sessionId = newId();
   await acrossTenants(deps.db, 'identity', async (trx) => {
     await openSession(trx, { id: sessionId, userId, tenantId, mfaAt: new Date() });

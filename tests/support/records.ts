@@ -29,6 +29,7 @@ export async function insertCustomers(
 export async function insertTenant(db: Knex, timeZone = 'UTC'): Promise<string> {
   const id = newId();
   await db('tenants').insert({ id, name: 'Test shop', time_zone: timeZone });
+  await db('subscriptions').insert({ tenant_id: id, plan: 'enterprise', status: 'active' });
   return id;
 }
 
