@@ -18,7 +18,10 @@ export type App = Koa<ApiState>;
 /** The whole HTTP interface as one Koa application; nothing in it listens yet. */
 export function createApp(deps: ApiDeps): App {
   const app = new Koa<ApiState>();
-  app.proxy = deps.config.TRUST_PROXY;
+  // Each proxy of ours adds the address it was called from at the end of X-Forwarded-For; what stands
+  // before those is whatever the caller wrote there.
+  app.proxy = deps.config.TRUST_PROXY > 0;
+  app.maxIpsCount = deps.config.TRUST_PROXY;
   app.on('error', (error: unknown) => deps.logger.warn({ err: error }, 'response failed'));
 
   const router = createRouter(routes, deps);
@@ -69,7 +72,16 @@ function corsFor(origins: string): ApiMiddleware {
       'If-None-Match',
       'X-Request-Id',
     ],
-    exposeHeaders: ['ETag', 'Idempotency-Replayed', 'Location', 'Retry-After', 'X-Request-Id'],
+    exposeHeaders: [
+      'ETag',
+      'Idempotency-Replayed',
+      'Location',
+      'RateLimit-Limit',
+      'RateLimit-Remaining',
+      'RateLimit-Reset',
+      'Retry-After',
+      'X-Request-Id',
+    ],
     maxAge: 600,
     keepHeadersOnError: true,
   });

@@ -1,5 +1,6 @@
 import type { Middleware, ParameterizedContext } from 'koa';
 import type { Permission, Role } from '../domain/identity/permissions';
+import type { Allowance } from './rateLimits';
 
 /** Who asks, and what they may do, as the database says at this moment. */
 export interface Principal {
@@ -32,6 +33,8 @@ export interface ApiState {
   /** The pattern of the matched route, for logs and metrics; a path may hold what is personal. */
   routePattern?: string;
   principal?: Principal;
+  /** What is left to the caller, as the answer's headers say it. */
+  allowance?: Allowance;
   /** Answers the new row's id; the same one when a request with an Idempotency-Key comes again. */
   idempotentId?: () => string;
 }

@@ -1,17 +1,23 @@
 import type { ApiContext, ApiMiddleware } from './context';
 import type { ApiDeps } from './deps';
 import { once } from './idempotency';
+import { countCaller } from './middleware/rateLimit';
+import type { RateLimits } from './rateLimits';
 import { render, send } from './replies';
 import type { Call, Route } from './route';
 
 /** Reads and checks the request, runs the handler (once, for an Idempotency-Key) and answers. */
-export function handle(route: Route, deps: ApiDeps): ApiMiddleware {
+export function handle(route: Route, deps: ApiDeps, limits: RateLimits): ApiMiddleware {
   const isChecked = deps.config.NODE_ENV === 'test';
   return async (context) => {
     const call = await readOrDiscard(route, context, deps);
     const run = async () =>
       render(route, await call.run(), { fields: fieldsOf(context), isChecked });
     try {
+      if (call.limitedAddress !== undefined && route.limit !== 'none') {
+        const digest = deps.addressHash(call.limitedAddress.trim().toLowerCase());
+        await countCaller(context, limits, route.limit, `address:${digest}`);
+      }
       send(context, route.idempotent ? await once(context, deps, call, run) : await run());
     } finally {
       await call.release();

@@ -13,6 +13,7 @@ import { emptyBody, type BodyReader } from './bodies';
 import type { ApiContext, Principal } from './context';
 import type { ApiDeps } from './deps';
 import { parseParams, parseQuery, type ParamSpecs } from './parameters';
+import type { RateLimitKind } from './rateLimits';
 import type { ProblemCode } from './problemKinds';
 
 export type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';
@@ -131,6 +132,14 @@ interface Declaration<P, Q, B, A extends Answers> {
   problems?: readonly ProblemCode[];
   /** What `meta` holds beside an answer's data; lists need not say. */
   meta?: z.ZodType;
+  /**
+   * How often it may be asked: with the other routes of its kind, counted by the API key, the person
+   * or, for who is neither, the network. Routes of people are of kind `api`, public ones of `none`,
+   * unless they say otherwise.
+   */
+  limit?: RateLimitKind | 'none';
+  /** Whom else the body names, to be counted too: the address somebody tries to log in with. */
+  limitedAddress?(body: B): string;
   /** Honours Idempotency-Key; every POST that creates or sends has it. */
   idempotent?: boolean;
   /**
@@ -144,6 +153,8 @@ interface Declaration<P, Q, B, A extends Answers> {
 export interface Call {
   /** A digest of the body's bytes. */
   readonly bodyDigest: Buffer;
+  /** Whom the body names, to be counted beside the caller. */
+  readonly limitedAddress: string | undefined;
   run(): Promise<AnyReply>;
   /** Lets go of what the body holds; after it the call cannot run. */
   release(): Promise<void>;
@@ -166,6 +177,7 @@ export interface Route {
   readonly meta: z.ZodType | undefined;
   readonly idempotent: boolean;
   readonly stepUp: boolean;
+  readonly limit: RateLimitKind | 'none';
   read(context: ApiContext, deps: ApiDeps): Promise<Call>;
 }
 
@@ -275,6 +287,7 @@ function assemble(
     meta: declaration.meta,
     idempotent: declaration.idempotent ?? false,
     stepUp,
+    limit: declaration.limit ?? (permission === 'public' ? 'none' : 'api'),
     async read(context, deps) {
       const checked = {
         params: parseParams(params, context),
@@ -283,6 +296,7 @@ function assemble(
       const body = await (declaration.body ?? emptyBody).read(context);
       return {
         bodyDigest: body.digest,
+        limitedAddress: declaration.limitedAddress?.(body.value),
         release: async () => body.release?.(),
         run: () =>
           handle({

@@ -29,6 +29,8 @@ import { authorize } from './middleware/authorize';
 import { requireStepUp } from './middleware/stepUp';
 import { subscriptionRoutes } from './identity/subscriptions';
 import { countCalls } from './middleware/countCalls';
+import { limitStrangers, rateLimit } from './middleware/rateLimit';
+import { createRateLimits, type RateLimits } from './rateLimits';
 import { transactionalRoutes } from './messages/messages';
 import { operationRoutes } from './operations/operations';
 import type { Route } from './route';
@@ -85,8 +87,9 @@ export const routes: readonly Route[] = [
 /** Koa's router of these routes, each behind the walls that its declaration asks for. */
 export function createRouter(list: readonly Route[], deps: ApiDeps): Router<ApiState> {
   const router = new Router<ApiState>();
+  const limits = createRateLimits(deps);
   for (const route of list) {
-    router.register(route.path, [route.method], pipeline(route, deps));
+    router.register(route.path, [route.method], pipeline(route, deps, limits));
   }
   return router;
 }
@@ -106,22 +109,25 @@ export function unmatched(router: Router<ApiState>): ApiMiddleware {
   };
 }
 
-function pipeline(route: Route, deps: ApiDeps): ApiMiddleware[] {
+function pipeline(route: Route, deps: ApiDeps, limits: RateLimits): ApiMiddleware[] {
   const named: ApiMiddleware = (context, next) => {
     context.state.routePattern = route.path;
     return next();
   };
+  const limited = route.limit === 'none' ? [] : [rateLimit(limits, route.limit)];
   if (route.permission === 'public') {
-    return [named, handle(route, deps)];
+    return [named, ...limited, handle(route, deps, limits)];
   }
   // Whoever has used up their calls must still get to see that they have.
   const isCounted = isTenantAction(route.permission) && route.permission !== 'subscription:read';
   return [
     named,
+    limitStrangers(limits),
     authenticate(deps),
+    ...limited,
     authorize(route.permission),
     ...(route.stepUp ? [requireStepUp] : []),
     ...(isCounted ? [countCalls(deps.quotas)] : []),
-    handle(route, deps),
+    handle(route, deps, limits),
   ];
 }

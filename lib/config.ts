@@ -7,6 +7,12 @@ import { parseSealingKeys } from './sealing';
 
 const port = z.coerce.number().int().min(0).max(65_535);
 const optionalUrl = z.url().optional();
+// How many proxies stand before the API; "true" is one, as it was written before there could be two.
+const proxyCount = z
+  .enum(['true', 'false'])
+  .transform((text) => (text === 'true' ? 1 : 0))
+  .or(z.coerce.number().int().min(0).max(10));
+const perMinute = z.coerce.number().int().min(0).max(1_000_000);
 const flag = z.enum(['true', 'false']).transform((text) => text === 'true');
 
 // Every variable the product reads. `.env.example` explains each; a test keeps the two in step.
@@ -21,7 +27,10 @@ const schema = z.object({
   API_PORT: port.default(3000),
   PUBLIC_URL: optionalUrl,
   CORS_ORIGINS: z.string().default(''),
-  TRUST_PROXY: flag.default(false),
+  TRUST_PROXY: proxyCount.default(0),
+  RATE_LIMIT_AUTH_PER_MIN: perMinute.optional(),
+  RATE_LIMIT_UPLOAD_PER_MIN: perMinute.optional(),
+  RATE_LIMIT_API_PER_MIN: perMinute.optional(),
 
   DATABASE_URL: z
     .string()
@@ -66,6 +75,9 @@ const schema = z.object({
   DISPATCH_LEASE_MS: z.coerce.number().int().min(500).default(60_000),
   SLICE_MS: z.coerce.number().int().min(100).default(30_000),
 });
+
+/** Requests a minute where nothing is configured. */
+export const rateLimitDefaults = { auth: 5, upload: 10, api: 100 } as const;
 
 export type Config = z.output<typeof schema>;
 

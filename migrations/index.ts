@@ -20,6 +20,7 @@ import * as contacts from './0018_contacts';
 import * as doubts from './0019_doubts';
 import * as people from './0021_identity';
 import * as audit from './0022_audit';
+import * as rateCounters from './0023_rate_counters';
 import * as plans from './0024_plans';
 import * as dataKeys from './0025_data_keys';
 import * as sealingKeys from './0026_sealing_keys';
@@ -53,6 +54,7 @@ const migrations = new Map<string, Migration>([
   ['0019_doubts', doubts],
   ['0021_identity', people],
   ['0022_audit', audit],
+  ['0023_rate_counters', rateCounters],
   ['0024_plans', plans],
   ['0025_data_keys', dataKeys],
   ['0026_sealing_keys', sealingKeys],

@@ -83,6 +83,7 @@ export type CrossTenantPurpose =
   | 'inbound'
   | 'transactional'
   | 'platformAdmin'
+  | 'rateCounters'
   | 'payloadKeys'
   | 'resealing';
 

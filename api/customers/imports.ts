@@ -40,6 +40,7 @@ const uploadCustomers = route({
   ].join(' '),
   tags,
   permission: 'customer:write',
+  limit: 'upload',
   body: upload({
     field: 'file',
     limitBytes: 50 * 1024 * 1024,

@@ -31,6 +31,8 @@ const register = publicRoute({
     'With an Idempotency-Key, sending the same registration again answers the same account with a fresh token.',
   tags: ['identity'],
   body: json(Registration),
+  limit: 'auth',
+  limitedAddress: ({ email }) => email,
   answers: { 201: Session },
   problems: ['emailTaken', 'idempotencyKeyReused'],
   async handler(request) {
@@ -64,6 +66,8 @@ const login = publicRoute({
   summary: 'Exchange an address and its password for an access token',
   tags: ['identity'],
   body: json(Login),
+  limit: 'auth',
+  limitedAddress: ({ email }) => email,
   answers: { 200: Session },
   problems: ['wrongCredentials'],
   async handler(request) {

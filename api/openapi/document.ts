@@ -44,6 +44,7 @@ export function openApiDocument(routes: readonly Route[]): JsonSchema {
           description: 'Of a program; it opens what is among its scopes',
         },
       },
+      headers: rateHeaderComponents,
       schemas: components.schemas,
     },
   };
@@ -196,6 +197,7 @@ function responsesOf(route: Route, components: Components, problem: JsonSchema):
     String(status),
     {
       description: descriptions[status],
+      ...(status === 429 ? { headers: { ...rateHeaders, ...retryAfter } } : {}),
       content: { 'application/problem+json': { schema: problem } },
     },
   ]);
@@ -205,6 +207,30 @@ function responsesOf(route: Route, components: Components, problem: JsonSchema):
   return Object.fromEntries([...problems, ...unchanged, ...answers]);
 }
 
+const seconds = { type: 'integer', minimum: 1 };
+const retryAfter = {
+  'Retry-After': { description: 'Seconds until it may be tried again', schema: seconds },
+};
+const rateHeaders = {
+  'RateLimit-Limit': { $ref: '#/components/headers/RateLimit-Limit' },
+  'RateLimit-Remaining': { $ref: '#/components/headers/RateLimit-Remaining' },
+  'RateLimit-Reset': { $ref: '#/components/headers/RateLimit-Reset' },
+};
+const count = { type: 'integer', minimum: 0 };
+const rateHeaderComponents = {
+  'RateLimit-Limit': { description: 'How often this kind may be asked a minute', schema: count },
+  'RateLimit-Remaining': {
+    description: 'How often it may be asked until the reset',
+    schema: count,
+  },
+  'RateLimit-Reset': { description: 'Seconds until the count begins anew', schema: seconds },
+};
+
+// A limit may be off, so the headers are not said to be required.
+function limitHeaders(route: Route): JsonSchema {
+  return route.limit === 'none' ? {} : { headers: rateHeaders };
+}
+
 function answersNotModified(route: Route): boolean {
   const isJson = Object.values(route.answers).some((answer) => answer instanceof z.ZodType);
   return route.method === 'get' && isJson && hasEtag(route);
@@ -212,17 +238,18 @@ function answersNotModified(route: Route): boolean {
 
 function answerOf(answer: Answers[number], route: Route, components: Components): JsonSchema {
   if (answer === null) {
-    return { description: 'Done; no content' };
+    return { description: 'Done; no content', ...limitHeaders(route) };
   }
   if (!(answer instanceof z.ZodType)) {
     const types = [answer.contentType, ...answer.otherTypes];
     const content = Object.fromEntries(types.map((type) => [type, { schema: {} }]));
-    return { description: 'Done', content };
+    return { description: 'Done', ...limitHeaders(route), content };
   }
   const data = components.schemaOf(answer, 'output');
   const metaSchema = route.meta ?? (data['type'] === 'array' ? ListMeta : undefined);
   return {
     description: 'Done',
+    ...limitHeaders(route),
     content: {
       'application/json': {
         schema: {
@@ -281,6 +308,7 @@ function problemStatuses(route: Route): (keyof typeof descriptions)[] {
     [413, hasBody],
     [415, hasBody],
     [422, true],
+    [429, route.limit !== 'none'],
     [500, true],
     [503, true],
   ];

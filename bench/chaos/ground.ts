@@ -107,6 +107,8 @@ export async function startProcessGround(options: GroundOptions): Promise<Proces
     PUBLIC_URL: apiUrl,
     TRACKING_SECRET: secret,
     SEALING_KEYS: sealingKeys,
+    RATE_LIMIT_API_PER_MIN: '0',
+    RATE_LIMIT_UPLOAD_PER_MIN: '0',
     SENDGRID_API_KEY: 'SG.processes',
     SENDGRID_BASE_URL: sandboxUrl,
     SENDGRID_WEBHOOK_PUBLIC_KEY: keys.publicKeyBase64,

@@ -54,6 +54,8 @@ export async function startTransactionalTarget(ground: BenchGround): Promise<Run
         PUBLIC_URL: publicUrl,
         TRACKING_SECRET: trackingSecret,
         SEALING_KEYS: sealingKeys,
+        // One caller posts for many.
+        RATE_LIMIT_API_PER_MIN: '0',
         API_PORT: String(apiPort),
         SUPERVISOR_PID: String(process.pid),
       },

@@ -84,8 +84,9 @@ test('every reference leads somewhere', () => {
   const references = holdersOf('$ref').map(({ $ref }) => String($ref));
   expect(references.length).toBeGreaterThan(0);
   for (const reference of references) {
-    expect(reference).toMatch(/^#\/components\/schemas\/\w+$/);
-    expect(Object.keys(document.components.schemas)).toContain(reference.split('/').at(-1));
+    expect(reference).toMatch(/^#\/components\/(schemas|headers)\/[\w-]+$/);
+    const [kind = '', name] = reference.split('/').slice(2);
+    expect(Object.keys(document.components[kind])).toContain(name);
   }
   expect(holdersOf('$defs')).toEqual([]);
 });

@@ -53,6 +53,10 @@ export async function startTestApi(overrides: Partial<ApiDeps> = {}): Promise<Te
     TRACKING_SECRET: 'another secret of the tests, long enough',
     PUBLIC_URL: 'http://carillon.test',
     CORS_ORIGINS: 'https://console.example.com',
+    // Tests ask as often as they like; those of limits set their own.
+    RATE_LIMIT_AUTH_PER_MIN: '0',
+    RATE_LIMIT_UPLOAD_PER_MIN: '0',
+    RATE_LIMIT_API_PER_MIN: '0',
   });
   const temporal = connectTemporal(
     { ...config, TEMPORAL_ADDRESS: temporalAddress() },

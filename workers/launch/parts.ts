@@ -216,6 +216,10 @@ function ourEnvironment(
     SEALING_KEYS: config.SEALING_KEYS ?? secrets.sealingKeys,
     ...(plan.hasSandbox
       ? {
+          // The demo writes much at once, and people try things out.
+          RATE_LIMIT_AUTH_PER_MIN: String(config.RATE_LIMIT_AUTH_PER_MIN ?? 300),
+          RATE_LIMIT_UPLOAD_PER_MIN: String(config.RATE_LIMIT_UPLOAD_PER_MIN ?? 300),
+          RATE_LIMIT_API_PER_MIN: String(config.RATE_LIMIT_API_PER_MIN ?? 60_000),
           SENDGRID_API_KEY: sandboxApiKey,
           SENDGRID_BASE_URL: `http://127.0.0.1:${ports.sandbox}`,
           SENDGRID_ACTIVITY_LOOK_UP: 'true',
