@@ -19,7 +19,8 @@ let twin: TestApi;
 // The same database behind two processes' worth of API, each with its own memory.
 beforeAll(async () => {
   unlimited = await startTestApi();
-  const limited = { db: unlimited.deps.db, config: withLimits(unlimited.deps.config) };
+  const { db, accessTokens, config } = unlimited.deps;
+  const limited = { db, accessTokens, config: withLimits(config) };
   api = await startTestApi(limited);
   twin = await startTestApi(limited);
 });
