@@ -230,9 +230,7 @@ test('the headers are exposed to browsers, and documented wherever a limit holds
   const { body } = await unlimited.send('get', '/openapi.json');
   for (const route of routes) {
     const { responses } = body.paths[route.path.replace(/:(\w+)/g, '{$1}')][route.method];
-    expect(Object.keys(responses).includes('429')).toBe(route.limit !== 'none');
-    if (route.limit !== 'none') {
-      expect(responses['429'].headers).toHaveProperty('Retry-After');
-    }
+    const hasHeaders = responses['429']?.headers?.['Retry-After'] !== undefined;
+    expect([route.name, hasHeaders]).toEqual([route.name, route.limit !== 'none']);
   }
 });
