@@ -43,5 +43,6 @@ const entries = [
   'sandbox/main',
   'workers/main',
   'workers/bundle',
+  'workflows/failureConverter',
   'workflows/index',
 ];
