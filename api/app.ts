@@ -8,10 +8,11 @@ import type { ApiDeps } from './deps';
 import { accessLog } from './middleware/accessLog';
 import { problem } from './middleware/problem';
 import { requestId } from './middleware/requestId';
+import { unmatched } from './middleware/unmatched';
 import { docs } from './openapi/docs';
 import { openApiDocument } from './openapi/document';
 import { permissionsPage } from './openapi/permissionsPage';
-import { createRouter, routes, unmatched } from './router';
+import { createRouter, routes } from './router';
 
 export type App = Koa<ApiState>;
 

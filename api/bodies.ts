@@ -33,14 +33,14 @@ const jsonTypes = ['application/json', 'application/*+json'];
 // Ours nest five deep at most; what lies deeper would only cost stack.
 const maxDepth = 64;
 
-/** A JSON body of at most 1 MiB that the schema accepts. No body at all is read as `{}`. */
-export function json<T>(schema: z.ZodType<T>): BodyReader<T> {
+/** A JSON body, of at most 1 MiB, that the schema accepts. No body at all is read as `{}`. */
+export function json<T>(schema: z.ZodType<T>, limitBytes = jsonLimitBytes): BodyReader<T> {
   return {
     contentTypes: ['application/json'],
     schema,
     async read(context) {
       requireType(context, jsonTypes);
-      const bytes = await readBytes(context, jsonLimitBytes);
+      const bytes = await readBytes(context, limitBytes);
       const parsed = schema.safeParse(parseJson(bytes));
       if (!parsed.success) {
         throw invalid(fieldProblems(parsed.error, 'unknownField'));

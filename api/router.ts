@@ -1,5 +1,4 @@
 import Router from '@koa/router';
-import { AppError, notFound } from '../domain/errors';
 import { isTenantAction } from '../domain/identity/permissions';
 import type { ApiMiddleware, ApiState } from './context';
 import type { ApiDeps } from './deps';
@@ -92,21 +91,6 @@ export function createRouter(list: readonly Route[], deps: ApiDeps): Router<ApiS
     router.register(route.path, [route.method], pipeline(route, deps, limits));
   }
   return router;
-}
-
-/** Answers what no route took: an unknown path, or a known one with another method. */
-export function unmatched(router: Router<ApiState>): ApiMiddleware {
-  return async (context) => {
-    const methods = router
-      .match(context.path, context.method)
-      .path.flatMap(({ methods }) => methods);
-    if (methods.length === 0) {
-      throw notFound('route');
-    }
-    const allowed = [...new Set(methods)].join(', ');
-    context.set('Allow', allowed);
-    throw new AppError('methodNotAllowed', 'methodNotAllowed', `Here goes: ${allowed}.`);
-  };
 }
 
 function pipeline(route: Route, deps: ApiDeps, limits: RateLimits): ApiMiddleware[] {

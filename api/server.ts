@@ -1,4 +1,3 @@
-import type { Server } from 'node:http';
 import { createCampaignWorkflows } from '../clients/campaigns';
 import { createDataConverter } from '../clients/dataConverter';
 import { createConnectionTests } from '../clients/connectionTests';
@@ -6,19 +5,16 @@ import { createTestSends } from '../clients/testSends';
 import { loadConfig } from '../lib/config';
 import { createDatabase } from '../lib/db';
 import { createKeyedHash } from '../lib/keyedHash';
-import { createLogger, type Logger } from '../lib/logger';
+import { listen, stopWithProcess } from '../lib/httpProcess';
+import { createLogger } from '../lib/logger';
 import { collectProcessMetrics, createMetrics } from '../lib/metrics';
-import { exitWithParent } from '../lib/parentWatch';
 import { createSealing, parseSealingKeys } from '../lib/sealing';
 import { connectTemporal } from '../lib/temporal';
 import { createTrackingTokens } from '../lib/trackingTokens';
 import { createDataKeys } from '../models/identity/dataKeys';
 import { accessTokensOf } from '../models/identity/signingKeys';
 import { createQuotaLeases } from '../models/identity/quotaLeases';
-import { createApp, type App } from './app';
-
-// The supervisor kills what is still there after ten seconds.
-const stopWithinMs = 7_500;
+import { createApp } from './app';
 
 async function main(): Promise<void> {
   const config = loadConfig([
@@ -75,56 +71,16 @@ async function main(): Promise<void> {
   const server = await listen(app, { port: config.API_PORT, host: config.API_HOST });
   logger.info({ address: server.address() }, 'listening');
 
-  const stop = stopOnce(logger, async () => {
-    await close(server);
-    accessTokens.close();
-    await quotas.close();
-    await Promise.allSettled([temporal.connection.close(), db.destroy()]);
+  stopWithProcess({
+    server,
+    logger,
+    parentPid: config.SUPERVISOR_PID,
+    release: async () => {
+      accessTokens.close();
+      await quotas.close();
+      await Promise.allSettled([temporal.connection.close(), db.destroy()]);
+    },
   });
-  process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
-  exitWithParent(config.SUPERVISOR_PID, stop);
-}
-
-function listen(app: App, at: { port: number; host: string }): Promise<Server> {
-  return new Promise((resolve, reject) => {
-    const server = app.listen(at.port, at.host);
-    server.once('error', reject);
-    server.once('listening', () => resolve(server));
-  });
-}
-
-// Takes no new connection, lets running requests finish, and cuts what takes too long.
-function close(server: Server): Promise<void> {
-  return new Promise((resolve) => {
-    // A connection kept alive is idle only once its last answer is out.
-    const sweep = setInterval(() => server.closeIdleConnections(), 50);
-    const cut = setTimeout(() => server.closeAllConnections(), stopWithinMs - 1_000);
-    server.close(() => {
-      clearInterval(sweep);
-      clearTimeout(cut);
-      resolve();
-    });
-  });
-}
-
-function stopOnce(logger: Logger, stop: () => Promise<void>): () => void {
-  let isStopping = false;
-  return () => {
-    if (isStopping) {
-      return;
-    }
-    isStopping = true;
-    logger.info('stopping');
-    setTimeout(() => process.exit(1), stopWithinMs).unref();
-    stop().then(
-      () => process.exit(0),
-      (error: unknown) => {
-        logger.error({ err: error }, 'did not stop cleanly');
-        process.exit(1);
-      },
-    );
-  };
 }
 
 main().catch((error: unknown) => {

@@ -51,6 +51,10 @@ const schema = z.object({
   TEMPORAL_UI_PORT: port.default(8233),
   TEMPORAL_UI_URL: optionalUrl,
 
+  CODEC_HOST: z.string().default('127.0.0.1'),
+  CODEC_PORT: port.default(8234),
+  CODEC_URL: optionalUrl,
+
   SANDBOX_PORT: port.default(8025),
 
   WORKERS: z.coerce.number().int().min(1).max(64).default(1),

@@ -33,6 +33,11 @@ export const auditActions = {
     'Calls by an account were let go before its vendor’s time was over.',
   'providerAccount.deleted': 'An account at a vendor was removed, with what opens it.',
 
+  'codec.signedIn': 'A person signed in at the codec server.',
+  'codec.signedOut': 'A person signed out at the codec server.',
+  'dataKey.rotated': 'Payloads of workflows were given a new key.',
+  'workflow.decoded': 'A person was shown what workflows hold, so many payloads of it.',
+
   'campaign.scheduled': 'A campaign was scheduled or sent.',
   'campaign.rescheduled': 'What a campaign had not sent yet was moved to another time.',
   'campaign.paused': 'A campaign was kept from calling its provider.',

@@ -6,6 +6,7 @@ import type { Logger } from '../../lib/logger';
 import { PayloadError, type DataKey, type DataKeys } from '../../lib/payloadCodec';
 import type { SealedPlace, Sealing } from '../../lib/sealing';
 import { acrossTenants } from '../base';
+import { audit } from './audit';
 import { sealedPlace } from './sealedPlaces';
 
 /**
@@ -161,9 +162,18 @@ export async function rotateDataKey(
   sealing: Sealing,
   tenantId: string | null,
 ): Promise<{ keyId: string } | null> {
-  const made = await acrossTenants(db, 'payloadKeys', async (trx) =>
-    makeNext(trx, sealing, tenantId, await findNewest(trx, tenantId)),
-  );
+  const made = await acrossTenants(db, 'payloadKeys', async (trx) => {
+    const next = await makeNext(trx, sealing, tenantId, await findNewest(trx, tenantId));
+    if (next !== undefined) {
+      await audit(trx, {
+        tenantId,
+        actor: { kind: 'operator', id: null },
+        action: 'dataKey.rotated',
+        target: { kind: 'dataKey', id: next.id },
+      });
+    }
+    return next;
+  });
   return made === undefined ? null : { keyId: made.id };
 }
 

@@ -15,13 +15,20 @@ export interface CarillonPorts {
   TEMPORAL_PORT: number;
   TEMPORAL_UI_PORT: number;
   SANDBOX_PORT: number;
+  CODEC_PORT: number;
   WORKER_PORT: number;
 }
 
 export async function freePorts(): Promise<CarillonPorts> {
-  const [API_PORT, POSTGRES_PORT, TEMPORAL_PORT, TEMPORAL_UI_PORT, SANDBOX_PORT, WORKER_PORT] =
-    await Promise.all([freePort(), freePort(), freePort(), freePort(), freePort(), firstOfFree()]);
-  return { API_PORT, POSTGRES_PORT, TEMPORAL_PORT, TEMPORAL_UI_PORT, SANDBOX_PORT, WORKER_PORT };
+  return {
+    API_PORT: await freePort(),
+    POSTGRES_PORT: await freePort(),
+    TEMPORAL_PORT: await freePort(),
+    TEMPORAL_UI_PORT: await freePort(),
+    SANDBOX_PORT: await freePort(),
+    CODEC_PORT: await freePort(),
+    WORKER_PORT: await firstOfFree(),
+  };
 }
 
 // The ports that follow are those of more workers.

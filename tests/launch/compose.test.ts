@@ -34,9 +34,17 @@ function service(name: string) {
   return found;
 }
 
-const longRunning = ['postgres', 'temporal', 'temporal-ui', 'api', 'worker', 'transactional'];
+const longRunning = [
+  'postgres',
+  'temporal',
+  'temporal-ui',
+  'api',
+  'codec',
+  'worker',
+  'transactional',
+];
 const jobs = ['temporal-schema', 'temporal-namespace', 'migrate'];
-const ours = ['migrate', 'api', 'worker', 'transactional'];
+const ours = ['migrate', 'api', 'codec', 'worker', 'transactional'];
 
 describe('temporal-compose.yml', () => {
   test('holds the production-shaped set', () => {

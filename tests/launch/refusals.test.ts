@@ -117,7 +117,7 @@ describe('npm start on servers of somebody else', () => {
       const { addresses } = await carillon.ready();
       expect(addresses).not.toHaveProperty('Temporal UI');
       const taken = await portsStillTaken(ports, 0);
-      expect(taken.sort()).toEqual(['API_PORT', 'SANDBOX_PORT', 'WORKER_PORT']);
+      expect(taken.sort()).toEqual(['API_PORT', 'CODEC_PORT', 'SANDBOX_PORT', 'WORKER_PORT']);
     } finally {
       await endFor(carillon);
     }

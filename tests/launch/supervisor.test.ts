@@ -38,12 +38,21 @@ describe('npm start', () => {
       API: `http://localhost:${ports.API_PORT}/api/v1`,
       'API docs': `http://localhost:${ports.API_PORT}/docs`,
       'Temporal UI': `http://localhost:${ports.TEMPORAL_UI_PORT}/namespaces/carillon/workflows`,
+      'Codec server': `http://localhost:${ports.CODEC_PORT}`,
       Inbox: `http://localhost:${ports.SANDBOX_PORT}`,
     });
     expect(await status(ports.API_PORT, '/ready')).toBe(200);
     expect(await status(ports.WORKER_PORT, '/ready')).toBe(200);
+    expect(await status(ports.CODEC_PORT, '/ready')).toBe(200);
     expect(await status(ports.SANDBOX_PORT, '/api/messages?perPage=1')).toBe(200);
     expect(await status(ports.TEMPORAL_UI_PORT, '/')).toBe(200);
+    const settings = await fetch(`http://127.0.0.1:${ports.TEMPORAL_UI_PORT}/api/v1/settings`);
+    expect(await settings.json()).toMatchObject({
+      Codec: {
+        Endpoint: `http://localhost:${ports.CODEC_PORT}/codec`,
+        IncludeCredentials: true,
+      },
+    });
   }, 90_000);
 
   test('refuses a second supervisor on the same data', async () => {

@@ -31,6 +31,7 @@ async function smoke(folder: string): Promise<void> {
       TEMPORAL_PORT: '0',
       TEMPORAL_UI_PORT: '0',
       WORKER_PORT: '0',
+      CODEC_PORT: '0',
     },
   });
   const lines: string[] = [];

@@ -113,6 +113,20 @@ export function apiPart(plan: Plan, secrets: Secrets, addresses: Addresses): Par
   };
 }
 
+/** Where people sign in so that the Temporal UI shows them what is encrypted. */
+export function codecPart(plan: Plan, secrets: Secrets, addresses: Addresses): PartOrder {
+  return {
+    name: 'codec',
+    launch: () =>
+      Promise.resolve(
+        spawnOurs('api/codec/server', { environment: ourEnvironment(plan, secrets, addresses) }),
+      ),
+    isReady: () => isOk(`http://${reachable(plan.config.CODEC_HOST)}:${plan.ports.codec}/ready`),
+    readyTimeoutMs: 60_000,
+    kill: killChild,
+  };
+}
+
 /** One worker process for everything but transactional messages; `index` counts from 0. */
 export function workerPart(
   plan: Plan,
@@ -211,6 +225,7 @@ function ourEnvironment(
     TEMPORAL_ADDRESS: addresses.temporalAddress,
     TEMPORAL_UI_URL: temporalUiUrl(plan),
     API_PORT: String(ports.api),
+    CODEC_PORT: String(ports.codec),
     PUBLIC_URL: plan.publicUrl,
     TRACKING_SECRET: config.TRACKING_SECRET ?? secrets.trackingSecret,
     SEALING_KEYS: config.SEALING_KEYS ?? secrets.sealingKeys,
@@ -235,6 +250,11 @@ export function temporalUiUrl(plan: Plan): string | undefined {
     plan.config.TEMPORAL_UI_URL ??
     (plan.temporalAddress === undefined ? `http://localhost:${plan.ports.temporalUi}` : undefined)
   );
+}
+
+/** Where browsers find the codec server. */
+export function codecUrl({ config, ports }: Plan): string {
+  return (config.CODEC_URL ?? `http://localhost:${ports.codec}`).replace(/\/+$/, '');
 }
 
 async function answersQueries(url: string): Promise<boolean> {

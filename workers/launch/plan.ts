@@ -26,6 +26,7 @@ export interface Ports {
   temporal: number;
   temporalUi: number;
   sandbox: number;
+  codec: number;
   workers: number[];
   /** Of the process of transactional messages. */
   transactional: number;
@@ -40,6 +41,7 @@ export async function makePlan(config: Config, options: StartOptions): Promise<P
     temporal: await concretePort(config.TEMPORAL_PORT),
     temporalUi: await concretePort(config.TEMPORAL_UI_PORT),
     sandbox: await concretePort(config.SANDBOX_PORT),
+    codec: await concretePort(config.CODEC_PORT),
     workers: await Promise.all(
       Array.from({ length: count }, (_, index) =>
         concretePort(config.WORKER_PORT === 0 ? 0 : config.WORKER_PORT + index),
@@ -70,6 +72,12 @@ export async function planProblems(plan: Plan): Promise<string[]> {
   ]);
   const claims: PortClaim[] = [
     { what: 'the API', variable: 'API_PORT', port: ports.api, host: config.API_HOST },
+    {
+      what: 'the codec server',
+      variable: 'CODEC_PORT',
+      port: ports.codec,
+      host: config.CODEC_HOST,
+    },
     ...(plan.databaseUrl === undefined
       ? [{ what: 'Postgres', variable: 'POSTGRES_PORT', port: ports.postgres }]
       : []),

@@ -1,4 +1,5 @@
 import { mkdirSync } from 'node:fs';
+import type { Server } from 'node:http';
 import path from 'node:path';
 import { createDatabase } from '../../lib/db';
 import { migrate, migrationSource } from '../../migrations';
@@ -8,6 +9,8 @@ import type { Output } from './output';
 import { Part, type PartOrder } from './part';
 import {
   apiPart,
+  codecPart,
+  codecUrl,
   postgresPart,
   sandboxPart,
   temporalPart,
@@ -17,8 +20,10 @@ import {
 } from './parts';
 import type { Plan } from './plan';
 import type { Secrets } from './secrets';
+import { freePort } from './ports';
 import { prepareNamespace } from './temporalAccess';
 import { findTemporalProgram } from './temporalProgram';
+import { serveTemporalUi } from './temporalUi';
 
 const role = 'carillon';
 const stopDeadlineMs = 9500;
@@ -28,6 +33,8 @@ export class Supervisor {
   private readonly servers: { postgres?: Part; temporal?: Part } = {};
   private sandbox: Part | undefined;
   private api: Part | undefined;
+  private codec: Part | undefined;
+  private ui: Server | undefined;
   private workers: Part[] = [];
   private addresses: Addresses | undefined;
   private isStopping = false;
@@ -56,11 +63,12 @@ export class Supervisor {
       await this.sandbox.start();
     }
     this.api = this.part(apiPart(plan, secrets, addresses));
+    this.codec = this.part(codecPart(plan, secrets, addresses));
     this.workers = [
       ...plan.ports.workers.map((_, index) => workerPart(plan, secrets, addresses, index)),
       transactionalPart(plan, secrets, addresses),
     ].map((order) => this.part(order));
-    await Promise.all([this.api.start(), ...this.workers.map((worker) => worker.start())]);
+    await Promise.all([this.api, this.codec, ...this.workers].map((part) => part.start()));
     return addresses;
   }
 
@@ -72,7 +80,9 @@ export class Supervisor {
     this.isStopping = true;
     const deadline = setTimeout(() => this.kill(), stopDeadlineMs);
     await Promise.all(this.workers.map((worker) => worker.stop(6000)));
-    await this.api?.stop(1500);
+    await Promise.all([this.api?.stop(1500), this.codec?.stop(1500)]);
+    this.ui?.close();
+    this.ui?.closeAllConnections();
     await this.sandbox?.stop(500);
     await Promise.all([this.servers.temporal?.stop(1500), this.servers.postgres?.stop(1500)]);
     clearTimeout(deadline);
@@ -81,7 +91,7 @@ export class Supervisor {
   /** Ends every process without asking. */
   kill(): void {
     const { postgres, temporal } = this.servers;
-    for (const part of [...this.workers, this.api, this.sandbox, temporal, postgres]) {
+    for (const part of [...this.workers, this.api, this.codec, this.sandbox, temporal, postgres]) {
       part?.kill();
     }
   }
@@ -99,6 +109,7 @@ export class Supervisor {
       return;
     }
     this.api?.recycle();
+    this.codec?.recycle();
     for (const worker of this.workers) {
       worker.recycle();
     }
@@ -164,19 +175,22 @@ export class Supervisor {
         cacheDir: plan.config.CARILLON_CACHE_DIR,
         onProgress: (text) => output.say('temporal', text),
       });
+      const uiPort = await freePort();
       const dir = path.join(plan.dataDir, 'temporal');
       mkdirSync(dir, { recursive: true });
       this.servers.temporal = this.part(
         temporalPart({
           program,
           port: plan.ports.temporal,
-          uiPort: plan.ports.temporalUi,
+          uiPort,
+          codecEndpoint: `${codecUrl(plan)}/codec`,
           namespace,
           dbFile: path.join(dir, 'temporal.db'),
           pidFile: path.join(dir, 'temporal.pid'),
         }),
       );
       await this.servers.temporal.start();
+      this.ui = await serveTemporalUi({ port: plan.ports.temporalUi, upstreamPort: uiPort });
     }
     const address = plan.temporalAddress ?? `127.0.0.1:${plan.ports.temporal}`;
     const isOurs = plan.temporalAddress === undefined;

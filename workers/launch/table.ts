@@ -1,7 +1,7 @@
 import Table from 'cli-table3';
 import type { DemoFacts } from './demo/seed';
 import type { Output } from './output';
-import { temporalUiUrl } from './parts';
+import { codecUrl, temporalUiUrl } from './parts';
 import type { Plan } from './plan';
 
 /** What to show once everything runs: addresses, the demo login, and commands to try next. */
@@ -24,6 +24,7 @@ export function makeWelcome(plan: Plan, demo: DemoFacts | undefined): Welcome {
       ...(uiUrl === undefined
         ? {}
         : { 'Temporal UI': `${uiUrl}/namespaces/${namespace}/workflows` }),
+      'Codec server': codecUrl(plan),
       ...(plan.hasSandbox ? { Inbox: inbox } : {}),
     },
     demo: demo && { email: demo.email, password: demo.password },

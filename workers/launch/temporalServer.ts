@@ -12,6 +12,8 @@ export interface TemporalPlace {
   port: number;
   /** Without one there is no UI. */
   uiPort?: number;
+  /** Where the UI has payloads decrypted. */
+  codecEndpoint?: string;
   namespace: string;
   dbFile?: string;
   pidFile: string;
@@ -41,6 +43,7 @@ export function temporalArguments(place: TemporalPlace): string[] {
     '--port',
     String(place.port),
     ...(place.uiPort === undefined ? ['--headless'] : ['--ui-port', String(place.uiPort)]),
+    ...(place.codecEndpoint === undefined ? [] : ['--ui-codec-endpoint', place.codecEndpoint]),
     '--namespace',
     place.namespace,
     '--log-format',
