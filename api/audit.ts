@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import type { AuditAction } from '../domain/identity/auditActions';
 import type { AuditValues } from '../domain/identity/auditValues';
 import type { AuditActor, AuditOrigin, NewAuditEntry } from '../models/identity/audit';
@@ -41,9 +42,14 @@ function actorOf({ state: { principal } }: ApiContext): AuditActor {
 
 function originOf({ context, requestId }: AuditedRequest): AuditOrigin {
   return {
-    // An IPv4 caller of a server that listens on IPv6 comes as ::ffff:192.0.2.1.
-    ip: context.ip.replace(/^::ffff:(?=\d+\.)/i, ''),
+    ip: ipOf(context) ?? undefined,
     userAgent: context.get('User-Agent'),
     requestId,
   };
+}
+
+/** The caller's address; an IPv4 one of a server that listens on IPv6 comes as ::ffff:192.0.2.1. */
+export function ipOf(context: ApiContext): string | null {
+  const ip = context.ip.replace(/^::ffff:(?=\d+\.)/i, '');
+  return isIP(ip) === 0 ? null : ip;
 }

@@ -84,8 +84,8 @@ async function runClaimed(
 ): Promise<RenderedReply> {
   const stopExtending = keepExtending(deps, claim);
   try {
-    const reply = await run();
-    await storeAnswer(deps.db, claim, { ...reply, body: textOf(reply.body) });
+    const { kept, ...reply } = await run();
+    await storeAnswer(deps.db, claim, { ...reply, body: kept ?? textOf(reply.body) });
     return reply;
   } catch (error) {
     if (error instanceof AppError && isLasting(error)) {

@@ -6,6 +6,7 @@ export const problemKinds = {
   accountInactive: 'conflict',
   accountInUse: 'conflict',
   accountIsDefault: 'conflict',
+  apiKeyRevoked: 'conflict',
   bodyTooLarge: 'tooLarge',
   campaignHasRun: 'conflict',
   campaignIsBeingCancelled: 'conflict',

@@ -9,6 +9,8 @@ export interface RenderedReply<Body = string | Buffer | Readable | null> {
   readonly status: number;
   readonly headers: Record<string, string>;
   readonly body: Body;
+  /** What a repetition is answered, where that is not the body: what is shown once is not kept. */
+  readonly kept?: string;
 }
 
 /** Turns a handler's reply into bytes and headers by what the route declared for its status. */
@@ -37,6 +39,8 @@ export function render(
     route.meta?.parse(reply.meta);
   }
   const data = options.fields === undefined ? reply.data : pick(reply.data, options.fields);
+  const textWith = (shown: unknown) =>
+    JSON.stringify(reply.meta === undefined ? { data: shown } : { data: shown, meta: reply.meta });
   return {
     status: reply.status,
     headers: {
@@ -44,7 +48,8 @@ export function render(
       ...(hasEtag(route) ? { ETag: reply.etag ?? etagOfReply(reply) } : {}),
       ...reply.headers,
     },
-    body: JSON.stringify(reply.meta === undefined ? { data } : { data, meta: reply.meta }),
+    body: textWith(data),
+    ...(reply.repeated === undefined ? {} : { kept: textWith(reply.repeated) }),
   };
 }
 

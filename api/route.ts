@@ -36,7 +36,15 @@ export type Answers = Readonly<Record<number, z.ZodType | RawAnswer | null>>;
 /** What a handler gives back: one of the declared answers. */
 export type Reply<A extends Answers> = {
   [S in keyof A & number]: A[S] extends z.ZodType
-    ? { status: S; data: z.output<A[S]>; meta?: Meta; etag?: string; headers?: Headers }
+    ? {
+        status: S;
+        data: z.output<A[S]>;
+        /** What a request that is repeated with its Idempotency-Key is answered in place of `data`. */
+        repeated?: z.output<A[S]>;
+        meta?: Meta;
+        etag?: string;
+        headers?: Headers;
+      }
     : A[S] extends RawAnswer
       ? { status: S; body: string | Buffer | Readable; headers?: Headers }
       : { status: S; headers?: Headers };
@@ -47,11 +55,11 @@ export type Meta = Readonly<Record<string, unknown>>;
 
 /** An answer with `data`; `reply(204)` is one without any. */
 export function reply<S extends number>(status: S): { status: S };
-export function reply<S extends number, D>(
+export function reply<S extends number, D, R = D>(
   status: S,
   data: D,
-  extra?: { meta?: Meta; etag?: string; headers?: Headers },
-): { status: S; data: D; meta?: Meta; etag?: string; headers?: Headers };
+  extra?: { repeated?: R; meta?: Meta; etag?: string; headers?: Headers },
+): { status: S; data: D; repeated?: R; meta?: Meta; etag?: string; headers?: Headers };
 export function reply(status: number, data?: unknown, extra: object = {}): object {
   return { status, data, ...extra };
 }
@@ -69,6 +77,7 @@ export function rawReply<S extends number>(
 export interface AnyReply {
   readonly status: number;
   readonly data?: unknown;
+  readonly repeated?: unknown;
   readonly body?: string | Buffer | Readable;
   readonly meta?: Meta;
   readonly etag?: string;

@@ -17,6 +17,7 @@ import { customerRoutes } from './customers/customers';
 import { importRoutes } from './customers/imports';
 import { suppressionRoutes } from './customers/suppressions';
 import { handle } from './handle';
+import { apiKeyRoutes } from './identity/apiKeys';
 import { auditLogRoutes } from './identity/auditLog';
 import { authRoutes } from './identity/auth';
 import { signingKeyRoutes } from './identity/signingKeys';
@@ -55,6 +56,7 @@ export const routes: readonly Route[] = [
   ...tenantRoutes,
   ...memberRoutes,
   ...subscriptionRoutes,
+  ...apiKeyRoutes,
   ...importRoutes,
   ...customerRoutes,
   ...suppressionRoutes,

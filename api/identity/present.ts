@@ -4,9 +4,11 @@ import type {
   Tenant as TenantShape,
   User as UserShape,
 } from '../../domain/identity/schema';
+import type { ApiKey as ApiKeyShape } from '../../domain/identity/apiKeys/schema';
 import type { Member as MemberShape, MyTenant } from '../../domain/identity/people/schema';
 import type { AccessTokens } from '../../lib/accessTokens';
 import type { Account } from '../../models/identity/accounts';
+import type { ApiKey } from '../../models/identity/ApiKey';
 import type { Member } from '../../models/identity/members';
 import type { TenantOfPerson } from '../../models/identity/tenants';
 import type { Tenant } from '../../models/identity/Tenant';
@@ -51,6 +53,24 @@ export function presentMyTenant(tenant: TenantOfPerson): z.output<typeof MyTenan
     memberSince: tenant.memberSince.toISOString(),
     isSuspended: tenant.suspendedAt !== null,
     createdAt: tenant.createdAt.toISOString(),
+  };
+}
+
+/** What people see of an API key: all but what opens something. */
+export function presentApiKey(key: ApiKey): z.output<typeof ApiKeyShape> {
+  return {
+    id: key.id,
+    name: key.name,
+    prefix: key.prefix,
+    scopes: key.scopes,
+    expiresAt: key.expiresAt?.toISOString() ?? null,
+    allowedIps: key.allowedIps,
+    lastUsedAt: key.lastUsedAt?.toISOString() ?? null,
+    lastUsedIp: key.lastUsedIp,
+    createdBy: key.createdBy,
+    createdAt: key.createdAt.toISOString(),
+    revokedAt: key.revokedAt?.toISOString() ?? null,
+    isActive: key.revokedAt === null && (key.expiresAt === null || key.expiresAt > new Date()),
   };
 }
 

@@ -1,6 +1,8 @@
 import { z } from 'zod';
+import { ApiKey } from '../../domain/identity/apiKeys/schema';
 import { Member, MyTenant } from '../../domain/identity/people/schema';
 import { roles } from '../../domain/identity/permissions';
+import { apiKeySorts } from '../../models/identity/apiKeys';
 import { memberSorts } from '../../models/identity/members';
 import { tenantSorts } from '../../models/identity/tenants';
 import { listQuery } from '../lists';
@@ -17,4 +19,16 @@ export const ListMembers = listQuery({
   sorts: memberSorts,
   defaultSort: 'memberSince',
   filters: { role: z.enum(roles).optional() },
+});
+
+export const ListApiKeys = listQuery({
+  item: ApiKey,
+  sorts: apiKeySorts,
+  defaultSort: '-createdAt',
+  filters: {
+    active: z
+      .enum(['true', 'false'])
+      .transform((text) => text === 'true')
+      .optional(),
+  },
 });

@@ -6,34 +6,40 @@ import {
   platformActionNames,
   type Permission,
 } from '../../domain/identity/permissions';
+import { isApiKey } from '../../lib/apiKeys';
 import { findStanding, type Standing } from '../../models/identity/sessions';
-import type { ApiMiddleware, Principal, Restriction } from '../context';
+import type { ApiContext, ApiMiddleware, Principal, Restriction } from '../context';
 import type { ApiDeps } from '../deps';
+import { principalOfKey } from './apiKeys';
 
 /**
  * Knows who asks from the bearer token, and asks the database how they stand now: a session that was
- * ended, a role that was taken and a tenant that was suspended are so from this request on.
+ * ended, a role that was taken, a key that was revoked and a tenant that was suspended are so from
+ * this request on.
  */
 export function authenticate(deps: Pick<ApiDeps, 'db' | 'accessTokens'>): ApiMiddleware {
   return async (context, next) => {
     context.set('Cache-Control', 'private, no-cache');
     context.vary('Authorization');
-    context.state.principal = await principalOf(context.get('Authorization'), deps);
+    context.state.principal = await principalOf(context, deps);
     await next();
   };
 }
 
 async function principalOf(
-  header: string,
+  context: ApiContext,
   { db, accessTokens }: Pick<ApiDeps, 'db' | 'accessTokens'>,
 ): Promise<Principal> {
-  const token = /^Bearer +([\w.~+/=-]+)$/i.exec(header)?.[1];
+  const token = /^Bearer +([\w.~+/=-]+)$/i.exec(context.get('Authorization'))?.[1];
   if (token === undefined) {
     throw new AppError(
       'unauthenticated',
       'tokenMissing',
-      'Send the access token as "Authorization: Bearer …".',
+      'Send an access token or an API key as "Authorization: Bearer …".',
     );
+  }
+  if (isApiKey(token)) {
+    return principalOfKey(token, context, { db });
   }
   const claims = await accessTokens.verify(token);
   if (claims === null) {

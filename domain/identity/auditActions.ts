@@ -13,6 +13,12 @@ export const auditActions = {
   'member.removed': 'Somebody was taken out of the tenant.',
   'member.left': 'Somebody left the tenant.',
 
+  'apiKey.created': 'An API key was created.',
+  'apiKey.changed': 'Name, scopes, expiry or networks of an API key were written.',
+  'apiKey.revoked': 'An API key was revoked.',
+  'apiKey.refused':
+    'An API key was used that was revoked or over, or from where it may not be; said once a minute.',
+
   'user.profileChanged': 'A person wrote their own profile.',
   'user.passwordChanged': 'A person chose another password; their other sessions ended.',
   'user.tenantSwitched': 'A person goes on in this tenant.',
