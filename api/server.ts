@@ -14,6 +14,7 @@ import { createTrackingTokens } from '../lib/trackingTokens';
 import { createDataKeys } from '../models/identity/dataKeys';
 import { accessTokensOf } from '../models/identity/signingKeys';
 import { createQuotaLeases } from '../models/identity/quotaLeases';
+import { requireApplicationLogin } from '../models/operations/applicationLogin';
 import { createApp } from './app';
 
 async function main(): Promise<void> {
@@ -33,6 +34,7 @@ async function main(): Promise<void> {
     applicationName: 'carillon-api',
     poolMax: config.DATABASE_POOL_MAX,
   });
+  await requireApplicationLogin(db, config.NODE_ENV);
   const metrics = createMetrics('api');
   collectProcessMetrics(metrics);
   const sealing = createSealing(parseSealingKeys(config.SEALING_KEYS));

@@ -95,7 +95,7 @@ async function startApis(ground: BenchGround, options: WebhookBenchOptions, publ
         [...profiled, path.join(ground.dist, 'api/server.js')],
         {
           LOG_LEVEL: 'warn',
-          DATABASE_URL: ground.databaseUrl,
+          DATABASE_URL: ground.appUrl,
           TEMPORAL_ADDRESS: ground.temporalServer.address,
           TEMPORAL_NAMESPACE: testNamespace,
           PUBLIC_URL: publicUrl,

@@ -13,6 +13,9 @@ const proxyCount = z
   .transform((text) => (text === 'true' ? 1 : 0))
   .or(z.coerce.number().int().min(0).max(10));
 const perMinute = z.coerce.number().int().min(0).max(1_000_000);
+const postgresUrl = z
+  .string()
+  .regex(/^postgres(ql)?:\/\//, 'must start with postgres:// or postgresql://');
 const flag = z.enum(['true', 'false']).transform((text) => text === 'true');
 
 // Every variable the product reads. `.env.example` explains each; a test keeps the two in step.
@@ -32,10 +35,8 @@ const schema = z.object({
   RATE_LIMIT_UPLOAD_PER_MIN: perMinute.optional(),
   RATE_LIMIT_API_PER_MIN: perMinute.optional(),
 
-  DATABASE_URL: z
-    .string()
-    .regex(/^postgres(ql)?:\/\//, 'must start with postgres:// or postgresql://')
-    .optional(),
+  DATABASE_URL: postgresUrl.optional(),
+  MIGRATION_DATABASE_URL: postgresUrl.optional(),
   DATABASE_POOL_MAX: z.coerce.number().int().min(2).max(200).default(20),
   POSTGRES_PORT: port.default(5439),
 

@@ -1,6 +1,7 @@
 import type { Knex } from 'knex';
 import { isEnvelope } from './sealed';
 import { listOf } from './sql';
+import { lowerWalls, may, raiseWalls } from './walls';
 
 const roles = ['owner', 'agency', 'member', 'viewer'];
 
@@ -161,11 +162,25 @@ export async function up(knex: Knex): Promise<void> {
       verifies_until timestamptz
     );
   `);
+  await raiseWalls(knex, {
+    // Whoever signs in has not said which tenant is theirs, and a person is nobody's.
+    users: { own: 'false', platform: { identity: may.keep, resealing: may.change } },
+    memberships: { tenant: may.read, platform: { identity: may.doAll } },
+    sessions: { platform: { identity: may.doAll } },
+    refresh_tokens: { own: 'false', platform: { identity: may.doAll } },
+    user_tokens: { own: 'false', platform: { identity: may.doAll } },
+    recovery_codes: { own: 'false', platform: { identity: may.doAll } },
+    sign_in_failures: { own: 'false', platform: { identity: may.doAll } },
+    invitations: { tenant: may.keep, platform: { identity: may.keep } },
+    api_keys: { tenant: may.keep, platform: { identity: may.change } },
+    signing_keys: { own: 'false', platform: { identity: may.doAll, resealing: may.change } },
+  });
 }
 
 // A person keeps the first of their tenants; people of none go. The roles that are not known yet
 // become that of a member.
 export async function down(knex: Knex): Promise<void> {
+  await lowerWalls(knex, ['users']);
   await knex.raw(`
     drop table signing_keys, api_keys, invitations, sign_in_failures, recovery_codes, user_tokens,
       refresh_tokens, sessions;

@@ -1,4 +1,5 @@
 import type { Knex } from 'knex';
+import { may, raiseWalls } from './walls';
 
 // Who did what, from where, and what it changed. There are no foreign keys: an entry outlives the
 // tenant and the person it tells of. Rows are only ever added. Of the roles but the owner, which the
@@ -41,6 +42,17 @@ export async function up(knex: Knex): Promise<void> {
     create trigger audit_log_append_only before update or delete or truncate on audit_log
       for each statement execute function refuse_audit_change();
   `);
+  await raiseWalls(knex, {
+    audit_log: {
+      tenant: may.add,
+      platform: {
+        identity: may.add,
+        platformAdmin: may.add,
+        payloadKeys: may.add,
+        reconcile: may.add,
+      },
+    },
+  });
 }
 
 export async function down(knex: Knex): Promise<void> {

@@ -1,5 +1,6 @@
 import type { Knex } from 'knex';
 import { listOf } from './sql';
+import { may, raiseWalls } from './walls';
 
 const plans = ['free', 'starter', 'professional', 'enterprise'];
 const statuses = ['active', 'pastDue', 'cancelled', 'expired'];
@@ -68,6 +69,18 @@ export async function up(knex: Knex): Promise<void> {
     insert into quota_usage (tenant_id, quota, period, used)
     select tenant_id, 'customers', '-infinity', count(*) from customers group by tenant_id;
   `);
+  await raiseWalls(knex, {
+    subscriptions: {
+      tenant: may.keep,
+      platform: { platformAdmin: may.keep, reconcile: may.change },
+    },
+    subscription_changes: {
+      tenant: may.add,
+      platform: { platformAdmin: may.add, reconcile: may.add },
+    },
+    quota_usage: { tenant: may.keep, platform: { reconcile: may.change } },
+    quota_reservations: { tenant: may.doAll, platform: { reconcile: ['select', 'delete'] } },
+  });
 }
 
 export async function down(knex: Knex): Promise<void> {

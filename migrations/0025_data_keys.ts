@@ -1,5 +1,6 @@
 import type { Knex } from 'knex';
 import { isEnvelope } from './sealed';
+import { may, raiseWalls } from './walls';
 
 // Keys of workflow payloads, one tenant's apart from another's and from the platform's, which has no
 // tenant. The generation decides who made the next key when two processes do so at once. The check
@@ -16,6 +17,9 @@ export async function up(knex: Knex): Promise<void> {
     );
     comment on column tenant_data_keys.tenant_id is 'null for workflows of the platform';
   `);
+  await raiseWalls(knex, {
+    tenant_data_keys: { platform: { payloadKeys: may.add, resealing: may.change } },
+  });
 }
 
 // What was encrypted cannot be read without the keys: take them along before going back.

@@ -1,4 +1,5 @@
 import type { Knex } from 'knex';
+import { may, raiseWalls } from './walls';
 
 // Which keys seal, in the order in which they came: of two processes that disagree in the middle of a
 // rolling change, the one with the newer key seals again what the other one sealed, never both. The
@@ -10,6 +11,9 @@ export async function up(knex: Knex): Promise<void> {
       introduced_at timestamptz not null default clock_timestamp()
     )
   `);
+  await raiseWalls(knex, {
+    sealing_keys: { own: 'false', platform: { resealing: may.keep } },
+  });
 }
 
 export async function down(knex: Knex): Promise<void> {

@@ -18,6 +18,7 @@ import * as channelContents from './0016_channel_contents';
 import * as transactional from './0017_transactional';
 import * as contacts from './0018_contacts';
 import * as doubts from './0019_doubts';
+import * as walls from './0020_walls';
 import * as people from './0021_identity';
 import * as audit from './0022_audit';
 import * as rateCounters from './0023_rate_counters';
@@ -52,6 +53,7 @@ const migrations = new Map<string, Migration>([
   ['0017_transactional', transactional],
   ['0018_contacts', contacts],
   ['0019_doubts', doubts],
+  ['0020_walls', walls],
   ['0021_identity', people],
   ['0022_audit', audit],
   ['0023_rate_counters', rateCounters],
@@ -60,6 +62,9 @@ const migrations = new Map<string, Migration>([
   ['0026_sealing_keys', sealingKeys],
   ['0031_people', tenantsAndPeople],
 ]);
+
+/** All of them, in order. */
+export const migrationNames: readonly string[] = [...migrations.keys()];
 
 /** Where Knex finds the migrations: a list in order, never a folder scan. */
 export const migrationSource: Knex.MigrationSource<string> = {
@@ -78,12 +83,4 @@ export const migrationSource: Knex.MigrationSource<string> = {
 export async function migrate(db: Knex): Promise<string[]> {
   const [, names] = await db.migrate.latest({ migrationSource });
   return names;
-}
-
-/** The migrations this build knows and the database has not run. */
-export async function pendingMigrations(db: Knex): Promise<string[]> {
-  const [, pending] = await db.migrate.list({ migrationSource });
-  return pending.map((migration: string | { name: string }) =>
-    typeof migration === 'string' ? migration : migration.name,
-  );
 }

@@ -6,7 +6,8 @@ import { migrate } from './index';
 async function main(): Promise<void> {
   const config = loadConfig(['DATABASE_URL']);
   const logger = createLogger({ name: 'migrate', level: config.LOG_LEVEL });
-  const db = createDatabase({ url: config.DATABASE_URL, applicationName: 'carillon-migrate' });
+  const url = config.MIGRATION_DATABASE_URL ?? config.DATABASE_URL;
+  const db = createDatabase({ url, applicationName: 'carillon-migrate' });
   try {
     const names = await migrate(db);
     logger.info({ names }, names.length === 0 ? 'schema is up to date' : 'schema migrated');

@@ -20,8 +20,8 @@ const snakeCaseColumns = {
 
 /**
  * Runs the work in one transaction that belongs to one tenant. Every query of tenant data goes
- * through here: the transaction-local setting is what policies of row-level security will key on. There are none
- * yet: until then each query's own condition on the tenant is the wall.
+ * through here: the transaction becomes the role that row-level security binds to the tenant, so
+ * that a query which forgets its own condition still finds nothing of another one.
  */
 export function withTenant<T>(
   db: Knex,
@@ -64,15 +64,19 @@ export async function forTenantInOneTrip(
   return rows;
 }
 
+const keptPlans = `, set_config('plan_cache_mode', 'force_generic_plan', true)`;
+
 function ofTenant(trx: Pick<Knex, 'raw'>, tenantId: string, arePlansKept: boolean): Knex.Raw {
-  const keptPlans = `, set_config('plan_cache_mode', 'force_generic_plan', true)`;
   return trx.raw(
-    `select set_config('carillon.tenant_id', ?, true)${arePlansKept ? keptPlans : ''}`,
+    `select set_config('carillon.tenant_id', ?, true), set_config('role', 'carillon_tenant', true)${arePlansKept ? keptPlans : ''}`,
     [tenantId],
   );
 }
 
-/** The only statements that may look across tenants; each has its reason where it is used. */
+/**
+ * The only reasons to look across tenants. Which tables each of them opens, and for what, is written
+ * in migrations, where the walls are raised; why, where it is used.
+ */
 export type CrossTenantPurpose =
   | 'identity'
   | 'eventIntake'
@@ -80,21 +84,23 @@ export type CrossTenantPurpose =
   | 'reconcile'
   | 'tracking'
   | 'platformAccounts'
+  | 'rates'
   | 'inbound'
   | 'transactional'
   | 'platformAdmin'
   | 'rateCounters'
   | 'payloadKeys'
-  | 'resealing';
+  | 'resealing'
+  | 'readiness';
 
-/** Runs one of the few cross-tenant statements, named so that it can be found and given its own role. */
+/** Runs one of the few cross-tenant statements, as a role that sees what its purpose needs alone. */
 export function acrossTenants<T>(
   db: Knex,
   purpose: CrossTenantPurpose,
   work: (trx: Knex.Transaction) => Promise<T>,
 ): Promise<T> {
   return db.transaction(async (trx) => {
-    await trx.raw(`select set_config('carillon.purpose', ?, true)`, [purpose]);
+    await forPurpose(trx, purpose, false);
     return work(trx);
   });
 }
@@ -110,15 +116,41 @@ export async function acrossTenantsInOneTrip(
   options: { arePlansKept?: boolean } = {},
 ): Promise<Rows[]> {
   const arePlansKept = options.arePlansKept === true;
-  const keptPlans = `, set_config('plan_cache_mode', 'force_generic_plan', true)`;
-  const forPurpose = db.raw(
-    `select set_config('carillon.purpose', '${purpose}', true)${arePlansKept ? keptPlans : ''}`,
-  );
   const [, ...rows] = await inOneTrip(db, [
-    { raw: forPurpose.options({ name: arePlansKept ? `${purpose}:kept` : purpose }) },
+    {
+      raw: forPurpose(db, purpose, arePlansKept).options({
+        name: arePlansKept ? `${purpose}:kept` : purpose,
+      }),
+    },
     ...statements,
   ]);
   return rows;
+}
+
+/**
+ * One step across tenants in the middle of a tenant's transaction, which it commits or fails with.
+ * When the step throws, the transaction has failed and is rolled back.
+ */
+export async function acrossTenantsWithin<T>(
+  trx: Knex.Transaction,
+  { tenantId, purpose }: { tenantId: string; purpose: CrossTenantPurpose },
+  work: (trx: Knex.Transaction) => Promise<T>,
+): Promise<T> {
+  await forPurpose(trx, purpose, false);
+  const done = await work(trx);
+  await trx.raw(`select set_config('carillon.purpose', '', true)`);
+  await ofTenant(trx, tenantId, false);
+  return done;
+}
+
+function forPurpose(
+  trx: Pick<Knex, 'raw'>,
+  purpose: CrossTenantPurpose,
+  arePlansKept: boolean,
+): Knex.Raw {
+  return trx.raw(
+    `select set_config('carillon.purpose', '${purpose}', true), set_config('role', 'carillon_platform', true)${arePlansKept ? keptPlans : ''}`,
+  );
 }
 
 function mapKeys(row: Record<string, unknown>, rename: (key: string) => string) {

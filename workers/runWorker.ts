@@ -15,6 +15,7 @@ import { publicUrl } from '../lib/publicUrl';
 import { createTrackingTokens } from '../lib/trackingTokens';
 import { createDataKeys } from '../models/identity/dataKeys';
 import { ensurePlatformAccount } from '../models/messages/platformAccounts';
+import { requireApplicationLogin } from '../models/operations/applicationLogin';
 import { collectDoubtMetrics } from './doubtMetrics';
 import { collectEventMetrics } from './eventMetrics';
 import { setPriorityFor } from './priority';
@@ -68,6 +69,7 @@ export async function runWorker(options: {
       ? config.DATABASE_POOL_MAX
       : Math.min(config.DATABASE_POOL_MAX, poolOfTransactional),
   });
+  await requireApplicationLogin(db, config.NODE_ENV);
   const sealing = createSealing(parseSealingKeys(config.SEALING_KEYS));
   await ensurePlatformAccount(db, sealing, {
     id: 'sendgrid',

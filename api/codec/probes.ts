@@ -1,4 +1,4 @@
-import { pendingMigrations } from '../../migrations';
+import { pendingMigrations } from '../../models/operations/pendingMigrations';
 import type { ApiContext } from '../context';
 import type { CodecDeps } from './deps';
 

@@ -5,6 +5,7 @@ import { createLogger } from '../../lib/logger';
 import { collectProcessMetrics, createMetrics } from '../../lib/metrics';
 import { createSealing, parseSealingKeys } from '../../lib/sealing';
 import { createDataKeys } from '../../models/identity/dataKeys';
+import { requireApplicationLogin } from '../../models/operations/applicationLogin';
 import { createRateLimits } from '../rateLimits';
 import { createCodecApp } from './app';
 
@@ -23,6 +24,7 @@ async function main(): Promise<void> {
     applicationName: 'carillon-codec',
     poolMax: Math.min(config.DATABASE_POOL_MAX, poolMax),
   });
+  await requireApplicationLogin(db, config.NODE_ENV);
   const metrics = createMetrics('codec');
   collectProcessMetrics(metrics);
   const sealing = createSealing(parseSealingKeys(config.SEALING_KEYS));

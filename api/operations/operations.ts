@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { pendingMigrations } from '../../migrations';
+import { pendingMigrations } from '../../models/operations/pendingMigrations';
 import type { ApiDeps } from '../deps';
 import { publicRoute, rawAnswer, rawReply, reply } from '../route';
 

@@ -14,10 +14,13 @@ import { migrate } from '../../migrations';
 import { createDataKeys } from '../../models/identity/dataKeys';
 import {
   administer,
+  appLogin,
   startPostgres,
   withDatabase,
+  withLogin,
   type RunningPostgres,
 } from '../../tests/support/postgres';
+import { ensureAppLogin } from '../../workers/launch/appLogin';
 import { startTemporal, testNamespace, type RunningTemporal } from '../../tests/support/temporal';
 import { isOk } from '../../workers/launch/parts';
 import { freePort } from '../../workers/launch/ports';
@@ -30,7 +33,10 @@ export interface BenchGround {
   folder: string;
   dist: string;
   postgres: RunningPostgres;
+  /** The administrator's: for bare loops and looking. */
   databaseUrl: string;
+  /** What the product is given. */
+  appUrl: string;
   db: Knex;
   temporalServer: RunningTemporal;
   temporal: Temporal;
@@ -82,6 +88,8 @@ export async function startGround(
   const databaseUrl = withDatabase(postgres.url, database);
   const db = createDatabase({ url: databaseUrl, applicationName: 'carillon-bench' });
   await migrate(db);
+  await ensureAppLogin(postgres.url, appLogin);
+  const appUrl = withLogin(databaseUrl, appLogin);
   const temporal = connectTemporal(
     {
       TEMPORAL_ADDRESS: temporalServer.address,
@@ -118,7 +126,7 @@ export async function startGround(
       ],
       {
         LOG_LEVEL: 'warn',
-        DATABASE_URL: databaseUrl,
+        DATABASE_URL: appUrl,
         TEMPORAL_ADDRESS: temporalServer.address,
         TEMPORAL_NAMESPACE: testNamespace,
         PUBLIC_URL: publicUrl,
@@ -139,6 +147,7 @@ export async function startGround(
     dist,
     postgres,
     databaseUrl,
+    appUrl,
     db,
     temporalServer,
     temporal,

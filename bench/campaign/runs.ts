@@ -18,12 +18,12 @@ export function writeRun(db: Knex, tenant: BenchTenant): Promise<CampaignRun> {
  * Writes a run with its whole ledger by the product's own planning, all waves due now. `isEnded`
  * makes it nobody's business but the caller's: neither workers nor the reconciler look at it.
  */
-export function writePlannedRun(
+export async function writePlannedRun(
   db: Knex,
   tenant: BenchTenant,
   options: { isEnded: boolean },
 ): Promise<{ run: CampaignRun; plan: SealedPlan }> {
-  return withTenant(
+  const written = await withTenant(
     db,
     tenant.tenantId,
     async (trx) => {
@@ -33,23 +33,20 @@ export function writePlannedRun(
         runId: run.id,
         now: new Date(),
       });
-      await trx.raw(
-        `update waves set starts_at = now(), closes_at = now() + (closes_at - starts_at)
-          where run_id = ?`,
-        [run.id],
-      );
-      if (options.isEnded) {
-        await endRun(trx, {
-          tenantId: tenant.tenantId,
-          runId: run.id,
-          state: 'completed',
-          actor: nobody,
-        });
-      }
       return { run, plan };
     },
     { isolationLevel: 'repeatable read' },
   );
+  // What no tenant does: its waves begin when they were planned to.
+  await db.raw(
+    `update waves set starts_at = now(), closes_at = now() + (closes_at - starts_at)
+      where run_id = ?`,
+    [written.run.id],
+  );
+  if (options.isEnded) {
+    await closeRun(db, written.run);
+  }
+  return written;
 }
 
 /** Ends a run whose work was not a workflow's. */

@@ -17,10 +17,13 @@ import { accessTokensOf } from '../../models/identity/signingKeys';
 import { createWebhookKeys } from '../../sandbox/sendgrid/eventPost';
 import {
   administer,
+  appLogin,
   startPostgres,
   withDatabase,
+  withLogin,
   type RunningPostgres,
 } from '../../tests/support/postgres';
+import { ensureAppLogin } from '../../workers/launch/appLogin';
 import { startTemporal, testNamespace, type RunningTemporal } from '../../tests/support/temporal';
 import { buildWorkflowBundle } from '../../workers/bundle';
 import { freePort } from '../../workers/launch/ports';
@@ -87,9 +90,11 @@ export async function startProcessGround(options: GroundOptions): Promise<Proces
     buildWorkflowBundle(bundle),
   ]);
   await administer(postgres.url, `create database ${database}`);
-  const databaseUrl = withDatabase(postgres.url, database);
-  const db = createDatabase({ url: databaseUrl, applicationName: 'carillon-observer' });
+  const adminUrl = withDatabase(postgres.url, database);
+  const db = createDatabase({ url: adminUrl, applicationName: 'carillon-observer' });
   await migrate(db);
+  await ensureAppLogin(postgres.url, appLogin);
+  const databaseUrl = withLogin(adminUrl, appLogin);
 
   const [apiPort, sandboxPort, smtpPort] = [await freePort(), await freePort(), await freePort()];
   const metaAccountId = newId();

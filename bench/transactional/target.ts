@@ -48,7 +48,7 @@ export async function startTransactionalTarget(ground: BenchGround): Promise<Run
       [path.join(ground.dist, 'api/server.js')],
       {
         LOG_LEVEL: 'warn',
-        DATABASE_URL: ground.databaseUrl,
+        DATABASE_URL: ground.appUrl,
         TEMPORAL_ADDRESS: ground.temporalServer.address,
         TEMPORAL_NAMESPACE: testNamespace,
         PUBLIC_URL: publicUrl,

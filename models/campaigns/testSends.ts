@@ -1,3 +1,4 @@
+import { keysFirst } from '../customers/reach';
 import type { Knex } from 'knex';
 import type { Channel } from '../../domain/campaigns/types';
 import { notFound } from '../../domain/errors';
@@ -143,9 +144,10 @@ export async function suppressedAmong(
 ): Promise<Set<string>> {
   const found = await trx.raw(
     `select given.address
-       from unnest(cast(:addresses as text[])) as given (address)
+       from (select address, lower(address) as suppression_key
+               from unnest(cast(:addresses as text[])) as a (address) ${keysFirst}) given
        join suppressions s on s.tenant_id = :tenantId and s.channel = :channel
-        and s.address = lower(given.address)`,
+        and s.address = given.suppression_key`,
     of,
   );
   const rows: { address: string }[] = found.rows;

@@ -149,7 +149,7 @@ export function customersWhere(
 ): QueryBuilder<Customer, Customer[]> {
   const query = Customer.query(trx).where('tenant_id', tenantId);
   if (filters.email !== undefined) {
-    query.whereRaw('lower(email) = lower(?)', [filters.email]);
+    query.whereRaw('id in (select id from customers_of_emails(array[lower(?)]))', [filters.email]);
   }
   if (filters.phone !== undefined) {
     query.where('phone', filters.phone);

@@ -88,11 +88,9 @@ async function findExisting(trx: Knex.Transaction, { tenantId, rows }: Batch): P
   // One probe of a unique index a key. `= any(…)` reads better, but for a fresh table Postgres takes
   // the whole of it for a match and scans it once a batch.
   const found = await trx.raw<{ rows: Existing[] }>(
-    `select c.* from unnest(cast(:emails as text[])) as wanted (email)
-      cross join lateral (
-        select id, lower(email) as email_key, external_id, phone from customers
-         where tenant_id = :tenantId and lower(email) = wanted.email and email is not null
-         limit 1) c
+    `select c.id, e.email_key, c.external_id, c.phone
+       from customers_of_emails(cast(:emails as text[])) e
+       join customers c on c.tenant_id = :tenantId and c.id = e.id
      union
      select c.* from unnest(cast(:externalIds as text[])) as wanted (external_id)
       cross join lateral (

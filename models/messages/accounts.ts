@@ -43,12 +43,11 @@ export async function createProviderAccount(
   values: NewAccountValues,
   extra: { createdBy: string; limitPerMinute: number },
 ): Promise<TenantAccount> {
-  await ensureAccount(trx, key.id, extra.limitPerMinute);
+  await ensureAccount(trx, key, extra.limitPerMinute);
   await ProviderAccount.query(trx)
-    .where({ id: key.id })
+    .where({ id: key.id, tenant_id: key.tenantId })
     .whereNull('vendor')
     .patch({
-      tenantId: key.tenantId,
       createdBy: extra.createdBy,
       ...columnsOf(values),
       credentials: sealCredentials(sealing, key, values.credentials),

@@ -262,12 +262,14 @@ async function writeSuppressions(trx: Knex.Transaction, ids: number[]): Promise<
          from told where run_id is not null or tenant_id is not null
        union all
        select told.id, t.id, null, channel, address, reason
+         from told cross join lateral tenants_of_email(told.address) as t (id)
+        where told.run_id is null and told.tenant_id is null and told.channel = 'email'
+       union all
+       select told.id, t.id, null, channel, address, reason
          from told, tenants t
-        where told.run_id is null and told.tenant_id is null and case when told.channel = 'email'
-            then exists (select 1 from customers c
-                          where c.tenant_id = t.id and lower(c.email) = told.address)
-            else exists (select 1 from customers c
-                          where c.tenant_id = t.id and c.phone = told.address) end
+        where told.run_id is null and told.tenant_id is null and told.channel <> 'email'
+          and exists (select 1 from customers c
+                       where c.tenant_id = t.id and c.phone = told.address)
      )
      insert into suppressions (tenant_id, channel, address, reason, run_id)
      select distinct on (tenant_id, channel, address) tenant_id, channel, address, reason, run_id

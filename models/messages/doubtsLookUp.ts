@@ -1,6 +1,7 @@
 import type { Knex } from 'knex';
 import type { LookUpRule } from '../../domain/messages/doubts/lookUps';
 import type { LookUpAnswer } from '../../domain/messages/doubts/types';
+import { ofAccounts } from './rates';
 
 interface RunKey {
   tenantId: string;
@@ -119,22 +120,25 @@ export async function takeLookUpTurn(
   accountId: string,
   spacingMs: number,
 ): Promise<Date | null> {
-  const taken = await db.raw(
-    `insert into provider_look_ups as l (account_id, next_at)
+  const taken = await ofAccounts(
+    db,
+    db.raw(
+      `insert into provider_look_ups as l (account_id, next_at)
      values (:accountId, clock_timestamp() + :spacingMs * interval '1 millisecond')
      on conflict (account_id) do update set next_at = excluded.next_at
       where l.next_at <= clock_timestamp()
      returning 1`,
-    { accountId, spacingMs },
+      { accountId, spacingMs },
+    ),
   );
-  if (taken.rows.length > 0) {
+  if (taken.length > 0) {
     return null;
   }
-  const others = await db.raw(
-    'select next_at as "nextAt" from provider_look_ups where account_id = ?',
-    [accountId],
+  const [others] = await ofAccounts(
+    db,
+    db.raw('select next_at as "nextAt" from provider_look_ups where account_id = ?', [accountId]),
   );
-  return others.rows[0].nextAt;
+  return others.nextAt;
 }
 
 /** What is known here of a call of one message before its vendor is asked for it. */

@@ -1,7 +1,7 @@
 import type { Knex } from 'knex';
 import type { Channel, LeftOutReason } from '../../domain/campaigns/types';
 import { forTenantInOneTrip, withTenantByKey } from '../base';
-import { reachOf } from '../customers/reach';
+import { keysFirst, reachOf } from '../customers/reach';
 import type { ClaimedDispatch } from './claims';
 import { hasCap, holdBackCapped, lookAtCaps, noteContacts } from './contacts';
 import { inZone, keysOf, ofDispatch } from './recipients';
@@ -248,16 +248,19 @@ async function leaveOut(
   const { address, consent, suppressionKey } = reachOf[call.channel];
   const left = await trx.raw(
     `with reasons as (
-       select m.n, case when c.id is null then 'erased'
-                        when ${address} is null then 'noAddress'
-                        when ${consent} = 'withdrawn' then 'withdrawn'
+       select o.n, case when o.id is null then 'erased'
+                        when o.address is null then 'noAddress'
+                        when o.consent = 'withdrawn' then 'withdrawn'
                         when s.address is not null then 'suppressed'
-                        when m.n = any(cast(:notRendered as int[])) then 'renderFailed' end as reason
-         from messages m
-         left join customers c on c.tenant_id = m.tenant_id and c.id = m.customer_id
-         left join suppressions s on s.tenant_id = c.tenant_id and s.channel = :channel
-           and s.address = ${suppressionKey}
-        where ${ofDispatch}
+                        when o.n = any(cast(:notRendered as int[])) then 'renderFailed' end as reason
+         from (
+           select m.n, c.id, ${address} as address, ${consent} as consent,
+                  ${suppressionKey} as suppression_key
+             from messages m
+             left join customers c on c.tenant_id = m.tenant_id and c.id = m.customer_id
+            where ${ofDispatch} ${keysFirst}) o
+         left join suppressions s on s.tenant_id = :tenantId and s.channel = :channel
+           and s.address = o.suppression_key
      )
      update messages m set outcome = 'left_out', reason = reasons.reason
        from reasons
@@ -290,14 +293,17 @@ function lookAtRecipients(
          select coalesce(array_agg(m.customer_id), '{}') as ids
            from messages m where ${ofDispatch} and exists (select 1 from locked)
        ), looked as (
-         select (select cardinality(ids) from own) = count(*) filter (where ${address} is not null
-                  and ${consent} <> 'withdrawn' and s.address is null) as reachable,
-                coalesce(sum(hashtext(${address})), 0) as addresses
-           from customers c
-           left join suppressions s on s.tenant_id = c.tenant_id and s.channel = :channel
-             and s.address = ${suppressionKey}
-          where c.tenant_id = :tenantId ${where === 'inZone' ? `and ${inZone(call)}` : ''}
-            and c.id = any((select ids from own)::uuid[])
+         select (select cardinality(ids) from own) = count(*) filter (where o.address is not null
+                  and o.consent <> 'withdrawn' and s.address is null) as reachable,
+                coalesce(sum(hashtext(o.address)), 0) as addresses
+           from (
+             select ${address} as address, ${consent} as consent,
+                    ${suppressionKey} as suppression_key
+               from customers c
+              where c.tenant_id = :tenantId ${where === 'inZone' ? `and ${inZone(call)}` : ''}
+                and c.id = any((select ids from own)::uuid[]) ${keysFirst}) o
+           left join suppressions s on s.tenant_id = :tenantId and s.channel = :channel
+             and s.address = o.suppression_key
        )
        select reachable as "isEveryoneReachable",
               (select ${hasCap} from campaign_runs r where r.id = :runId) as "hasCap",

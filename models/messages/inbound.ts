@@ -83,7 +83,8 @@ function storeStatement(db: Knex, { accountId, tenantId, notes }: InboundDeliver
            ) wishes
           order by channel, from_address, written_at desc, wish desc
        ), heard as materialized (
-         select w.channel, w.from_address as phone, w.wish, w.written_at, t.id as tenant_id
+         select w.channel, w.from_address as phone, lower(w.from_address) as suppression_key, w.wish,
+                w.written_at, t.id as tenant_id
            from newest w
            join tenants t
              on case when cast(:tenantId as uuid) is not null then t.id = cast(:tenantId as uuid)
@@ -92,13 +93,13 @@ function storeStatement(db: Knex, { accountId, tenantId, notes }: InboundDeliver
           where w.is_new
        ), stopped as (
          insert into suppressions (tenant_id, channel, address, reason)
-         select tenant_id, channel, lower(phone), 'unsubscribed' from heard where wish = 'stop'
+         select tenant_id, channel, suppression_key, 'unsubscribed' from heard where wish = 'stop'
           order by tenant_id, channel, phone
          on conflict (tenant_id, channel, address) do nothing
        ), lifted as (
          delete from suppressions s using heard h
           where h.wish = 'start' and s.tenant_id = h.tenant_id and s.channel = h.channel
-            and s.address = lower(h.phone) and s.reason = 'unsubscribed'
+            and s.address = h.suppression_key and s.reason = 'unsubscribed'
             -- Where somebody else withdrew the consent, that is what the suppression stands for.
             and not exists (
               select 1 from customers c

@@ -30,7 +30,7 @@ export async function ensurePlatformAccount(
   },
 ): Promise<void> {
   await acrossTenants(db, 'platformAccounts', async (trx) => {
-    await ensureAccount(trx, id, limitPerMinute);
+    await ensureAccount(trx, { id, tenantId: null }, limitPerMinute);
     const stored = await ProviderAccount.query(trx).findById(id).forUpdate().throwIfNotFound();
     if (isAsConfigured(sealing, stored, values)) {
       return;

@@ -1,5 +1,7 @@
 import type { Knex } from 'knex';
 import { describeLimit, type RateLimit } from '../../domain/messages/rateLimits';
+import type { Rows } from '../../lib/db';
+import { acrossTenantsInOneTrip } from '../base';
 
 /** Whether a call may be made for an account, shared by all workers and campaigns. */
 export type RateAnswer =
@@ -14,21 +16,28 @@ export type RateAnswer =
   /** Never in one call: a limit is lower than its messages. */
   | { kind: 'tooLarge'; most: number };
 
-/** Writes a new account with the limit that is configured (0 means none); a row that is there counts. */
+/**
+ * Writes a new account, the tenant's or (null) the platform's, with the limit that is configured (0
+ * means none); a row that is there counts.
+ */
 export async function ensureAccount(
-  trx: Knex | Knex.Transaction,
-  accountId: string,
+  trx: Knex.Transaction,
+  { id, tenantId }: { id: string; tenantId: string | null },
   limitPerMinute: number,
 ): Promise<void> {
-  await trx.raw(
-    `with account as (
-       insert into provider_accounts (id) values (:accountId) on conflict (id) do nothing
-       returning id
-     )
-     insert into provider_limits (account_id, per, unit, most)
-     select id, 'minute', 'messages', :limitPerMinute from account where :limitPerMinute > 0`,
-    { accountId, limitPerMinute },
+  const written = await trx.raw(
+    `insert into provider_accounts (id, tenant_id) values (:id, :tenantId)
+     on conflict (id) do nothing returning id`,
+    { id, tenantId },
   );
+  // In a statement of its own: what is asked of a limit's account has to see it.
+  if (written.rows.length > 0 && limitPerMinute > 0) {
+    await trx.raw(
+      `insert into provider_limits (account_id, per, unit, most)
+       values (:id, 'minute', 'messages', :limitPerMinute)`,
+      { id, limitPerMinute },
+    );
+  }
 }
 
 /** Gives an account these limits and no others. What its windows have counted stays. */
@@ -82,32 +91,41 @@ export async function listLimits(trx: Knex.Transaction, accountId: string): Prom
  * Run it alone: a process that is stopped in a transaction of several statements would keep the
  * account from all others.
  */
-export function reserveRate(trx: Knex | Knex.Transaction, call: RateCall): Promise<RateAnswer> {
-  return answerRate(trx, call, true);
+export function reserveRate(db: Knex, call: RateCall): Promise<RateAnswer> {
+  return answerRate(db, call, true);
 }
 
 /**
  * What `reserveRate` would answer now; nothing is reserved. Asked before a call is written, so that
  * nothing is written in vain.
  */
-export async function lookAtRate(
-  trx: Knex | Knex.Transaction,
-  call: RateCall,
-): Promise<RateAnswer> {
-  return (await isFree(trx, call.accountId)) ? { kind: 'unlimited' } : answerRate(trx, call, false);
+export async function lookAtRate(db: Knex, call: RateCall): Promise<RateAnswer> {
+  return (await isFree(db, call.accountId)) ? { kind: 'unlimited' } : answerRate(db, call, false);
 }
 
 /** Whether nobody counts the account's calls and nothing keeps them back: known at a fraction of the cost. */
-async function isFree(trx: Knex | Knex.Transaction, accountId: string): Promise<boolean> {
-  const found = await trx
-    .raw(
-      `select 1 from provider_accounts a
+async function isFree(db: Knex, accountId: string): Promise<boolean> {
+  const found = await ofAccounts(
+    db,
+    db
+      .raw(
+        `select 1 from provider_accounts a
         where a.id = ? and (a.blocked_until is null or a.blocked_until <= clock_timestamp())
           and not exists (select 1 from provider_limits l where l.account_id = a.id)`,
-      [accountId],
-    )
-    .options({ name: 'isFree' });
-  return found.rows.length > 0;
+        [accountId],
+      )
+      .options({ name: 'isFree' }),
+  );
+  return found.length > 0;
+}
+
+/**
+ * Runs a statement about accounts that several tenants may share, alone and in one trip: whoever asks,
+ * all of them wait in one line.
+ */
+export async function ofAccounts(db: Knex, raw: Knex.Raw): Promise<Rows> {
+  const [rows] = await acrossTenantsInOneTrip(db, 'rates', [{ raw }]);
+  return rows ?? [];
 }
 
 /** Calls of a tenant that leave together, with so many messages in all. */
@@ -118,14 +136,12 @@ export interface RateCall {
   messages: number;
 }
 
-async function answerRate(
-  trx: Knex | Knex.Transaction,
-  call: RateCall,
-  isReserved: boolean,
-): Promise<RateAnswer> {
-  const reserved = await trx
-    .raw(
-      `with account as materialized (
+async function answerRate(db: Knex, call: RateCall, isReserved: boolean): Promise<RateAnswer> {
+  const [answer]: AccountRow[] = await ofAccounts(
+    db,
+    db
+      .raw(
+        `with account as materialized (
          select id, case when blocked_until > clock_timestamp() then blocked_until end as "blockedUntil",
                 blocked_reason as "blockedReason", ${slowedTo} as slowed_to, kept_since, kept_until
            from provider_accounts where id = :accountId
@@ -230,10 +246,10 @@ async function answerRate(
               ) as "leaveBefore",
               greatest(extract(epoch from turn."freeAt" - clock_timestamp()) * 1000, 0)::float8 as "waitMs"
          from account a, turn`,
-      { ...call },
-    )
-    .options({ name: isReserved ? 'reserveRate' : 'lookAtRate' });
-  const answer: AccountRow | undefined = reserved.rows[0];
+        { ...call },
+      )
+      .options({ name: isReserved ? 'reserveRate' : 'lookAtRate' }),
+  );
   if (answer === undefined) {
     throw new Error(`There is no provider account ${call.accountId}`);
   }
@@ -284,27 +300,33 @@ const marginOf = `case l.per when 'second' then interval '250 milliseconds' else
  * the same reason; lost in a crash, the next call is told again.
  */
 export async function blockAccount(
-  trx: Knex | Knex.Transaction,
+  db: Knex,
   accountId: string,
   block: { forMs: number; reason: string },
 ): Promise<void> {
-  await trx.raw(
-    `update provider_accounts
+  await ofAccounts(
+    db,
+    db.raw(
+      `update provider_accounts
         set blocked_until = greatest(coalesce(blocked_until, '-infinity'),
               clock_timestamp() + :forMs * interval '1 millisecond'),
             blocked_reason = :reason
       where id = :accountId`,
-    { accountId, ...block },
+      { accountId, ...block },
+    ),
   );
 }
 
 /** The vendor asked to slow down: the account goes at half its pace. Calls of one burst count once. */
-export async function slowDown(trx: Knex | Knex.Transaction, accountId: string): Promise<void> {
-  await trx.raw(
-    `update provider_accounts
+export async function slowDown(db: Knex, accountId: string): Promise<void> {
+  await ofAccounts(
+    db,
+    db.raw(
+      `update provider_accounts
         set slowed_to = greatest(${slowedTo} / 2, 0.05), slowed_at = clock_timestamp()
       where id = ? and coalesce(slowed_at, '-infinity') < clock_timestamp() - interval '10 seconds'`,
-    [accountId],
+      [accountId],
+    ),
   );
 }
 

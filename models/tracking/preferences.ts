@@ -1,3 +1,4 @@
+import { keysFirst } from '../customers/reach';
 import type { Knex } from 'knex';
 import type { PreferenceChannel, PreferenceState } from '../../domain/tracking/preferences';
 import type { TrackedMessage } from '../../lib/trackingTokens';
@@ -37,10 +38,12 @@ const channelsOfMessage = `
                 when s.reason is not null or w.consent = 'withdrawn' then 'off'
                 else 'on' end as state
       from who
-      cross join lateral (values
-        (1, 'email', lower(who.email), who.email_consent),
-        (2, 'sms', who.phone, who.sms_consent),
-        (3, 'whatsapp', who.phone, who.whatsapp_consent)) as w (position, channel, address, consent)
+      cross join lateral (
+        select * from (values
+          (1, 'email', lower(who.email), who.email_consent),
+          (2, 'sms', who.phone, who.sms_consent),
+          (3, 'whatsapp', who.phone, who.whatsapp_consent)) as v (position, channel, address, consent)
+        ${keysFirst}) w
       left join suppressions s on s.tenant_id = who.tenant_id and s.channel = w.channel
        and s.address = w.address
      where w.address is not null

@@ -3,6 +3,7 @@ import type { Channel } from '../../domain/campaigns/types';
 import { conflict } from '../../domain/errors';
 import type { TransactionalContent } from '../../domain/messages/transactional/content';
 import { newId } from '../../lib/ids';
+import { acrossTenantsWithin } from '../base';
 
 /** A message somebody asked for, ready to leave. */
 export interface NewMessage {
@@ -135,19 +136,33 @@ async function findOrOpen(trx: Knex.Transaction, key: RunKey): Promise<string | 
        insert into waves (run_id, plan_version, n, tenant_id, starts_at, closes_at, time_zones,
          planned_count)
        select id, 1, 1, cast(:tenantId as uuid), begins_at, closes_at, '{}', 0 from opened, today
-     ), kept as (
-       -- What is kept already goes on. Else it is kept in windows that begin in a while: campaigns
-       -- reserve up to a second ahead and left nothing in windows they know.
-       update provider_accounts a
-          set kept_since = case when a.kept_until > clock_timestamp() + interval '10 seconds'
-                then a.kept_since else clock_timestamp() + interval '5 seconds' end,
-              kept_until = today.closes_at
-         from opened, today
-        where a.id = :accountId and coalesce(a.kept_until, '-infinity') < today.closes_at
      )
-     select id from found union all select id from opened`,
+     select id, cast(null as timestamptz) as "closesAt" from found
+     union all
+     select id, closes_at from opened, today`,
     { ...key, id: newId() },
   );
-  const row: { id: string } | undefined = answer.rows[0];
+  const row: { id: string; closesAt: Date | null } | undefined = answer.rows[0];
+  const closesAt = row?.closesAt ?? null;
+  if (closesAt !== null) {
+    const step = { tenantId: key.tenantId, purpose: 'rates' } as const;
+    await acrossTenantsWithin(trx, step, (within) => keepShare(within, key.accountId, closesAt));
+  }
   return row?.id ?? null;
+}
+
+/**
+ * Keeps a share of the account's limits for these messages until the instant; the account may be the
+ * platform's. What is kept already goes on. Else it is kept in windows that begin in a while:
+ * campaigns reserve up to a second ahead and left nothing in windows they know.
+ */
+async function keepShare(trx: Knex.Transaction, accountId: string, until: Date): Promise<void> {
+  await trx.raw(
+    `update provider_accounts
+        set kept_since = case when kept_until > clock_timestamp() + interval '10 seconds'
+              then kept_since else clock_timestamp() + interval '5 seconds' end,
+            kept_until = :until
+      where id = :accountId and coalesce(kept_until, '-infinity') < :until`,
+    { accountId, until },
+  );
 }

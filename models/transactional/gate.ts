@@ -1,5 +1,6 @@
 import type { Knex } from 'knex';
 import { marketingSuppressions } from '../../domain/messages/transactional/content';
+import { keysFirst } from '../customers/reach';
 import { inOneTrip } from './trips';
 import { lockDispatches, type ClaimedMessage, type MessageKey } from './claims';
 
@@ -42,10 +43,14 @@ export async function passGate(
   const pass = db
     .raw(
       `with looked as materialized (
-         select d.run_id, d.n, ${address} as address, c.first_name, c.last_name,
-                case when t.n is null or (t.customer_id is not null and c.id is null) then 'erased'
-                     when ${address} is null then 'noAddress'
+         select r.run_id, r.n, r.address, r.first_name, r.last_name,
+                case when r.is_erased then 'erased'
+                     when r.address is null then 'noAddress'
                      when s.address is not null then 'suppressed' end as reason
+           from (
+         select d.run_id, d.n, d.tenant_id, r.channel, ${address} as address,
+                ${suppressionKey} as suppression_key, c.first_name, c.last_name,
+                t.n is null or (t.customer_id is not null and c.id is null) as is_erased
            from unnest(cast(:runIds as uuid[]), cast(:ns as int[]), cast(:claimNs as int[]),
                        cast(:leaveBefore as timestamptz[])) as w (run_id, n, claim_n, leave_before)
            join dispatches d on d.run_id = w.run_id and d.n = w.n and d.claim_n = w.claim_n
@@ -57,9 +62,9 @@ export async function passGate(
             and clock_timestamp() >= v.starts_at and clock_timestamp() < v.closes_at
            left join transactional_contents t on t.run_id = d.run_id and t.n = d.n
            left join customers c on c.tenant_id = d.tenant_id and c.id = t.customer_id
-           left join suppressions s on s.tenant_id = d.tenant_id and s.channel = r.channel
-            and s.address = ${suppressionKey} and (${isStopped})
-          where w.leave_before is null or clock_timestamp() < w.leave_before
+          where w.leave_before is null or clock_timestamp() < w.leave_before ${keysFirst}) r
+           left join suppressions s on s.tenant_id = r.tenant_id and s.channel = r.channel
+            and s.address = r.suppression_key and (${isStopped})
        ), left_out as (
          update messages m set outcome = 'left_out', reason = l.reason
            from looked l

@@ -1,6 +1,6 @@
 import type { Knex } from 'knex';
 import { describeLimit, type RateLimit } from '../../domain/messages/rateLimits';
-import { keptOf, lengthOf } from '../messages/rates';
+import { keptOf, lengthOf, ofAccounts } from '../messages/rates';
 
 /** How many of the calls that were asked for may leave now. */
 export type KeptAnswer =
@@ -16,9 +16,11 @@ export type KeptAnswer =
  * campaigns are, which leave them the kept share of every window. Run it alone, as `reserveRate`.
  */
 export async function reserveKept(db: Knex, accountId: string, calls: number): Promise<KeptAnswer> {
-  const reserved = await db
-    .raw(
-      `with account as materialized (
+  const [answer]: KeptRow[] = await ofAccounts(
+    db,
+    db
+      .raw(
+        `with account as materialized (
          select case when blocked_until > clock_timestamp() then blocked_until end as "blockedUntil",
                 blocked_reason as "blockedReason", kept_since, kept_until
            from provider_accounts where id = :accountId
@@ -64,10 +66,10 @@ export async function reserveKept(db: Knex, accountId: string, calls: number): P
        )
        select a."blockedUntil", a."blockedReason", turn.*
          from account a, turn`,
-      { accountId, calls },
-    )
-    .options({ name: 'reserveKept' });
-  const answer: KeptRow | undefined = reserved.rows[0];
+        { accountId, calls },
+      )
+      .options({ name: 'reserveKept' }),
+  );
   if (answer === undefined) {
     throw new Error(`There is no provider account ${accountId}`);
   }

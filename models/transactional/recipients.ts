@@ -15,7 +15,7 @@ export async function findRecipient(
   if ('customerId' in to) {
     query.where('id', to.customerId);
   } else if ('email' in to) {
-    query.whereRaw('lower(email) = lower(?)', [to.email]);
+    query.whereRaw('id in (select id from customers_of_emails(array[lower(?)]))', [to.email]);
   } else {
     query.where('phone', to.phone).orderBy('created_at').orderBy('id');
   }

@@ -55,7 +55,7 @@ test('there are at least sixty wrong requests in the table', () => {
 test.each(badCases.map((each): [string, BadCase] => [each.what, each]))(
   'refuses %s, names the field, and changes nothing',
   async (_, bad) => {
-    const before = await checksumOf(api.deps.db);
+    const before = await checksumOf(api.db);
     const { method, path, ...options } = bad.request(ground);
     const answer = await api.send(method, path, options);
     expect({ status: answer.status, code: answer.body?.code }).toEqual({
@@ -68,6 +68,6 @@ test.each(badCases.map((each): [string, BadCase] => [each.what, each]))(
     const named = problems.map((problem) => problem.path);
     const missing = [bad.field].filter((field) => field !== undefined && !named.includes(field));
     expect(missing).toEqual([]);
-    expect(await checksumOf(api.deps.db)).toBe(before);
+    expect(await checksumOf(api.db)).toBe(before);
   },
 );

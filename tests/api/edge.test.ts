@@ -45,7 +45,7 @@ describe('a body that cannot be read', () => {
 
     expect([answer.status, answer.body.code]).toEqual([status, code]);
     expect(answer.headers.get('Content-Type')).toContain('application/problem+json');
-    expect(await api.deps.db('customers').where({ tenant_id: tenantId })).toEqual([]);
+    expect(await api.db('customers').where({ tenant_id: tenantId })).toEqual([]);
   });
 
   test('that grows past its limit without saying so is answered 413', async () => {

@@ -20,11 +20,11 @@ function create(tenant: TestTenant, key: string, json: unknown = { email: 'a@exa
 }
 
 function keysOf(tenant: TestTenant) {
-  return api.deps.db('idempotency_keys').where({ tenant_id: tenant.tenantId });
+  return api.db('idempotency_keys').where({ tenant_id: tenant.tenantId });
 }
 
 function customersOf(tenant: TestTenant) {
-  return api.deps.db('customers').where({ tenant_id: tenant.tenantId });
+  return api.db('customers').where({ tenant_id: tenant.tenantId });
 }
 
 test('answers a repeat with what the first request was answered', async () => {

@@ -12,7 +12,7 @@ test('is ready when Postgres, Temporal and the schema are', async () => {
     const ready = await api.send('get', '/ready');
     expect([ready.status, ready.body.data.status]).toEqual([200, 'ready']);
 
-    await api.deps.db('knex_migrations').where({ name: '0005_requests' }).delete();
+    await api.db('knex_migrations').where({ name: '0005_requests' }).delete();
     const behind = await api.send('get', '/ready');
     expect(behind.status).toBe(503);
     expect(behind.body.data.checks.migrations).toEqual({

@@ -93,14 +93,14 @@ describe('a person', () => {
     const { token, userId } = await buildTenant(api.deps);
     await times(limit + 1, () => api.send('get', me, { token }));
     expect(await times(5, () => api.send('get', me, { token }))).toEqual(Array(5).fill(429));
-    const counter = await api.deps.db('rate_counters').where({ key: `api:user:${userId}` });
+    const counter = await api.db('rate_counters').where({ key: `api:user:${userId}` });
     expect(counter).toMatchObject([{ points: limit + 1 }]);
   });
 
   test('is free again when the window is over', async () => {
     const { token, userId } = await buildTenant(api.deps);
     await times(limit, () => api.send('get', me, { token }));
-    const windows = api.deps.db('rate_counters').where({ key: `api:user:${userId}` });
+    const windows = api.db('rate_counters').where({ key: `api:user:${userId}` });
     await windows.clone().update({ expire: Date.now() - 1 });
     const answer = await api.send('get', me, { token });
     expect(answer.headers.get('RateLimit-Remaining')).toBe(String(limit - 1));
@@ -138,7 +138,7 @@ describe('signing in', () => {
       statuses.push((await api.send('post', login, asked)).status);
     }
     expect(statuses).toEqual([401, 401, 401, 401, 429]);
-    const counters = await api.deps.db('rate_counters').select('key');
+    const counters = await api.db('rate_counters').select('key');
     expect(JSON.stringify(counters)).not.toContain('xample.com');
   });
 

@@ -8,7 +8,7 @@ import { createSealing, parseSealingKeys } from '../../lib/sealing';
 import { accessTokensOf } from '../../models/identity/signingKeys';
 import { createDatabase, type Knex } from '../../lib/db';
 import { isAlive, parentOf } from '../../lib/processes';
-import { postgresUrl } from '../../workers/launch/embeddedPostgres';
+import { adminRole, postgresUrl } from '../../workers/launch/embeddedPostgres';
 import { loadSecrets } from '../../workers/launch/secrets';
 import {
   endFor,
@@ -55,8 +55,8 @@ test('a campaign survives its supervisor being killed, and then everything at on
   const ledger = createDatabase({
     url: postgresUrl({
       port: ports.POSTGRES_PORT,
-      role: 'carillon',
-      password: secrets.postgresPassword,
+      role: adminRole,
+      password: secrets.postgresAdminPassword,
       database: 'carillon',
     }),
     applicationName: 'carillon-observer',

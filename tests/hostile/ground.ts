@@ -23,7 +23,7 @@ export async function startHostileGround(): Promise<HostileGround> {
   const campaigns = await startCampaignGround({ sandbox: { smtp: { port: 0 } } });
   await campaigns.startWorker();
   const api = await startTestApi({
-    db: campaigns.db,
+    db: campaigns.deps.db,
     campaigns: createCampaignWorkflows(campaigns.temporal),
   });
   return {

@@ -97,7 +97,9 @@ describe('temporal-compose.yml', () => {
     for (const [, value] of values) {
       expect(value).toMatch(/^\$\{[A-Z_]+:\?.+\}$/);
     }
-    expect(service('api').environment.DATABASE_URL).toMatch(/:\$\{CARILLON_DB_PASSWORD:\?/);
+    expect(service('api').environment.DATABASE_URL).toMatch(
+      /\/carillon_app:\$\{CARILLON_APP_DB_PASSWORD:\?/,
+    );
   });
 
   test('publishes ports on the loopback address alone', () => {

@@ -19,14 +19,15 @@ test('makes up secrets once, for the owner alone, with a key that seals', () => 
   expect(createSealing(parseSealingKeys(first.sealingKeys)).keyId).toBe('local');
 });
 
-test('gives a file of an earlier version its sealing key once and keeps all else', () => {
-  const { sealingKeys: _, ...earlier } = loadSecrets(dataDir);
+test('gives a file of an earlier version what it has not, once, and keeps all else', () => {
+  const { sealingKeys: _, postgresAppPassword: __, ...earlier } = loadSecrets(dataDir);
   const file = path.join(dataDir, 'secrets.json');
   writeFileSync(file, JSON.stringify(earlier));
 
   const completed = loadSecrets(dataDir);
   expect(completed).toMatchObject(earlier);
   expect(parseSealingKeys(completed.sealingKeys)).toHaveLength(1);
+  expect(completed.postgresAppPassword).toMatch(/^\S{20,}$/);
   expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual(completed);
   expect(loadSecrets(dataDir)).toEqual(completed);
 });

@@ -22,7 +22,7 @@ afterAll(() => database.drop());
 async function buildRun(): Promise<TestLedger & { accountId: string }> {
   const ledger = await buildLedger(db, { customers: 60 });
   const accountId = newId();
-  await ensureAccount(db, accountId, 0);
+  await db.transaction((trx) => ensureAccount(trx, { id: accountId, tenantId: null }, 0));
   await db('campaign_runs').where({ id: ledger.run.id }).update({ account_id: accountId });
   return { ...ledger, accountId };
 }

@@ -25,7 +25,7 @@ afterAll(() => database.drop());
 
 async function account(limits: RateLimit[]): Promise<string> {
   const id = newId();
-  await ensureAccount(db, id, 0);
+  await db.transaction((trx) => ensureAccount(trx, { id: id, tenantId: null }, 0));
   await db.transaction((trx) => setLimits(trx, id, limits));
   return id;
 }
@@ -51,8 +51,8 @@ test('an account without limits is asked nothing', async () => {
 
 test("a configured limit is a new account's, and never replaces a row that is there", async () => {
   const id = newId();
-  await ensureAccount(db, id, 600);
-  await ensureAccount(db, id, 1);
+  await db.transaction((trx) => ensureAccount(trx, { id: id, tenantId: null }, 600));
+  await db.transaction((trx) => ensureAccount(trx, { id: id, tenantId: null }, 1));
   expect(await db.transaction((trx) => listLimits(trx, id))).toEqual([
     { per: 'minute', unit: 'messages', most: 600, timeZone: 'UTC', growth: null },
   ]);

@@ -6,6 +6,7 @@ import { createConnectionTests } from '../../clients/connectionTests';
 import { createTestSends } from '../../clients/testSends';
 import { loadConfig } from '../../lib/config';
 import { createKeyedHash } from '../../lib/keyedHash';
+import type { Knex } from '../../lib/db';
 import { createLogger } from '../../lib/logger';
 import { createMetrics } from '../../lib/metrics';
 import { createSealing } from '../../lib/sealing';
@@ -14,7 +15,7 @@ import { createTrackingTokens } from '../../lib/trackingTokens';
 import { accessTokensOf } from '../../models/identity/signingKeys';
 import { testDataConverter } from './dataConverter';
 import { createQuotaLeases } from '../../models/identity/quotaLeases';
-import { createTestDatabase } from './postgres';
+import { adminOf, createTestDatabase } from './postgres';
 import { temporalAddress } from './temporal';
 
 /** An answer with its body read: parsed when it is JSON, as text otherwise. */
@@ -38,6 +39,8 @@ export interface RequestOptions {
 
 export interface TestApi {
   readonly url: string;
+  /** The administrator's pool, for tests to look; the API itself has `deps.db`. */
+  readonly db: Knex;
   readonly deps: ApiDeps;
   /** `send('post', '/api/v1/…', { token, json })`. */
   send(method: string, path: string, options?: RequestOptions): Promise<ApiAnswer>;
@@ -60,15 +63,15 @@ export async function startTestApi(overrides: Partial<ApiDeps> = {}): Promise<Te
   });
   const temporal = connectTemporal(
     { ...config, TEMPORAL_ADDRESS: temporalAddress() },
-    testDataConverter(overrides.db ?? database.db),
+    testDataConverter(overrides.db ?? database.app),
   );
   const sealing = createSealing([{ id: 'test', key: Buffer.alloc(32, 7) }]);
-  const accessTokens = overrides.accessTokens ?? accessTokensOf(database.db, sealing);
+  const accessTokens = overrides.accessTokens ?? accessTokensOf(database.app, sealing);
   await accessTokens.reload();
-  const quotas = createQuotaLeases(database.db, () => undefined);
+  const quotas = createQuotaLeases(database.app, () => undefined);
   const deps: ApiDeps = {
     config,
-    db: database.db,
+    db: database.app,
     logger: createLogger({ name: 'api', level: 'fatal' }),
     metrics: createMetrics('api'),
     temporal,
@@ -90,6 +93,7 @@ export async function startTestApi(overrides: Partial<ApiDeps> = {}): Promise<Te
   const url = `http://127.0.0.1:${portOf(server.address())}`;
   return {
     url,
+    db: adminOf(deps.db),
     deps,
     send: (method, path, options = {}) => send(url + path, method, options),
     async stop() {

@@ -25,6 +25,7 @@ const trackingSecret = 'a tracking secret of the tests';
 
 /** Everything a campaign needs to be sent for real: database, server, worker, provider sandbox. */
 export interface CampaignGround {
+  /** The administrator's pool, for tests to look; the product itself has `deps.db`. */
   db: Knex;
   databaseUrl: string;
   namespace: string;
@@ -55,8 +56,8 @@ export async function startCampaignGround(options: GroundOptions = {}): Promise<
     startSandbox({ port: 0, logger, ...options.sandbox }),
     workflowBundle(),
   ]);
-  const { db } = database;
-  const dataConverter = testDataConverter(db);
+  const { db, app } = database;
+  const dataConverter = testDataConverter(app);
   const temporal = connectTemporal(
     { TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace, TEMPORAL_TLS: false },
     dataConverter,
@@ -67,9 +68,9 @@ export async function startCampaignGround(options: GroundOptions = {}): Promise<
   });
   const tokens = createTrackingTokens([{ id: 1, secret: trackingSecret }]);
   const deps: ActivityDeps = {
-    db,
+    db: app,
     logger,
-    senders: testSenders(db, options.timeoutMs),
+    senders: testSenders(app, options.timeoutMs),
     sealing: testSealing,
     trackingTokens: tokens,
     publicUrl: 'http://carillon.test',

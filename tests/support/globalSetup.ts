@@ -7,7 +7,8 @@ import { migrate } from '../../migrations';
 import { findTemporalProgram } from '../../workers/launch/temporalProgram';
 import { publishTestGround } from './ground';
 import { keepForTeardown } from './globalTeardown';
-import { administer, startPostgres, withDatabase } from './postgres';
+import { ensureAppLogin } from '../../workers/launch/appLogin';
+import { administer, appLogin, startPostgres, withDatabase } from './postgres';
 import { startTemporal } from './temporal';
 
 const templateDatabase = 'carillon_template';
@@ -41,6 +42,7 @@ async function startTemplate(folder: string) {
   await migrate(db);
   // A database with open connections cannot be a template.
   await db.destroy();
+  await ensureAppLogin(postgres.url, appLogin);
   return postgres;
 }
 

@@ -39,10 +39,21 @@ export async function startPostgres(
 }
 
 export interface TestDatabase {
+  /** The administrator's pool, for tests to look and to write what the product would not. */
   db: Knex;
+  /** The product's pool, with the rights it has in production: outside its transactions none. */
+  app: Knex;
+  /** The product's address. */
   url: string;
   /** Closes the pool and drops the database; call it once, at the end. */
   drop(): Promise<void>;
+}
+
+const administrators = new WeakMap<Knex, Knex>();
+
+/** The administrator's pool beside one of the product's; any other pool is its own. */
+export function adminOf(db: Knex): Knex {
+  return administrators.get(db) ?? db;
 }
 
 /** A migrated, empty database of its own, cloned from the template: one a test file. */
@@ -52,17 +63,24 @@ export async function createTestDatabase(
   const { postgresUrl: adminUrl, templateDatabase } = testGround();
   const name = `test_${newRandomId().replaceAll('-', '')}`;
   await administer(adminUrl, `create database ${name} template ${templateDatabase}`);
-  const url = withDatabase(adminUrl, name);
+  const url = withLogin(withDatabase(adminUrl, name), appLogin);
   const db = createDatabase({
+    url: withDatabase(adminUrl, name),
+    applicationName: `carillon-test-admin-${newId()}`,
+    poolMax: 5,
+  });
+  const app = createDatabase({
     url,
     applicationName: `carillon-test-${newId()}`,
     poolMax: options.poolMax ?? 10,
   });
+  administrators.set(app, db);
   return {
     db,
+    app,
     url,
     async drop() {
-      await db.destroy();
+      await Promise.all([db.destroy(), app.destroy()]);
       await administer(adminUrl, `drop database ${name} with (force)`);
     },
   };
@@ -77,6 +95,17 @@ export async function administer(adminUrl: string, statement: string): Promise<v
   } finally {
     await client.end();
   }
+}
+
+/** Whom the product logs in as; made once for the cluster. */
+export const appLogin = { role: 'carillon_app', password: 'test' };
+
+/** The same database, another login. */
+export function withLogin(url: string, login: { role: string; password: string }): string {
+  const changed = new URL(url);
+  changed.username = login.role;
+  changed.password = login.password;
+  return changed.href;
 }
 
 /** The same server, another database. */

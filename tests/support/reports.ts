@@ -14,7 +14,7 @@ export async function buildReportedLedger(
   api: TestApi,
   options: Parameters<typeof buildLedger>[1] = {},
 ): Promise<ReportedLedger> {
-  const ledger = await buildLedger(api.deps.db, options);
+  const ledger = await buildLedger(api.db, options);
   const token = await tokenFor(api.deps, ledger.tenantId);
   return {
     ...ledger,

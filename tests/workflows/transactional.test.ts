@@ -13,7 +13,7 @@ let api: TestApi;
 
 beforeAll(async () => {
   ground = await startCampaignGround({ timeoutMs: 2_000 });
-  api = await startTestApi({ db: ground.db });
+  api = await startTestApi({ db: ground.deps.db });
   await ground.startWorker();
   await ensureStandingWork(ground.temporal.client);
 }, 60_000);

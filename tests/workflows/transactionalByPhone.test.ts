@@ -29,7 +29,7 @@ beforeAll(async () => {
   }
   await ground.startWorker();
   await ensureStandingWork(ground.temporal.client);
-  api = await startTestApi({ db: ground.db });
+  api = await startTestApi({ db: ground.deps.db });
 }, 60_000);
 
 afterAll(async () => {

@@ -3,8 +3,16 @@ import { errorCode } from '../../lib/errorCode';
 
 const connectTimeoutMs = 5000;
 
-/** What is wrong with DATABASE_URL, as a sentence that says what to do; undefined when it works. */
-export async function databaseProblem(url: string): Promise<string | undefined> {
+/** What is wrong with the address of a database, as a sentence that says what to do; undefined when it works. */
+export async function databaseProblem(
+  url: string,
+  variable: 'DATABASE_URL' | 'MIGRATION_DATABASE_URL' = 'DATABASE_URL',
+): Promise<string | undefined> {
+  const problem = await problemOf(url);
+  return problem?.replace(/^DATABASE_URL/, variable);
+}
+
+async function problemOf(url: string): Promise<string | undefined> {
   let target: { host: string; name: string; user: string };
   try {
     const { host, pathname, username } = new URL(url);

@@ -222,6 +222,8 @@ function ourEnvironment(
   const { config, ports } = plan;
   return {
     DATABASE_URL: addresses.databaseUrl,
+    // The owner's address is for migrations alone.
+    MIGRATION_DATABASE_URL: undefined,
     TEMPORAL_ADDRESS: addresses.temporalAddress,
     TEMPORAL_UI_URL: temporalUiUrl(plan),
     API_PORT: String(ports.api),

@@ -66,6 +66,9 @@ export async function planProblems(plan: Plan): Promise<string[]> {
   const { config, ports } = plan;
   const external = await Promise.all([
     plan.databaseUrl === undefined ? undefined : databaseProblem(plan.databaseUrl),
+    plan.databaseUrl === undefined || config.MIGRATION_DATABASE_URL === undefined
+      ? undefined
+      : databaseProblem(config.MIGRATION_DATABASE_URL, 'MIGRATION_DATABASE_URL'),
     plan.temporalAddress === undefined
       ? undefined
       : temporalProblem({ ...config, address: plan.temporalAddress }),

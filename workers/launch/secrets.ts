@@ -6,7 +6,10 @@ import { parseSealingKeys } from '../../lib/sealing';
 
 const Secrets = z.object({
   postgresAdminPassword: z.string().min(1),
+  /** Of the owner of the tables. */
   postgresPassword: z.string().min(1),
+  /** Of the login of the API and the workers. */
+  postgresAppPassword: z.string().min(1),
   trackingSecret: z.string().min(32),
   /** As SEALING_KEYS takes them. */
   sealingKeys: z.string().min(32),
@@ -38,6 +41,7 @@ export function loadSecrets(dataDir: string): Secrets {
   const secrets: Secrets = {
     postgresAdminPassword: randomText(),
     postgresPassword: randomText(),
+    postgresAppPassword: randomText(),
     trackingSecret: randomText(),
     sealingKeys: newSealingKey(),
     webhookPublicKey: publicKey.export({ type: 'spki', format: 'der' }).toString('base64'),
@@ -71,9 +75,12 @@ export function addSealingKey(dataDir: string): string {
 function readSecrets(file: string): Secrets {
   try {
     const kept: unknown = JSON.parse(readFileSync(file, 'utf8'));
-    if (isRecord(kept) && kept['sealingKeys'] === undefined) {
-      // The file is of a version that sealed nothing yet.
-      const completed = Secrets.parse({ ...kept, sealingKeys: newSealingKey() });
+    const missing = isRecord(kept)
+      ? madeUpLater.filter(({ name }) => kept[name] === undefined)
+      : [];
+    if (isRecord(kept) && missing.length > 0) {
+      const made = missing.map(({ name, makeUp }) => [name, makeUp()]);
+      const completed = Secrets.parse({ ...kept, ...Object.fromEntries(made) });
       writePrivately(file, `${JSON.stringify(completed, null, 2)}\n`);
       return completed;
     }
@@ -84,6 +91,12 @@ function readSecrets(file: string): Secrets {
     });
   }
 }
+
+// What a file of an earlier version has not.
+const madeUpLater = [
+  { name: 'sealingKeys', makeUp: () => newSealingKey() },
+  { name: 'postgresAppPassword', makeUp: randomText },
+] as const satisfies { name: keyof Secrets; makeUp: () => string }[];
 
 function newSealingKey(id = 'local'): string {
   return `${id}:${randomBytes(32).toString('base64')}`;

@@ -5,6 +5,7 @@ import { createDatabase } from '../../lib/db';
 import { migrate, migrationSource } from '../../migrations';
 import { buildBundle } from './buildBundle';
 import { ensureDatabase, postgresUrl, adminRole, type PostgresPlace } from './embeddedPostgres';
+import { ensureAppLogin } from './appLogin';
 import type { Output } from './output';
 import { Part, type PartOrder } from './part';
 import {
@@ -25,7 +26,7 @@ import { prepareNamespace } from './temporalAccess';
 import { findTemporalProgram } from './temporalProgram';
 import { serveTemporalUi } from './temporalUi';
 
-const role = 'carillon';
+const database = 'carillon';
 const stopDeadlineMs = 9500;
 
 /** Starts every part in order, keeps them running, and stops them in the opposite order. */
@@ -118,7 +119,9 @@ export class Supervisor {
   private async startDatabase(): Promise<string> {
     const { plan, secrets } = this;
     if (plan.databaseUrl !== undefined) {
-      await this.migrate(plan.databaseUrl, { isOurs: false });
+      await this.migrate(plan.config.MIGRATION_DATABASE_URL ?? plan.databaseUrl, {
+        isOurs: false,
+      });
       return plan.databaseUrl;
     }
     const place: PostgresPlace = {
@@ -129,20 +132,18 @@ export class Supervisor {
     const { port } = place;
     this.servers.postgres = this.part(postgresPart(place));
     await this.servers.postgres.start();
-    await ensureDatabase({
-      adminUrl: postgresUrl({
-        port,
-        role: adminRole,
-        password: secrets.postgresAdminPassword,
-        database: 'postgres',
-      }),
-      role,
-      password: secrets.postgresPassword,
-      database: role,
+    const adminUrl = postgresUrl({
+      port,
+      role: adminRole,
+      password: secrets.postgresAdminPassword,
+      database: 'postgres',
     });
-    const url = postgresUrl({ port, role, password: secrets.postgresPassword, database: role });
-    await this.migrate(url, { isOurs: true });
-    return url;
+    const owner = { role: database, password: secrets.postgresPassword };
+    const app = { role: `${database}_app`, password: secrets.postgresAppPassword };
+    await ensureDatabase({ adminUrl, ...owner, database });
+    await ensureAppLogin(adminUrl, app);
+    await this.migrate(postgresUrl({ port, ...owner, database }), { isOurs: true });
+    return postgresUrl({ port, ...app, database });
   }
 
   private async migrate(url: string, { isOurs }: { isOurs: boolean }): Promise<void> {

@@ -193,8 +193,8 @@ describe('the account of a channel', () => {
       const answer = await send('post', `/${id}/${path}`, tenant, json);
       expect([path, answer.status, answer.body.code]).toEqual([path, 409, 'noProviderAccount']);
     }
-    expect(await api.deps.db('campaign_runs').where({ campaign_id: id })).toEqual([]);
-    expect(await api.deps.db('test_sends').where({ campaign_id: id })).toEqual([]);
+    expect(await api.db('campaign_runs').where({ campaign_id: id })).toEqual([]);
+    expect(await api.db('test_sends').where({ campaign_id: id })).toEqual([]);
   });
 
   test('of another tenant is none', async () => {
@@ -284,7 +284,7 @@ describe('the plan of a text message', () => {
     await buildCustomer(api.deps, { tenant, email: null, phone: '+4930222' });
     await buildCustomer(api.deps, { tenant, phone: '+4930333' });
     const { tenantId } = tenant;
-    await api.deps.db('suppressions').insert([
+    await api.db('suppressions').insert([
       { tenant_id: tenantId, channel: 'sms', address: '+4930333', reason: 'unsubscribed' },
       { tenant_id: tenantId, channel: 'whatsapp', address: '+4930222', reason: 'unsubscribed' },
     ]);

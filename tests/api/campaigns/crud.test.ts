@@ -20,7 +20,7 @@ afterAll(async () => {
 });
 
 function contentsOf(campaignId: string) {
-  return api.deps
+  return api
     .db('campaign_contents')
     .where({ campaign_id: campaignId })
     .orderBy('version')
@@ -260,7 +260,7 @@ describe('the list', () => {
     for (const state of states) {
       for (const gate of ['open', 'paused', 'closed']) {
         const { run } = await scheduled(tenant);
-        await api.deps.db('campaign_runs').where({ id: run.id }).update({ state, gate });
+        await api.db('campaign_runs').where({ id: run.id }).update({ state, gate });
       }
     }
     await postCampaign(api, tenant);
@@ -330,7 +330,7 @@ describe('a change', () => {
     const before = await postCampaign(api, tenant);
     const same = { name: before.name, content: { subject: before.content.subject } };
     expect(dataOf(await send('patch', `/${before.id}`, tenant, same), 200)).toEqual(before);
-    expect(await api.deps.db('campaign_log').where({ campaign_id: before.id })).toHaveLength(1);
+    expect(await api.db('campaign_log').where({ campaign_id: before.id })).toHaveLength(1);
   });
 
   test('is refused to one who read an older campaign', async () => {
@@ -391,7 +391,7 @@ describe('a change', () => {
   test('of content that a run was sent with makes a version beside it', async () => {
     const tenant = await buildTenant(api.deps);
     const { id, run } = await scheduled(tenant);
-    await api.deps
+    await api
       .db('campaign_runs')
       .where({ id: run.id })
       .update({ state: 'cancelled', gate: 'closed' });
@@ -422,7 +422,7 @@ describe('a removal', () => {
   test('leaves a campaign that ever ran', async () => {
     const tenant = await buildTenant(api.deps);
     const { id, run } = await scheduled(tenant);
-    await api.deps
+    await api
       .db('campaign_runs')
       .where({ id: run.id })
       .update({ state: 'completed', gate: 'closed' });

@@ -52,7 +52,7 @@ async function happen(
     machine: machine ?? false,
     detail: kind === 'clicked' ? { url: 'https://shop.example/sale' } : {},
   }));
-  await api.deps.db.transaction(async (trx) => {
+  await api.db.transaction(async (trx) => {
     await storeEvents(trx, events);
     await applyEvents(trx, 100);
   });
@@ -60,7 +60,7 @@ async function happen(
 
 async function buildSentLedger(): Promise<ReportedLedger> {
   const ledger = await buildReportedLedger(api, { customers: 4 });
-  await api.deps.db('suppressions').insert({
+  await api.db('suppressions').insert({
     tenant_id: ledger.tenantId,
     channel: 'email',
     address: 'c3@example.com',
@@ -138,7 +138,7 @@ test('goes on by cursor, and finds one customer’s message', async () => {
 test('keeps the message of a customer who is gone', async () => {
   const ledger = await buildSentLedger();
   const [first] = (await ledger.get('/messages')).body.data;
-  await api.deps.db('customers').where({ id: first.customerId }).delete();
+  await api.db('customers').where({ id: first.customerId }).delete();
   const { body } = await ledger.get('/messages/1');
   expect(body.data).toMatchObject({ customerId: first.customerId, customer: null });
 });

@@ -26,7 +26,7 @@ const localHour = {
 } as const;
 
 test('shows the plan as it would be until it is written', async () => {
-  const { db } = api.deps;
+  const { db } = api;
   const tenantId = await insertTenant(db);
   await insertCustomers(db, tenantId, [
     { email: 'a@example.com', timeZone: 'Europe/Paris' },
@@ -88,7 +88,7 @@ test('shows whom a cap holds back, and waits for it when nothing else is left', 
     schedule: { kind: 'now', frequencyCap: { messages: 1, days: 7, whenCapped: 'later' } },
   });
   await first.gate(await first.claimed());
-  await api.deps.db('customer_contacts').where({ run_id: first.run.id, message_n: 1 }).del();
+  await api.db('customer_contacts').where({ run_id: first.run.id, message_n: 1 }).del();
   const ledger = await buildReportedLedger(api, { sameAs: first, schedule: first.run.schedule });
   const answer = await ledger.gate(await ledger.claimed());
   expect(answer).toMatchObject({ kind: 'open', heldBack: 2 });
@@ -227,8 +227,8 @@ test.each(reports)('%s of another tenant’s campaign is not there', async (repo
 });
 
 test('a campaign that was never scheduled has lists without entries and no progress', async () => {
-  const tenantId = await insertTenant(api.deps.db);
-  const campaignId = await insertCampaign(api.deps.db, tenantId);
+  const tenantId = await insertTenant(api.db);
+  const campaignId = await insertCampaign(api.db, tenantId);
   const answers = await Promise.all(
     reports.map(async (report) => {
       const { status, body } = await api.send('get', `${campaignsPath}/${campaignId}/${report}`, {

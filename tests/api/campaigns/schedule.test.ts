@@ -28,7 +28,7 @@ function post(path: string, { token }: Pick<TestTenant, 'token'>, json?: unknown
 }
 
 function runsOf(campaignId: string) {
-  return api.deps.db('campaign_runs').where({ campaign_id: campaignId }).orderBy('n');
+  return api.db('campaign_runs').where({ campaign_id: campaignId }).orderBy('n');
 }
 
 describe('a plan', () => {
@@ -183,7 +183,7 @@ describe('a schedule', () => {
       });
     const first = await ask();
     // As the key stands when the process died after its commit and the lock has run out.
-    await api.deps
+    await api
       .db('idempotency_keys')
       .where({ tenant_id: tenant.tenantId })
       .update({ state: 'running', status: null, locked_until: new Date(0) });
@@ -214,7 +214,7 @@ describe('a schedule', () => {
       const answer = await cutOff.send('post', `${path}/send`, { token, json: {} });
       expect(dataOf(answer, 202).status).toBe('scheduled');
       expect(answer.body.meta.workflow).toBe('pending');
-      expect(await cutOff.deps.db('campaign_runs').where({ campaign_id: id })).toMatchObject([
+      expect(await cutOff.db('campaign_runs').where({ campaign_id: id })).toMatchObject([
         { state: 'planning', workflow_started_at: null },
       ]);
 

@@ -22,8 +22,8 @@ let idleApi: TestApi;
 beforeAll(async () => {
   ground = await startCampaignGround();
   await ground.startWorker();
-  api = await startTestApi({ db: ground.db, testSends: createTestSends(ground.temporal) });
-  idleApi = await startTestApi({ db: ground.db });
+  api = await startTestApi({ db: ground.deps.db, testSends: createTestSends(ground.temporal) });
+  idleApi = await startTestApi({ db: ground.deps.db });
 }, 60_000);
 
 afterAll(async () => {

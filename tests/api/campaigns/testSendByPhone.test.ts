@@ -37,7 +37,7 @@ beforeAll(async () => {
     ),
   );
   await ground.startWorker();
-  api = await startTestApi({ db: ground.db, testSends: createTestSends(ground.temporal) });
+  api = await startTestApi({ db: ground.deps.db, testSends: createTestSends(ground.temporal) });
 }, 60_000);
 
 afterAll(async () => {

@@ -18,7 +18,7 @@ function create(tenant: TestTenant, json: unknown, headers: Record<string, strin
 }
 
 function storedOf(tenant: TestTenant) {
-  return api.deps.db('customers').where({ tenant_id: tenant.tenantId });
+  return api.db('customers').where({ tenant_id: tenant.tenantId });
 }
 
 function codes(errors: { path: string; code: string }[]): string[] {
@@ -292,7 +292,7 @@ describe('one customer', () => {
         expect([id, answer.status, answer.body.code]).toEqual([id, 404, 'customerNotFound']);
       }
       expect((await api.send(method, `${path}/${theirs.id}`, { json })).status).toBe(401);
-      expect(await api.deps.db('customers').where({ id: theirs.id })).toMatchObject([
+      expect(await api.db('customers').where({ id: theirs.id })).toMatchObject([
         { email: theirs.email },
       ]);
     },

@@ -103,7 +103,7 @@ test.each([
 
   expect(answer.status).toBe(422);
   expect(answer.body.errors).toMatchObject([{ path: field, code }]);
-  expect(await api.deps.db('suppressions').where({ tenant_id: tenantId })).toEqual([]);
+  expect(await api.db('suppressions').where({ tenant_id: tenantId })).toEqual([]);
 });
 
 test('a viewer reads and changes nothing', async () => {
@@ -118,7 +118,7 @@ test('a viewer reads and changes nothing', async () => {
 test('lists what people stopped on other channels', async () => {
   const { token, tenantId } = await buildTenant(api.deps);
   for (const channel of ['sms', 'whatsapp']) {
-    await api.deps
+    await api
       .db('suppressions')
       .insert({ tenant_id: tenantId, channel, address: '+491701234589', reason: 'unsubscribed' });
   }

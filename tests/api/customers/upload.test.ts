@@ -36,7 +36,7 @@ function upload(tenant: TestTenant, content: string | Buffer, options: Upload = 
 }
 
 function customersOf(tenant: TestTenant) {
-  return api.deps.db('customers').where({ tenant_id: tenant.tenantId }).orderBy('email');
+  return api.db('customers').where({ tenant_id: tenant.tenantId }).orderBy('email');
 }
 
 async function rejectionsOf(tenant: TestTenant, id: string) {
@@ -333,8 +333,8 @@ test('begins an import again that lost its process, and counts its rows once', a
   const first = await upload(tenant, content, { headers });
   // As if the process had died before the end: its rows are in, the answer is not kept.
   const mine = { tenant_id: tenant.tenantId };
-  await api.deps.db('imports').where(mine).update({ state: 'running', finished_at: null });
-  await api.deps
+  await api.db('imports').where(mine).update({ state: 'running', finished_at: null });
+  await api
     .db('idempotency_keys')
     .where(mine)
     .update({ state: 'running', locked_until: new Date(Date.now() - 1_000) });
@@ -357,7 +357,7 @@ test('fails an import whose process is gone, and no other', async () => {
   const tenant = await buildTenant(api.deps);
   const ids = [newId(), newId()];
   for (const [at, id] of ids.entries()) {
-    await api.deps.db('imports').insert({
+    await api.db('imports').insert({
       id,
       tenant_id: tenant.tenantId,
       state: 'running',
@@ -411,7 +411,7 @@ test('refuses a file of more than 1,000,000 rows and imports none of them', asyn
   const answer = await upload(tenant, `email\n${'a\n'.repeat(1_000_001)}`);
   expect(answer.status).toBe(422);
   expect(answer.body.errors).toMatchObject([{ path: 'file', code: 'tooManyRows' }]);
-  expect(await api.deps.db('imports').where({ tenant_id: tenant.tenantId })).toEqual([]);
+  expect(await api.db('imports').where({ tenant_id: tenant.tenantId })).toEqual([]);
 }, 180_000);
 
 test('imports the same customers from several files at once', async () => {
@@ -462,7 +462,7 @@ describe('a file that is broken as a whole changes nothing', () => {
     const problem = answer.body.errors?.[0] ?? { ...answer.body, path: 'file' };
     expect([problem.path, problem.code]).toEqual(['file', code]);
     expect(await customersOf(tenant)).toEqual([]);
-    expect(await api.deps.db('imports').where({ tenant_id: tenant.tenantId })).toEqual([]);
+    expect(await api.db('imports').where({ tenant_id: tenant.tenantId })).toEqual([]);
   });
 
   test('a file of more than 50 MiB', async () => {

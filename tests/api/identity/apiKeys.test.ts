@@ -36,11 +36,11 @@ function customers(token: string) {
 }
 
 function change(id: string, columns: Record<string, unknown>) {
-  return api.deps.db('api_keys').where({ id }).update(columns);
+  return api.db('api_keys').where({ id }).update(columns);
 }
 
 function auditOf(targetId: string) {
-  return api.deps.db('audit_log').where({ target_id: targetId }).orderBy('at');
+  return api.db('audit_log').where({ target_id: targetId }).orderBy('at');
 }
 
 describe('POST /api-keys', () => {
@@ -61,7 +61,7 @@ describe('POST /api-keys', () => {
     const read = await api.send('get', `${path}/${id}`, tenant);
     const listed = await api.send('get', path, tenant);
     expect(read.text + listed.text).not.toContain(key);
-    const row = await api.deps.db('api_keys').where({ id }).first();
+    const row = await api.db('api_keys').where({ id }).first();
     expect(row.hash).toEqual(hashOfApiKey(key));
     expect(JSON.stringify([row, await auditOf(id)])).not.toContain(key);
   });
@@ -74,8 +74,8 @@ describe('POST /api-keys', () => {
 
     expect(again.headers.get('Idempotency-Replayed')).toBe('true');
     expect(again.body.data).toEqual({ ...first.body.data, key: null });
-    expect(await api.deps.db('api_keys').where({ tenant_id: tenant.tenantId })).toHaveLength(1);
-    const [kept] = await api.deps.db('idempotency_keys').where({ tenant_id: tenant.tenantId });
+    expect(await api.db('api_keys').where({ tenant_id: tenant.tenantId })).toHaveLength(1);
+    const [kept] = await api.db('idempotency_keys').where({ tenant_id: tenant.tenantId });
     expect(kept.body).not.toContain(first.body.data.key);
     expect((await customers(first.body.data.key)).status).toBe(200);
   });
@@ -108,7 +108,7 @@ describe('POST /api-keys', () => {
     const answer = await create(tenant, overrides);
     expect(answer.status).toBe(422);
     expect(answer.body.errors.map((error: { path: string }) => error.path)).toContain(field);
-    expect(await api.deps.db('api_keys').where({ tenant_id: tenant.tenantId })).toEqual([]);
+    expect(await api.db('api_keys').where({ tenant_id: tenant.tenantId })).toEqual([]);
   });
 });
 
@@ -140,7 +140,7 @@ describe('an API key', () => {
     expect(elsewhere.status).toBe(404);
     const escalation = await create({ token });
     expect(escalation.status).toBe(403);
-    const row = await api.deps.db('api_keys').where({ id }).first();
+    const row = await api.db('api_keys').where({ id }).first();
     expect(row).toMatchObject({ last_used_at: expect.any(Date), last_used_ip: '127.0.0.1' });
   });
 
@@ -149,7 +149,7 @@ describe('an API key', () => {
     const { id, token } = await keyOf(tenant, { scopes: ['suppression:write'] });
     await api.send('post', '/api/v1/suppressions', { token, json: { address: 'kim@example.com' } });
 
-    const [entry] = await api.deps
+    const [entry] = await api
       .db('audit_log')
       .where({ tenant_id: tenant.tenantId, action: 'suppression.added' });
     expect(entry).toMatchObject({ actor_kind: 'apiKey', actor_id: id });
@@ -159,14 +159,14 @@ describe('an API key', () => {
     const tenant = await buildTenant(api.deps);
     const { id, token } = await keyOf(tenant);
     await Promise.all(Array.from({ length: 5 }, () => customers(token)));
-    const first = await api.deps.db('api_keys').where({ id }).first();
+    const first = await api.db('api_keys').where({ id }).first();
     await customers(token);
-    const second = await api.deps.db('api_keys').where({ id }).first();
+    const second = await api.db('api_keys').where({ id }).first();
     expect(second.last_used_at).toEqual(first.last_used_at);
 
     await change(id, { last_used_at: new Date(Date.now() - 61_000) });
     await customers(token);
-    const third = await api.deps.db('api_keys').where({ id }).first();
+    const third = await api.db('api_keys').where({ id }).first();
     expect(third.last_used_at.getTime()).toBeGreaterThanOrEqual(first.last_used_at.getTime());
   });
 
@@ -185,7 +185,7 @@ describe('an API key', () => {
       expect(answers.map((answer) => [answer.status, answer.body.code])).toEqual(
         Array.from({ length: 3 }, () => [status, code]),
       );
-      const row = await api.deps.db('api_keys').where({ id }).first();
+      const row = await api.db('api_keys').where({ id }).first();
       expect(row.last_used_at).toBeNull();
       const refusals = (await auditOf(id)).filter(({ action }) => action === 'apiKey.refused');
       // Two, when a minute began between the requests.
@@ -204,7 +204,7 @@ describe('an API key', () => {
     const tenant = await buildTenant(api.deps);
     const { token } = await keyOf(tenant);
     const suspend = (table: string, id: string, at: Date | null) =>
-      api.deps.db(table).where({ id }).update({ suspended_at: at });
+      api.db(table).where({ id }).update({ suspended_at: at });
 
     await suspend('tenants', tenant.tenantId, new Date());
     const ofTenant = await customers(token);
@@ -220,7 +220,7 @@ describe('an API key', () => {
   test('goes on when whoever made it leaves the tenant', async () => {
     const tenant = await buildTenant(api.deps);
     const { token } = await keyOf(tenant);
-    await api.deps.db('memberships').where({ user_id: tenant.userId }).delete();
+    await api.db('memberships').where({ user_id: tenant.userId }).delete();
     expect((await customers(token)).status).toBe(200);
   });
 
@@ -284,12 +284,12 @@ describe('PUT and DELETE /api-keys/:id', () => {
   test.each(['get', 'put', 'delete'])('know no key of another tenant: %s', async (method) => {
     const mine = await buildTenant(api.deps);
     const { id } = await keyOf(await buildTenant(api.deps));
-    const before = await api.deps.db('api_keys').where({ id }).first();
+    const before = await api.db('api_keys').where({ id }).first();
     const answer = await api.send(method, `${path}/${id}`, {
       token: mine.token,
       ...(method === 'put' ? { json: values } : {}),
     });
     expect(answer.status).toBe(404);
-    expect(await api.deps.db('api_keys').where({ id }).first()).toEqual(before);
+    expect(await api.db('api_keys').where({ id }).first()).toEqual(before);
   });
 });

@@ -77,7 +77,7 @@ describe('who came in', () => {
       const json = { email: written, password: 'whatever it may be' };
       expect((await api.send('post', '/api/v1/auth/login', { json })).status).toBe(401);
     }
-    const rows = await api.deps
+    const rows = await api
       .db('audit_log')
       .whereRaw(`after ->> 'addressDigest' = ?`, [api.deps.addressHash(email)]);
     expect(rows).toMatchObject([
@@ -206,7 +206,7 @@ describe('the list', () => {
     expect((await api.send('get', file, { token: tenant.token })).status).toBe(403);
 
     const admin = await buildTenant(api.deps);
-    await api.deps.db('users').where({ id: admin.userId }).update({ is_platform_admin: true });
+    await api.db('users').where({ id: admin.userId }).update({ is_platform_admin: true });
     const found = await api.send('get', all, { token: admin.token });
     expect(dataOf(found, 200)).toHaveLength(2);
     const answer = await api.send('get', file, { token: admin.token });

@@ -51,7 +51,7 @@ describe('POST /auth/register', () => {
     const answer = await register(registration());
     const { id } = answer.body.data.user;
 
-    const stored = await api.deps.db('users').where({ id }).first('password_hash');
+    const stored = await api.db('users').where({ id }).first('password_hash');
     expect(stored.password_hash).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$/);
     expect(answer.text).not.toContain('argon2');
   });
@@ -63,9 +63,7 @@ describe('POST /auth/register', () => {
 
     expect(answer.status).toBe(409);
     expect(answer.body.code).toBe('emailTaken');
-    expect(
-      await api.deps.db('users').whereRaw('lower(email) = lower(?)', first.email),
-    ).toHaveLength(1);
+    expect(await api.db('users').whereRaw('lower(email) = lower(?)', first.email)).toHaveLength(1);
   });
 
   test('names every field that is wrong', async () => {
@@ -126,7 +124,7 @@ describe('POST /auth/login', () => {
 
     expect(answer.status).toBe(200);
     expect(answer.body.data.user.id).toBe(user.id);
-    const stored = await api.deps.db('users').where({ id: user.id }).first('last_login_at');
+    const stored = await api.db('users').where({ id: user.id }).first('last_login_at');
     expect(stored.last_login_at).toBeInstanceOf(Date);
   });
 

@@ -19,7 +19,7 @@ function usersOf(tenantId: string, userId = ''): string {
 }
 
 function roleOf(tenantId: string, userId: string) {
-  return api.deps.db('memberships').where({ tenant_id: tenantId, user_id: userId }).first('role');
+  return api.db('memberships').where({ tenant_id: tenantId, user_id: userId }).first('role');
 }
 
 function putRole(tenantId: string, userId: string, token: string, json: unknown) {
@@ -89,7 +89,7 @@ describe('PUT /tenants/:id/users/:userId', () => {
     expect(answer.body.data).toMatchObject({ userId: viewer.userId, role: 'agency' });
     const members = await api.send('get', usersOf(tenant.tenantId), viewer);
     expect(members.status).toBe(200);
-    const [entry] = await api.deps.db('audit_log').where({ target_id: viewer.userId });
+    const [entry] = await api.db('audit_log').where({ target_id: viewer.userId });
     expect(entry).toMatchObject({
       action: 'member.roleChanged',
       actor_id: tenant.userId,
@@ -179,7 +179,7 @@ describe('the last owner', () => {
             .map((other) => putRole(tenantId, other.userId, token, { role: 'viewer' })),
         ),
       );
-      const left = await api.deps.db('memberships').where({ tenant_id: tenantId, role: 'owner' });
+      const left = await api.db('memberships').where({ tenant_id: tenantId, role: 'owner' });
       expect(left).toHaveLength(1);
     }
   });
@@ -205,7 +205,7 @@ describe('DELETE /tenants/:id/users/:userId', () => {
     expect(answer.status).toBe(204);
     const after = await api.send('get', '/api/v1/customers', member);
     expect(after.status).toBe(401);
-    const session = await api.deps.db('sessions').where({ id: member.sessionId }).first();
+    const session = await api.db('sessions').where({ id: member.sessionId }).first();
     expect(session).toMatchObject({ tenant_id: null, revoked_at: null });
     const again = await api.send('delete', usersOf(tenant.tenantId, member.userId), tenant);
     expect(again.status).toBe(404);

@@ -23,7 +23,7 @@ const profile = {
 };
 
 function userRow(userId: string) {
-  return api.deps.db('users').where({ id: userId }).first();
+  return api.db('users').where({ id: userId }).first();
 }
 
 describe('PUT /users/me', () => {
@@ -39,7 +39,7 @@ describe('PUT /users/me', () => {
     expect(written.body.data.user).toMatchObject(profile);
     expect(late.status).toBe(412);
     expect(cleared.body.data.user).toMatchObject({ firstName: 'Ana', timeZone: null });
-    const entries = await api.deps.db('audit_log').where({ target_id: userId }).orderBy('at');
+    const entries = await api.db('audit_log').where({ target_id: userId }).orderBy('at');
     expect(entries.map(({ after }) => after)).toEqual([
       { changed: ['firstName', 'lastName', 'language', 'timeZone', 'companyName'] },
       { changed: ['lastName', 'language', 'timeZone', 'companyName'] },
@@ -67,7 +67,7 @@ describe('PUT /users/me', () => {
     expect(answer.status).toBe(422);
     expect(answer.body.errors).toMatchObject([{ path: field, code: 'unknownField' }]);
     expect(await userRow(viewer.userId)).toEqual(before);
-    const roles = await api.deps.db('memberships').where({ user_id: viewer.userId }).select('role');
+    const roles = await api.db('memberships').where({ user_id: viewer.userId }).select('role');
     expect(roles).toEqual([{ role: 'viewer' }]);
   });
 });
@@ -80,7 +80,7 @@ describe('PUT /users/me/password', () => {
   async function personWithPassword() {
     const tenant = await buildTenant(api.deps);
     const person = await signInAs(api.deps, { ...tenant, role: 'member' });
-    await api.deps
+    await api
       .db('users')
       .where({ id: person.userId })
       .update({ password_hash: await hashPassword(old) });
@@ -102,7 +102,7 @@ describe('PUT /users/me/password', () => {
     expect((await api.send('get', me, person)).status).toBe(200);
     const other = await api.send('get', me, { token: elsewhere.body.data.accessToken });
     expect(other.status).toBe(401);
-    const ended = await api.deps
+    const ended = await api
       .db('sessions')
       .where({ user_id: person.userId })
       .whereNotNull('revoked_at');
@@ -132,7 +132,7 @@ describe('PUT /users/me/password', () => {
 
   test('is all that a one-time password opens, besides what one is', async () => {
     const person = await personWithPassword();
-    await api.deps
+    await api
       .db('users')
       .where({ id: person.userId })
       .update({ password_expires_at: new Date(Date.now() + 60_000), is_platform_admin: true });

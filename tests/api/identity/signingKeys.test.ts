@@ -44,11 +44,11 @@ function kidOf(token: string): string | undefined {
 /** A session's token by whatever key signs now. */
 async function freshToken(): Promise<string> {
   const sessionId = newId();
-  await api.deps.db('sessions').insert({
+  await api.db('sessions').insert({
     id: sessionId,
     user_id: tenant.userId,
     tenant_id: tenant.tenantId,
-    expires_at: api.deps.db.raw(`now() + interval '1 day'`),
+    expires_at: api.db.raw(`now() + interval '1 day'`),
   });
   return api.deps.accessTokens.issue({ ...tenant, sessionId });
 }
@@ -70,19 +70,19 @@ describe('the key set', () => {
   });
 
   test('is sealed at rest', async () => {
-    const [row] = await api.deps.db('signing_keys');
+    const [row] = await api.db('signing_keys');
     expect(row.private_key).toMatch(/^1\.test\./);
     expect(JSON.stringify(row)).not.toContain('PRIVATE KEY');
   });
 
   test('has one first key, however many processes start at once', async () => {
-    await api.deps.db('signing_keys').delete();
+    await api.db('signing_keys').delete();
     const processes = Array.from({ length: 6 }, () =>
       accessTokensOf(api.deps.db, api.deps.sealing),
     );
     await Promise.all(processes.map((each) => each.reload()));
     processes.forEach((each) => each.close());
-    expect(await api.deps.db('signing_keys')).toHaveLength(1);
+    expect(await api.db('signing_keys')).toHaveLength(1);
     await api.deps.accessTokens.reload();
   });
 
@@ -176,7 +176,7 @@ describe('rotation', () => {
       for (let round = 0; round < 2; round += 1) {
         await rotateSigningKeys(api.deps.db, api.deps.sealing);
         // The minutes of its publication are over, and only one process has noticed the key.
-        await api.deps.db.raw(
+        await api.db.raw(
           'update signing_keys set signs_from = clock_timestamp() where signs_from > clock_timestamp()',
         );
         await api.deps.accessTokens.reload();
@@ -207,8 +207,8 @@ describe('rotation', () => {
   test('by age happens once, whoever asks twice', async () => {
     const rotate = () => rotateSigningKeys(api.deps.db, api.deps.sealing, { ifOlderThanDays: 30 });
     expect(await rotate()).toBeNull();
-    await api.deps.db('signing_keys').update({
-      created_at: api.deps.db.raw(`now() - interval '31 days'`),
+    await api.db('signing_keys').update({
+      created_at: api.db.raw(`now() - interval '31 days'`),
     });
     const made = await Promise.all([rotate(), rotate()]);
     expect(made.filter((kid) => kid !== null)).toHaveLength(1);
@@ -221,10 +221,10 @@ describe('rotation', () => {
     expect(refused.status).toBe(403);
 
     const admin = await buildTenant(api.deps);
-    await api.deps.db('users').where({ id: admin.userId }).update({ is_platform_admin: true });
+    await api.db('users').where({ id: admin.userId }).update({ is_platform_admin: true });
     const answer = await api.send('post', path, { token: admin.token, json: {} });
     expect(answer.status).toBe(202);
-    const [entry] = await api.deps.db('audit_log').where({ action: 'signingKey.rotated' });
+    const [entry] = await api.db('audit_log').where({ action: 'signingKey.rotated' });
     expect(entry).toMatchObject({ actor_id: admin.userId, target_id: answer.body.data.kid });
   });
 });

@@ -33,7 +33,7 @@ async function subscribe(tenantId: string, change: Partial<Subscribed>): Promise
 async function platformAdmin(): Promise<string> {
   const { tenantId } = await buildTenant(api.deps);
   const { userId, token } = await signInAs(api.deps, { tenantId, role: 'viewer' });
-  await api.deps.db('users').where({ id: userId }).update({ is_platform_admin: true });
+  await api.db('users').where({ id: userId }).update({ is_platform_admin: true });
   return token;
 }
 
@@ -82,7 +82,7 @@ describe('a subscription', () => {
       actor: { kind: 'user' },
     });
     expect(
-      await api.deps.db('audit_log').where({ tenant_id: tenant.tenantId }).pluck('action'),
+      await api.db('audit_log').where({ tenant_id: tenant.tenantId }).pluck('action'),
     ).toContain('tenant.subscriptionChanged');
   });
 
@@ -112,7 +112,7 @@ describe('a subscription', () => {
   });
 
   test('falls to free when it is over, and pauses what is sent', async () => {
-    const ledger = await buildLedger(api.deps.db, { customers: 2 });
+    const ledger = await buildLedger(api.db, { customers: 2 });
     await subscribe(ledger.tenantId, { plan: 'starter', expiresAt: new Date(Date.now() - 1_000) });
     const token = await tokenFor(api.deps, ledger.tenantId);
     const get = () => api.send('get', '/api/v1/users/me/subscription', { token });
@@ -122,9 +122,9 @@ describe('a subscription', () => {
     await expire();
     await expire();
     expect((await get()).body.data).toMatchObject({ plan: 'starter', status: 'expired' });
-    const [run] = await api.deps.db('campaign_runs').where({ id: ledger.run.id });
+    const [run] = await api.db('campaign_runs').where({ id: ledger.run.id });
     expect(run).toMatchObject({ gate: 'paused', gate_reason: 'planExpired' });
-    const log = await api.deps.db('campaign_log').where({ run_id: ledger.run.id, kind: 'paused' });
+    const log = await api.db('campaign_log').where({ run_id: ledger.run.id, kind: 'paused' });
     expect(log).toHaveLength(1);
   });
 });
@@ -132,7 +132,7 @@ describe('a subscription', () => {
 describe('a plan', () => {
   test('that has no text messages answers 402 with one that has', async () => {
     const tenant = await buildTenant(api.deps, { plan: 'free' });
-    const campaignId = await insertCampaign(api.deps.db, tenant.tenantId, { channel: 'sms' });
+    const campaignId = await insertCampaign(api.db, tenant.tenantId, { channel: 'sms' });
     const answer = await api.send('post', `${campaignsPath}/${campaignId}/schedule`, {
       token: tenant.token,
       json: { schedule: { kind: 'now' } },
@@ -148,11 +148,11 @@ describe('a plan', () => {
     const tenant = await buildTenant(api.deps);
     await subscribe(tenant.tenantId, { limits: { messages: 2 } });
     await insertCustomers(
-      api.deps.db,
+      api.db,
       tenant.tenantId,
       [1, 2, 3].map((n) => ({ email: `${n}@example.com` })),
     );
-    const campaignId = await insertCampaign(api.deps.db, tenant.tenantId);
+    const campaignId = await insertCampaign(api.db, tenant.tenantId);
     const schedule = () =>
       api.send('post', `${campaignsPath}/${campaignId}/schedule`, {
         token: tenant.token,
@@ -167,7 +167,7 @@ describe('a plan', () => {
       used: 0,
       limit: 2,
     });
-    expect(await api.deps.db('campaign_runs').where({ campaign_id: campaignId })).toEqual([]);
+    expect(await api.db('campaign_runs').where({ campaign_id: campaignId })).toEqual([]);
 
     await subscribe(tenant.tenantId, { limits: { messages: 3 } });
     expect((await schedule()).status).toBe(202);
@@ -178,7 +178,7 @@ describe('a plan', () => {
   });
 
   test('lets a campaign that it held go on when there is room', async () => {
-    const ledger = await buildLedger(api.deps.db, { customers: 3 });
+    const ledger = await buildLedger(api.db, { customers: 3 });
     await acrossTenants(api.deps.db, 'reconcile', (trx) =>
       pauseOpenRuns(trx, [ledger.tenantId], 'planLimit'),
     );
@@ -201,7 +201,7 @@ describe('a plan', () => {
     const answers = await Promise.all([1, 2, 3, 4].map(create));
     expect(answers.map(({ status }) => status).sort((a, b) => a - b)).toEqual([201, 201, 402, 402]);
 
-    const [customer] = await api.deps.db('customers').where({ tenant_id: tenant.tenantId });
+    const [customer] = await api.db('customers').where({ tenant_id: tenant.tenantId });
     await api.send('delete', `/api/v1/customers/${customer.id}`, { token });
     expect((await create(5)).status).toBe(201);
 
@@ -209,9 +209,9 @@ describe('a plan', () => {
     form.append('file', new Blob(['email\na@example.com\nb@example.com\n']), 'two.csv');
     const upload = await api.send('post', '/api/v1/customers/upload', { token, body: form });
     expect([upload.status, upload.body.code]).toEqual([402, 'quotaReached']);
-    const [failed] = await api.deps.db('imports').where({ tenant_id: tenant.tenantId });
+    const [failed] = await api.db('imports').where({ tenant_id: tenant.tenantId });
     expect(failed).toMatchObject({ state: 'failed', failure_code: 'quotaReached' });
-    expect(await api.deps.db('customers').where({ tenant_id: tenant.tenantId })).toHaveLength(2);
+    expect(await api.db('customers').where({ tenant_id: tenant.tenantId })).toHaveLength(2);
   });
 
   test('counts requests, and still shows what is used when there are no more', async () => {

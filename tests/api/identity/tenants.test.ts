@@ -19,7 +19,7 @@ function post(path: string, token: string, json?: unknown, headers: Record<strin
 }
 
 function tenantRow({ tenantId }: TestTenant) {
-  return api.deps.db('tenants').where({ id: tenantId }).first();
+  return api.db('tenants').where({ id: tenantId }).first();
 }
 
 describe('POST /tenants', () => {
@@ -47,7 +47,7 @@ describe('POST /tenants', () => {
     const me = await api.send('get', '/api/v1/users/me', { token: there });
     expect(me.body.data).toMatchObject({ tenant: { id }, role: 'owner', user: { id: userId } });
 
-    const entries = await api.deps.db('audit_log').where({ tenant_id: id }).orderBy('at');
+    const entries = await api.db('audit_log').where({ tenant_id: id }).orderBy('at');
     expect(entries.map(({ action, actor_id }) => [action, actor_id])).toEqual([
       ['tenant.created', userId],
       ['user.tenantSwitched', userId],
@@ -66,8 +66,8 @@ describe('POST /tenants', () => {
     expect(again.status).toBe(201);
     expect(answers.every(({ status }) => status === 201 || status === 409)).toBe(true);
     expect(other.body.code).toBe('idempotencyKeyReused');
-    expect(await api.deps.db('tenants').where({ created_by: userId, name: 'Third' })).toEqual([]);
-    expect(await api.deps.db('tenants').where({ created_by: userId })).toHaveLength(2);
+    expect(await api.db('tenants').where({ created_by: userId, name: 'Third' })).toEqual([]);
+    expect(await api.db('tenants').where({ created_by: userId })).toHaveLength(2);
   });
 
   test('lets one person make no more than twenty, however many ask at once', async () => {
@@ -78,7 +78,7 @@ describe('POST /tenants', () => {
 
     expect(answers.filter(({ status }) => status === 201)).toHaveLength(19);
     expect(answers.find(({ status }) => status !== 201)?.body.code).toBe('tooManyTenants');
-    expect(await api.deps.db('tenants').where({ created_by: userId })).toHaveLength(20);
+    expect(await api.db('tenants').where({ created_by: userId })).toHaveLength(20);
   });
 
   test('takes no role, owner or id, and no default outside of the allowed languages', async () => {
@@ -146,7 +146,7 @@ describe('POST /auth/switch-tenant', () => {
     const answer = await post('/auth/switch-tenant', mine.token, { tenantId: theirs.tenantId });
 
     expect(answer.status).toBe(404);
-    const sessions = await api.deps.db('sessions').where({ user_id: mine.userId });
+    const sessions = await api.db('sessions').where({ user_id: mine.userId });
     expect(sessions.map(({ tenant_id }) => tenant_id)).toEqual([mine.tenantId]);
   });
 
@@ -154,7 +154,7 @@ describe('POST /auth/switch-tenant', () => {
     const first = await buildTenant(api.deps);
     const second = await buildTenant(api.deps);
     const agency = await signInAs(api.deps, { tenantId: first.tenantId, role: 'agency' });
-    await api.deps
+    await api
       .db('memberships')
       .insert({ tenant_id: second.tenantId, user_id: agency.userId, role: 'viewer' });
     const answer = await post('/auth/switch-tenant', agency.token, { tenantId: second.tenantId });
@@ -171,13 +171,10 @@ describe('POST /auth/switch-tenant', () => {
     const suspended = await buildTenant(api.deps);
     const other = await buildTenant(api.deps);
     const { userId, token } = await signInAs(api.deps, { ...suspended, role: 'member' });
-    await api.deps
+    await api
       .db('memberships')
       .insert({ tenant_id: other.tenantId, user_id: userId, role: 'member' });
-    await api.deps
-      .db('tenants')
-      .where({ id: suspended.tenantId })
-      .update({ suspended_at: new Date() });
+    await api.db('tenants').where({ id: suspended.tenantId }).update({ suspended_at: new Date() });
 
     const closed = await api.send('get', `/api/v1/tenants/${suspended.tenantId}`, { token });
     expect([closed.status, closed.body.code]).toEqual([403, 'tenantSuspended']);

@@ -9,7 +9,7 @@ let api: TestApi;
 
 beforeAll(async () => {
   api = await startTestApi();
-  await ensureTestAccount(api.deps.db);
+  await ensureTestAccount(api.db);
 });
 
 afterAll(() => api.stop());
@@ -29,18 +29,17 @@ const send = (token: string | undefined, json: unknown, key?: string): Promise<A
     headers: key === undefined ? {} : { 'Idempotency-Key': key },
   });
 
-const messagesOf = ({ tenantId }: TestTenant) =>
-  api.deps.db('messages').where({ tenant_id: tenantId });
+const messagesOf = ({ tenantId }: TestTenant) => api.db('messages').where({ tenant_id: tenantId });
 
 const contentsOf = ({ tenantId }: TestTenant) =>
-  api.deps.db('transactional_contents').where({ tenant_id: tenantId });
+  api.db('transactional_contents').where({ tenant_id: tenantId });
 
 /** Makes today's standing runs yesterday's. */
 const dayPasses = ({ tenantId }: TestTenant) =>
-  api.deps
+  api
     .db('campaign_runs')
     .where({ tenant_id: tenantId })
-    .update({ day: api.deps.db.raw('day - 1') });
+    .update({ day: api.db.raw('day - 1') });
 
 test('needs a token and the right to send', async () => {
   const tenant = await buildTenant(api.deps);
@@ -54,7 +53,7 @@ test('is one of the standing run of its tenant, day, channel and account', async
   const tenant = await buildTenant(api.deps);
   await send(tenant.token, mail);
   await send(tenant.token, mail);
-  const runs = await api.deps.db('campaign_runs').where({ tenant_id: tenant.tenantId });
+  const runs = await api.db('campaign_runs').where({ tenant_id: tenant.tenantId });
   expect(runs).toMatchObject([
     { kind: 'transactional', channel: 'email', account_id: 'sendgrid', state: 'sending' },
   ]);
@@ -121,7 +120,7 @@ describe('one Idempotency-Key is one message', () => {
     const tenant = await buildTenant(api.deps);
     const first = await send(tenant.token, mail, 'order-1');
     await dayPasses(tenant);
-    await api.deps.db('idempotency_keys').where({ tenant_id: tenant.tenantId }).delete();
+    await api.db('idempotency_keys').where({ tenant_id: tenant.tenantId }).delete();
     const again = await send(tenant.token, mail, 'order-1');
     expect([again.status, again.body.data.id]).toEqual([202, first.body.data.id]);
     const other = await send(tenant.token, { ...mail, data: { code: 7 } }, 'order-1');
@@ -166,7 +165,7 @@ test('twenty first messages of a day at once open one run', async () => {
   const tenant = await buildTenant(api.deps);
   const answers = await Promise.all(Array.from({ length: 20 }, () => send(tenant.token, mail)));
   expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 20 }, () => 202));
-  expect(await api.deps.db('campaign_runs').where({ tenant_id: tenant.tenantId })).toHaveLength(1);
+  expect(await api.db('campaign_runs').where({ tenant_id: tenant.tenantId })).toHaveLength(1);
   expect(await messagesOf(tenant)).toHaveLength(20);
 });
 

@@ -67,12 +67,12 @@ describe.each(operations)('%s %s', (method, path, json) => {
     ['a viewer', async (tenant) => tenant.tokenOf('viewer'), 403, 'forbidden'],
   ])('by %s changes and shows nothing', async (_, tokenFor, status, code) => {
     const token = await tokenFor(owner);
-    const before = await checksumOf(api.deps.db);
+    const before = await checksumOf(api.db);
     const answer = await api.send(method, `${accountsPath}/${id}${path}`, { token, json });
 
     expect([answer.status, answer.body.code]).toEqual([status, code]);
     expect(answer.text).not.toContain('Newsletter');
-    expect(await checksumOf(api.deps.db)).toBe(before);
+    expect(await checksumOf(api.db)).toBe(before);
   });
 
   test('by a member is for reading alone', async () => {
@@ -140,11 +140,9 @@ test('no answer and no log line holds a secret, whatever is done with it', async
   answers.push(broken.text);
 
   // Postgres refuses the row and names its values: the worst that our own mistakes could do.
-  await api.deps.db.raw(
-    'alter table provider_accounts add constraint none check (false) not valid',
-  );
+  await api.db.raw('alter table provider_accounts add constraint none check (false) not valid');
   const failed = await call('post', '', sendGridBody());
-  await api.deps.db.raw('alter table provider_accounts drop constraint none');
+  await api.db.raw('alter table provider_accounts drop constraint none');
   expect(failed.status).toBe(500);
 
   // Nor does what cannot be opened any more.
@@ -155,7 +153,7 @@ test('no answer and no log line holds a secret, whatever is done with it', async
     rowId: id,
     tenantId: tenant.tenantId,
   });
-  await api.deps.db('provider_accounts').where({ id }).update({ credentials: sealed });
+  await api.db('provider_accounts').where({ id }).update({ credentials: sealed });
   expect((await call('post', `/${id}/test`, {})).status).toBe(409);
 
   expect(answers.length).toBeGreaterThan(30);
@@ -169,7 +167,7 @@ test('no answer and no log line holds a secret, whatever is done with it', async
     expect([secret, log.includes(secret)]).toEqual([secret, false]);
     expect(answers.filter((text) => text.includes(secret))).toEqual([]);
   }
-  const stored = await api.deps.db.raw(`select to_jsonb(r)::text as row from idempotency_keys r`);
+  const stored = await api.db.raw(`select to_jsonb(r)::text as row from idempotency_keys r`);
   expect(stored.rows.length).toBeGreaterThan(0);
   expect(JSON.stringify(stored.rows)).not.toContain(apiKey);
 });

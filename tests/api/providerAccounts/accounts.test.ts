@@ -21,7 +21,7 @@ beforeAll(async () => {
 
 afterAll(() => api.stop());
 
-const rowOf = (id: string) => api.deps.db('provider_accounts').where({ id }).first();
+const rowOf = (id: string) => api.db('provider_accounts').where({ id }).first();
 
 const openedOf = (tenantId: string, id: string) =>
   withTenant(api.deps.db, tenantId, (trx) =>
@@ -72,7 +72,7 @@ test('an account begins with the rate of new ones', async () => {
   const limited = await startTestApi({ config });
   try {
     const account = await postAccount(limited, await buildTenant(limited.deps));
-    const limits = await limited.deps.db.raw(
+    const limits = await limited.db.raw(
       `select to_jsonb(a) || coalesce((select jsonb_agg(to_jsonb(l)) from provider_limits l
          where l.account_id = a.id), '[]') as row from provider_accounts a where id = ?`,
       [account.id],
@@ -90,7 +90,7 @@ test('the same request again adds one account', async () => {
   const again = await api.send('post', accountsPath, request);
 
   expect(dataOf(again, 201)).toEqual(dataOf(first, 201));
-  expect(await api.deps.db('provider_accounts').where({ tenant_id: tenantId })).toHaveLength(1);
+  expect(await api.db('provider_accounts').where({ tenant_id: tenantId })).toHaveLength(1);
 });
 
 test('lists by channel, vendor and activity, page by page', async () => {
@@ -139,7 +139,7 @@ test('a change keeps what it does not name, credentials above all', async () => 
 test('new credentials replace the old ones and forget the last test', async () => {
   const tenant = await buildTenant(api.deps);
   const { id } = await postAccount(api, tenant);
-  await api.deps.db('provider_accounts').where({ id }).update({
+  await api.db('provider_accounts').where({ id }).update({
     tested_at: new Date(),
     test_outcome: 'accepted',
   });
@@ -329,7 +329,7 @@ test.each<[string, object, string, string]>([
       status: 422,
       errors: expect.arrayContaining([expect.objectContaining({ path, code })]),
     });
-    expect(await api.deps.db('provider_accounts').where({ tenant_id: tenantId })).toEqual([]);
+    expect(await api.db('provider_accounts').where({ tenant_id: tenantId })).toEqual([]);
   },
 );
 

@@ -113,7 +113,7 @@ test('two who change them at once do not overwrite each other unknowingly', asyn
 
 test('the rate shows what is used, what is blocked and how slow it goes', async () => {
   const account = await buildAccount();
-  const { db } = api.deps;
+  const { db } = api;
   await put(account, [daily]);
   const call = { accountId: account.id, tenantId: account.tenant.tenantId, calls: 1, messages: 40 };
   await reserveRate(db, call);
@@ -147,7 +147,7 @@ test('the rate shows what is used, what is blocked and how slow it goes', async 
 
 /** A tenant with an account and a run of it whose only call waits for the reason until tomorrow. */
 async function buildWaiting(reason: string) {
-  const { db } = api.deps;
+  const { db } = api;
   const ledger = await buildLedger(db);
   const token = await tokenFor(api.deps, ledger.tenantId);
   const { id } = await postAccount(api, { token });

@@ -94,8 +94,8 @@ describe('the account of a channel', () => {
   test('does not open with another row’s credentials put into it', async () => {
     const [tenant, other] = [await buildTenant(api.deps), await buildTenant(api.deps)];
     const [mine, theirs] = [await postAccount(api, tenant), await postAccount(api, other)];
-    const { credentials } = await api.deps.db('provider_accounts').where({ id: theirs.id }).first();
-    await api.deps.db('provider_accounts').where({ id: mine.id }).update({ credentials });
+    const { credentials } = await api.db('provider_accounts').where({ id: theirs.id }).first();
+    await api.db('provider_accounts').where({ id: mine.id }).update({ credentials });
     await expect(
       withTenant(api.deps.db, tenant.tenantId, (trx) =>
         openCredentials(trx, api.deps.sealing, { id: mine.id, tenantId: tenant.tenantId }),
@@ -108,7 +108,7 @@ describe('the account of a channel', () => {
 });
 
 describe('the platform’s account', () => {
-  const row = () => api.deps.db('provider_accounts').where({ id: 'sendgrid' }).first();
+  const row = () => api.db('provider_accounts').where({ id: 'sendgrid' }).first();
 
   test('is written once, follows the configuration, and keeps what an operator chose', async () => {
     await Promise.all([ensurePlatform(), ensurePlatform(), ensurePlatform()]);
@@ -117,12 +117,12 @@ describe('the platform’s account', () => {
     await ensurePlatform();
     expect(await row()).toEqual(first);
 
-    await api.deps.db('provider_accounts').where({ id: 'sendgrid' }).update({ name: 'Main' });
+    await api.db('provider_accounts').where({ id: 'sendgrid' }).update({ name: 'Main' });
     await ensurePlatform({ credentials: { apiKey: 'SG.next' } });
     const second = await row();
     expect(second).toMatchObject({ name: 'Main', is_default: true, version: first.version + 1 });
     expect(
-      await api.deps.db.transaction((trx) =>
+      await api.db.transaction((trx) =>
         openCredentials(trx, api.deps.sealing, { id: 'sendgrid', tenantId: null }),
       ),
     ).toMatchObject({ credentials: { apiKey: 'SG.next' } });
@@ -131,9 +131,9 @@ describe('the platform’s account', () => {
   test('that only had a rate until now keeps it', async () => {
     const id = newId();
     const blockedUntil = new Date('2030-01-01T00:00:00Z');
-    await api.deps.db('provider_accounts').insert({ id, blocked_until: blockedUntil });
+    await api.db('provider_accounts').insert({ id, blocked_until: blockedUntil });
     await ensurePlatform({ id, channel: 'email' });
-    expect(await api.deps.db('provider_accounts').where({ id }).first()).toMatchObject({
+    expect(await api.db('provider_accounts').where({ id }).first()).toMatchObject({
       blocked_until: blockedUntil,
       vendor: 'sendgrid',
       // There is one of the channel already.
@@ -161,7 +161,7 @@ describe('the default', () => {
         accounts.map(({ id }) => act(tenant, 'post', `${id}/default`, {})),
       );
       expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
-      const defaults = await api.deps
+      const defaults = await api
         .db('provider_accounts')
         .where({ tenant_id: tenant.tenantId, is_default: true })
         .orderBy('channel');
@@ -177,10 +177,10 @@ describe('the default', () => {
 
     await act(tenant, 'patch', id, { active: true });
     await act(tenant, 'post', `${id}/default`, {});
-    const before = await api.deps.db('provider_accounts').where({ id }).first();
+    const before = await api.db('provider_accounts').where({ id }).first();
     const inactive = await act(tenant, 'patch', id, { active: false });
     expect([inactive.status, inactive.body.code]).toEqual([409, 'accountIsDefault']);
-    expect(await api.deps.db('provider_accounts').where({ id }).first()).toEqual(before);
+    expect(await api.db('provider_accounts').where({ id }).first()).toEqual(before);
   });
 });
 
@@ -188,7 +188,7 @@ describe('removing', () => {
   async function openRun({ tenantId, token }: TestTenant, state = 'waiting') {
     const campaign = await postCampaign(api, { token });
     const id = newId();
-    await api.deps.db('campaign_runs').insert({
+    await api.db('campaign_runs').insert({
       id,
       tenant_id: tenantId,
       campaign_id: campaign.id,
@@ -209,7 +209,7 @@ describe('removing', () => {
     await openRun(tenant);
     expect((await act(tenant, 'delete', id)).status).toBe(204);
     expect((await act(tenant, 'get', id)).status).toBe(404);
-    expect(await api.deps.db('provider_accounts').where({ id })).toEqual([]);
+    expect(await api.db('provider_accounts').where({ id })).toEqual([]);
   });
 
   test('waits for the open runs of the default, also of one that was it meanwhile', async () => {
@@ -225,9 +225,9 @@ describe('removing', () => {
     expect(await remove()).toEqual([409, 'accountInUse']);
     await act(tenant, 'post', `${next.id}/default`, {});
     expect(await remove()).toEqual([409, 'accountInUse']);
-    expect(await api.deps.db('provider_accounts').where({ id })).toHaveLength(1);
+    expect(await api.db('provider_accounts').where({ id })).toHaveLength(1);
 
-    await api.deps.db('campaign_runs').where({ id: runId }).update({ state: 'completed' });
+    await api.db('campaign_runs').where({ id: runId }).update({ state: 'completed' });
     expect(await remove()).toEqual([204, undefined]);
   });
 });

@@ -133,7 +133,7 @@ test('only what the content holds decides where it leads', async () => {
 });
 
 test('follows the version the run was sent with, not a later one', async () => {
-  await api.deps.db('campaign_contents').insert({
+  await api.db('campaign_contents').insert({
     tenant_id: t.ledger.tenantId,
     campaign_id: t.ledger.campaignId,
     version: 2,
@@ -142,7 +142,7 @@ test('follows the version the run was sent with, not a later one', async () => {
     html: '<p>Later</p>',
     links: ['https://shop.example/later'],
   });
-  await api.deps.db('campaigns').where({ id: t.ledger.campaignId }).update({ content_version: 2 });
+  await api.db('campaigns').where({ id: t.ledger.campaignId }).update({ content_version: 2 });
   const answer = await t.get(`/t/c/${t.tokenOf(1)}/0`);
   expect(answer.headers.get('Location')).toBe('https://shop.example/sale');
 });
@@ -209,8 +209,5 @@ test('asks people to come again while the records are away', async () => {
 });
 
 async function setLinks(links: string[]) {
-  await api.deps
-    .db('campaign_contents')
-    .where({ campaign_id: t.ledger.campaignId })
-    .update({ links });
+  await api.db('campaign_contents').where({ campaign_id: t.ledger.campaignId }).update({ links });
 }

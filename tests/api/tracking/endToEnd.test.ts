@@ -40,7 +40,7 @@ beforeAll(async () => {
       leaseMs: 4_000,
     },
   });
-  ground = { ...own, db: api.deps.db };
+  ground = { ...own, db: api.db };
   await ensureTestAccount(ground.db, { baseUrl: ground.sandbox.url });
   await ground.startWorker();
   await ensureStandingWork(ground.temporal.client);

@@ -16,7 +16,7 @@ afterAll(async () => {
 
 beforeEach(async () => {
   t = await buildTracking(api);
-  await api.deps
+  await api
     .db('campaign_contents')
     .where({ campaign_id: t.ledger.campaignId })
     .update({ links: [0, 1, 2].map((n) => `https://shop.example/${n}`) });
@@ -120,7 +120,7 @@ test('the same ledger comes of any order and any batches', async () => {
       [false, false, false, true],
     ]) {
       t = await buildTracking(api);
-      await api.deps
+      await api
         .db('campaign_contents')
         .where({ campaign_id: t.ledger.campaignId })
         .update({ links: [0, 1, 2].map((n) => `https://shop.example/${n}`) });

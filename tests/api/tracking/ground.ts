@@ -31,7 +31,7 @@ export interface TrackingGround {
 }
 
 export async function buildTracking(api: TestApi): Promise<TrackingGround> {
-  const { db } = api.deps;
+  const { db } = api;
   await db('message_events').delete();
   const ledger = await buildLedger(db, { customers: 3 });
   const tokenOf = (messageN: number) => tokens.token({ runId: ledger.run.id, messageN });
@@ -114,7 +114,7 @@ export async function withoutDatabase(work: (lost: TestApi) => Promise<void>): P
 
 /** Runs the work while events cannot be stored and everything else can. */
 export async function withBrokenEvents(api: TestApi, work: () => Promise<void>): Promise<void> {
-  await api.deps.db.raw(`
+  await api.db.raw(`
     create function refuse_events() returns trigger language plpgsql as
       $$ begin raise exception 'no events today'; end $$;
     create trigger refuse_events before insert on message_events
@@ -122,8 +122,6 @@ export async function withBrokenEvents(api: TestApi, work: () => Promise<void>):
   try {
     await work();
   } finally {
-    await api.deps.db.raw(
-      'drop trigger refuse_events on message_events; drop function refuse_events',
-    );
+    await api.db.raw('drop trigger refuse_events on message_events; drop function refuse_events');
   }
 }

@@ -18,7 +18,7 @@ beforeEach(async () => {
 });
 
 test('shows the channels the customer has, masked, and changes nothing', async () => {
-  await api.deps.db('tenants').where({ id: t.ledger.tenantId }).update({ name: '<i>Bells</i>' });
+  await api.db('tenants').where({ id: t.ledger.tenantId }).update({ name: '<i>Bells</i>' });
   const before = await customer();
   const page = await t.get(`/t/p/${t.tokenOf(1)}?utm_source=mail`);
   expect(page.status).toBe(200);
@@ -135,7 +135,7 @@ test('saving what holds already writes nothing', async () => {
 test.each(['bounced', 'complained', 'invalid', 'manual'])(
   'an address that stands there as %s stays, whatever is posted',
   async (reason) => {
-    await api.deps.db('suppressions').insert({
+    await api.db('suppressions').insert({
       tenant_id: t.ledger.tenantId,
       channel: 'email',
       address: 'kim@example.com',
@@ -197,13 +197,13 @@ test('two people who save at once leave one of their wishes', async () => {
 });
 
 test('touches nobody else', async () => {
-  const others = await api.deps
+  const others = await api
     .db('customers')
     .whereNot({ id: await customerId() })
     .orderBy('id');
   await post({ do: 'allOff' });
   expect(
-    await api.deps
+    await api
       .db('customers')
       .whereNot({ id: await customerId() })
       .orderBy('id'),
@@ -211,7 +211,7 @@ test('touches nobody else', async () => {
 });
 
 test('a removed customer is told that nothing is sent', async () => {
-  await api.deps
+  await api
     .db('customers')
     .where({ id: await customerId() })
     .delete();
@@ -283,14 +283,14 @@ async function customerId(): Promise<unknown> {
 }
 
 async function customer(): Promise<Record<string, unknown>> {
-  return api.deps
+  return api
     .db('customers')
     .where({ id: await customerId() })
     .first();
 }
 
 async function changeCustomer(changes: Record<string, string | null>) {
-  await api.deps
+  await api
     .db('customers')
     .where({ id: await customerId() })
     .update(changes);

@@ -18,10 +18,7 @@ beforeEach(async () => {
 });
 
 test('the page asks and changes nothing', async () => {
-  await api.deps
-    .db('tenants')
-    .where({ id: t.ledger.tenantId })
-    .update({ name: '<b>Bells</b> & "Co"' });
+  await api.db('tenants').where({ id: t.ledger.tenantId }).update({ name: '<b>Bells</b> & "Co"' });
   const page = await t.get(`/t/u/${t.tokenOf(1)}?utm_source=mail`);
   expect(page.status).toBe(200);
   expect(page.text).toContain('&lt;b&gt;Bells&lt;/b&gt; &amp; &quot;Co&quot;');
@@ -89,7 +86,7 @@ test('a second time changes nothing', async () => {
 });
 
 test('keeps the reason of an address that was suppressed before', async () => {
-  await api.deps.db('suppressions').insert({
+  await api.db('suppressions').insert({
     tenant_id: t.ledger.tenantId,
     channel: 'email',
     address: await addressOf(1),
@@ -100,7 +97,7 @@ test('keeps the reason of an address that was suppressed before', async () => {
 });
 
 test('an address in capitals is stopped however it is written', async () => {
-  await api.deps
+  await api
     .db('customers')
     .where({ id: (await t.message(1)).customer_id })
     .update({ email: 'C-One@Example.com' });
@@ -112,7 +109,7 @@ test.each([
   ['sms', 'text messages'],
   ['whatsapp', 'WhatsApp messages'],
 ] as const)('a message by %s stops its own channel at its own number', async (channel, words) => {
-  const { db } = api.deps;
+  const { db } = api;
   await db('messages').where({ run_id: t.ledger.run.id }).update({ channel });
   const { customer_id: id } = await t.message(1);
   await db('customers').where({ id }).update({ phone: '+4930123456' });
@@ -132,10 +129,10 @@ test.each([
 });
 
 test('nobody else is stopped, in no tenant', async () => {
-  const other = await buildLedger(api.deps.db, { customers: 3 });
+  const other = await buildLedger(api.db, { customers: 3 });
   await api.send('post', `/t/u/${t.tokenOf(1)}`);
   expect(await t.suppressions()).toHaveLength(1);
-  expect(await api.deps.db('suppressions').where({ tenant_id: other.tenantId })).toEqual([]);
+  expect(await api.db('suppressions').where({ tenant_id: other.tenantId })).toEqual([]);
 });
 
 test('the page speaks the language of the browser', async () => {
@@ -164,7 +161,7 @@ test('the page after it leads back by one button', async () => {
 });
 
 test('a removed customer is told that nothing is sent, and no more than that', async () => {
-  await api.deps
+  await api
     .db('customers')
     .where({ id: (await t.message(1)).customer_id })
     .delete();
@@ -217,6 +214,6 @@ test('a mail program is told to try again while the records are away', async () 
 
 async function addressOf(n: number): Promise<string> {
   const { customer_id: id } = await t.message(n);
-  const customer = await api.deps.db('customers').where({ id }).first();
+  const customer = await api.db('customers').where({ id }).first();
   return customer.email;
 }

@@ -38,7 +38,7 @@ beforeAll(async () => {
     onlyPublic: false,
   });
   const own = await startCampaignGround({ deps: { db, senders, publicUrl: proxy.url } });
-  ground = { ...own, db };
+  ground = { ...own, db: api.db };
   await ground.startWorker();
   await ensureStandingWork(ground.temporal.client);
 }, 60_000);

@@ -27,15 +27,15 @@ afterAll(() => api.stop());
 
 beforeEach(async () => {
   for (const table of ['message_events', 'waiting_events', 'suppressions', 'inbound_messages']) {
-    await api.deps.db(table).delete();
+    await api.db(table).delete();
   }
-  ledger = await buildLedger(api.deps.db, { customers: 3 });
+  ledger = await buildLedger(api.db, { customers: 3 });
   number = await metaAccount(api, ledger.tenantId);
   await leftBy(number.id);
 });
 
 const leftBy = (accountId: string) =>
-  api.deps.db('campaign_runs').where({ id: ledger.run.id }).update({ account_id: accountId });
+  api.db('campaign_runs').where({ id: ledger.run.id }).update({ account_id: accountId });
 
 /** A status of a message of the ledger, as the vendor tells it. */
 function status(name: string, given: { n?: number; key?: string; fields?: object } = {}): object {
@@ -54,10 +54,10 @@ const post = (body: string, by: TestNumber = number) =>
   postMeta(api, { accountId: by.id, body, appSecret: by.appSecret });
 const tell = (...statuses: object[]) => post(bodyOf(number.phoneNumberId, { statuses }));
 const hear = (...messages: object[]) => post(bodyOf(number.phoneNumberId, { messages }));
-const stored = () => api.deps.db('message_events').orderBy('id');
+const stored = () => api.db('message_events').orderBy('id');
 const apply = () => acrossTenants(api.deps.db, 'eventApply', (trx) => applyEvents(trx, 1000));
-const message = (n: number) => api.deps.db('messages').where({ run_id: ledger.run.id, n }).first();
-const suppressions = () => api.deps.db('suppressions').orderBy('address');
+const message = (n: number) => api.db('messages').where({ run_id: ledger.run.id, n }).first();
+const suppressions = () => api.db('suppressions').orderBy('address');
 
 describe('the address of a webhook', () => {
   const ask = (id: string, query: Record<string, string>) =>
@@ -182,11 +182,11 @@ describe('an app posts for all its numbers', () => {
     });
     expect((await post(body)).body.data).toEqual({ received: 2, stored: 2, skipped: 0 });
     expect(await stored()).toMatchObject([{ account_id: number.id, set_aside: null }]);
-    expect(await api.deps.db('inbound_messages')).toMatchObject([{ account_id: second.id }]);
+    expect(await api.db('inbound_messages')).toMatchObject([{ account_id: second.id }]);
   });
 
   test('what is of another tenant’s number, or of nobody’s, is passed over', async () => {
-    const other = await insertTenant(api.deps.db);
+    const other = await insertTenant(api.db);
     await metaAccount(api, other, { phoneNumberId: '100000000000003' });
     const messages = [messageOf('+4915550001', 'STOP')];
     const body = JSON.stringify({
@@ -197,7 +197,7 @@ describe('an app posts for all its numbers', () => {
       ],
     });
     expect((await post(body)).body.data).toEqual({ received: 3, stored: 0, skipped: 3 });
-    expect([await stored(), await suppressions(), await api.deps.db('inbound_messages')]).toEqual([
+    expect([await stored(), await suppressions(), await api.db('inbound_messages')]).toEqual([
       [],
       [],
       [],

@@ -36,9 +36,9 @@ afterAll(async () => {
 });
 
 beforeEach(async () => {
-  ledger = await buildLedger(api.deps.db, { customers: 3 });
+  ledger = await buildLedger(api.db, { customers: 3 });
   number = await metaAccount(api, ledger.tenantId, { baseUrl: sandbox.url });
-  await api.deps.db('campaign_runs').where({ id: ledger.run.id }).update({ account_id: number.id });
+  await api.db('campaign_runs').where({ id: ledger.run.id }).update({ account_id: number.id });
   // Verified by the challenge first, as the vendor does.
   await askSandbox(sandbox, '/meta/webhook', 'PUT', {
     url: `${api.url}/webhooks/meta/${number.id}`,
@@ -59,9 +59,9 @@ const write = (from: string, body: string) =>
   askSandbox<{ status: number }>(sandbox, '/meta/inbound', 'POST', { from, body });
 const flush = () => askSandbox<{ failed: number }>(sandbox, '/events/flush', 'POST');
 const apply = () => acrossTenants(api.deps.db, 'eventApply', (trx) => applyEvents(trx, 1000));
-const messages = () => api.deps.db('messages').where({ run_id: ledger.run.id }).orderBy('n');
+const messages = () => api.db('messages').where({ run_id: ledger.run.id }).orderBy('n');
 const suppressions = () =>
-  api.deps.db('suppressions').where({ tenant_id: ledger.tenantId }).orderBy('address');
+  api.db('suppressions').where({ tenant_id: ledger.tenantId }).orderBy('address');
 const windowsOf = (phones: string[]) =>
   withTenant(api.deps.db, ledger.tenantId, (trx) =>
     openWindows(trx, { tenantId: ledger.tenantId, accountId: number.id, phones }),
@@ -81,7 +81,7 @@ test('who writes opens the window, and what is sent then becomes facts', async (
   expect(await send(1, '+49301234567')).toMatchObject({ kind: 'accepted' });
   expect(await send(2, '+15012000001')).toMatchObject({ kind: 'accepted' });
   expect(await flush()).toMatchObject({ failed: 0 });
-  expect(await api.deps.db('message_events').where({ run_id: ledger.run.id })).toHaveLength(5);
+  expect(await api.db('message_events').where({ run_id: ledger.run.id })).toHaveLength(5);
   await apply();
   expect(await messages()).toMatchObject([
     { delivered_at: expect.any(Date), first_opened_at: null },
@@ -99,10 +99,10 @@ test('STOP by a message, and by what WhatsApp offers for it', async () => {
     { channel: 'whatsapp', address: '+49301234568', reason: 'unsubscribed' },
   ]);
   // The vendor tells seconds, and within one a stop wins.
-  await api.deps
+  await api
     .db('inbound_messages')
     .where({ from_address: '+49301234567' })
-    .update({ written_at: api.deps.db.raw(`written_at - interval '1 second'`) });
+    .update({ written_at: api.db.raw(`written_at - interval '1 second'`) });
   await write('+49301234567', 'START');
   expect(await suppressions()).toHaveLength(1);
 });

@@ -18,8 +18,8 @@ let foreign: TestNumber;
 
 beforeAll(async () => {
   api = await startTestApi();
-  number = await metaAccount(api, await insertTenant(api.deps.db));
-  foreign = await metaAccount(api, await insertTenant(api.deps.db), {
+  number = await metaAccount(api, await insertTenant(api.db));
+  foreign = await metaAccount(api, await insertTenant(api.db), {
     phoneNumberId: '100000000000009',
     appSecret: anySecret(),
   });

@@ -26,8 +26,8 @@ afterAll(async () => {
 });
 
 beforeEach(async () => {
-  await api.deps.db('message_events').delete();
-  ledger = await buildLedger(api.deps.db, { customers: 3 });
+  await api.db('message_events').delete();
+  ledger = await buildLedger(api.db, { customers: 3 });
 });
 
 /** An event of the ledger's first call, as the vendor writes it. */
@@ -46,7 +46,7 @@ function event(kind: string, fields: Record<string, unknown> = {}): Record<strin
 }
 
 function stored() {
-  return api.deps.db('message_events').orderBy('id');
+  return api.db('message_events').orderBy('id');
 }
 
 function apply() {
@@ -54,11 +54,11 @@ function apply() {
 }
 
 function message(n: number) {
-  return api.deps.db('messages').where({ run_id: ledger.run.id, n }).first();
+  return api.db('messages').where({ run_id: ledger.run.id, n }).first();
 }
 
 function suppressions() {
-  return api.deps.db('suppressions').where({ tenant_id: ledger.tenantId }).orderBy('address');
+  return api.db('suppressions').where({ tenant_id: ledger.tenantId }).orderBy('address');
 }
 
 describe('who may deliver', () => {

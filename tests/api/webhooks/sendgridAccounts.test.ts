@@ -31,9 +31,9 @@ afterAll(() => api.stop());
 
 beforeEach(async () => {
   for (const table of ['message_events', 'waiting_events', 'suppressions']) {
-    await api.deps.db(table).delete();
+    await api.db(table).delete();
   }
-  ledger = await buildLedger(api.deps.db, { customers: 2 });
+  ledger = await buildLedger(api.db, { customers: 2 });
 });
 
 /** An account at SendGrid of the tenant, written through the API. */
@@ -46,7 +46,7 @@ async function accountOf(tenantId: string, webhookPublicKey?: string): Promise<s
 }
 
 const leftBy = (accountId: string) =>
-  api.deps.db('campaign_runs').where({ id: ledger.run.id }).update({ account_id: accountId });
+  api.db('campaign_runs').where({ id: ledger.run.id }).update({ account_id: accountId });
 
 function event(kind: string, fields: Record<string, unknown> = {}): Record<string, unknown> {
   return {
@@ -63,8 +63,8 @@ function event(kind: string, fields: Record<string, unknown> = {}): Record<strin
 }
 
 const apply = () => acrossTenants(api.deps.db, 'eventApply', (trx) => applyEvents(trx, 1000));
-const message = () => api.deps.db('messages').where({ run_id: ledger.run.id, n: 1 }).first();
-const suppressions = () => api.deps.db('suppressions').orderBy('tenant_id');
+const message = () => api.db('messages').where({ run_id: ledger.run.id, n: 1 }).first();
+const suppressions = () => api.db('suppressions').orderBy('tenant_id');
 
 test('events that a tenant’s own account signed become facts', async () => {
   const accountId = await accountOf(ledger.tenantId, keys.publicKeyBase64);
@@ -96,7 +96,7 @@ test.each(['the platform’s key', 'no key in the account', 'another account', '
 
 test('a tenant cannot speak of another one’s messages or customers', async () => {
   const stranger = await buildTenant(api.deps);
-  await insertCustomers(api.deps.db, stranger.tenantId, [{ email: 'own@example.com' }]);
+  await insertCustomers(api.db, stranger.tenantId, [{ email: 'own@example.com' }]);
   const accountId = await accountOf(stranger.tenantId, keys.publicKeyBase64);
   const withoutRun = { carillon_r: undefined, carillon_d: undefined, carillon_m: undefined };
   const answer = await deliver(
@@ -118,7 +118,7 @@ test('a tenant cannot speak of another one’s messages or customers', async () 
 test('the platform’s key says nothing of a run that left by a tenant’s account', async () => {
   await leftBy(await accountOf(ledger.tenantId, keys.publicKeyBase64));
   await deliver(api, [event('delivered')], { privateKeyPem: platform.privateKeyPem });
-  expect(await api.deps.db('message_events')).toMatchObject([
+  expect(await api.db('message_events')).toMatchObject([
     { set_aside: 'wrongAccount', run_id: null, account_id: 'sendgrid' },
   ]);
   expect((await apply()).applied).toBe(0);

@@ -22,19 +22,16 @@ afterAll(() => api.stop());
 
 beforeEach(async () => {
   for (const table of ['message_events', 'waiting_events', 'suppressions']) {
-    await api.deps.db(table).delete();
+    await api.db(table).delete();
   }
-  ledger = await buildLedger(api.deps.db, { customers: 3 });
+  ledger = await buildLedger(api.db, { customers: 3 });
   account = await twilioAccount(api, ledger.tenantId);
   await leftBy(account.id);
 });
 
 /** As if the run's calls had been made for this account. */
 function leftBy(accountId: string | null) {
-  return api.deps
-    .db('campaign_runs')
-    .where({ id: ledger.run.id })
-    .update({ account_id: accountId });
+  return api.db('campaign_runs').where({ id: ledger.run.id }).update({ account_id: accountId });
 }
 
 /** A status of the ledger's first message, as the vendor tells it. */
@@ -57,10 +54,10 @@ function tell(
   });
 }
 
-const stored = () => api.deps.db('message_events').orderBy('id');
+const stored = () => api.db('message_events').orderBy('id');
 const apply = () => acrossTenants(api.deps.db, 'eventApply', (trx) => applyEvents(trx, 1000));
-const message = (n: number) => api.deps.db('messages').where({ run_id: ledger.run.id, n }).first();
-const suppressions = () => api.deps.db('suppressions').orderBy('created_at');
+const message = (n: number) => api.db('messages').where({ run_id: ledger.run.id, n }).first();
+const suppressions = () => api.db('suppressions').orderBy('created_at');
 
 test('a status becomes a fact and proves its call', async () => {
   const answer = await tell('delivered');
@@ -128,8 +125,8 @@ test('a number that does not exist is suppressed for its tenant', async () => {
 });
 
 test('without our key a tenant’s account speaks for that tenant alone', async () => {
-  const other = await buildLedger(api.deps.db);
-  await api.deps
+  const other = await buildLedger(api.db);
+  await api
     .db('customers')
     .where({ tenant_id: other.tenantId, id: other.customerIds[0] })
     .update({ phone: '+4915550002' });
@@ -144,7 +141,7 @@ describe('an account speaks of its own runs alone', () => {
   /** Everything an event could leave behind. */
   const traces = async () => ({
     events: await stored(),
-    waiting: await api.deps.db('waiting_events'),
+    waiting: await api.db('waiting_events'),
     applied: (await apply()).applied,
     message: await message(1),
     suppressions: await suppressions(),
@@ -165,7 +162,7 @@ describe('an account speaks of its own runs alone', () => {
   });
 
   test('another tenant’s account changes nothing, whatever it signs', async () => {
-    const foreign = await twilioAccount(api, (await buildLedger(api.deps.db)).tenantId);
+    const foreign = await twilioAccount(api, (await buildLedger(api.db)).tenantId);
     await leftBy(null);
     const answer = await tell('undelivered', { by: foreign, fields: { ErrorCode: '30005' } });
     expect(answer.status).toBe(200);
@@ -179,7 +176,7 @@ describe('an account speaks of its own runs alone', () => {
   });
 
   test('and the true event still counts afterwards', async () => {
-    const foreign = await twilioAccount(api, (await buildLedger(api.deps.db)).tenantId);
+    const foreign = await twilioAccount(api, (await buildLedger(api.db)).tenantId);
     await tell('delivered', { by: foreign });
     await tell('delivered');
     await apply();
@@ -187,7 +184,7 @@ describe('an account speaks of its own runs alone', () => {
   });
 
   test('what was set aside for it is not lined up by a retry', async () => {
-    const foreign = await twilioAccount(api, (await buildLedger(api.deps.db)).tenantId);
+    const foreign = await twilioAccount(api, (await buildLedger(api.db)).tenantId);
     await tell('delivered', { by: foreign });
     await acrossTenants(api.deps.db, 'eventApply', (trx) => retrySetAside(trx, null));
     expect(await traces()).toMatchObject(asideAlone());
@@ -195,14 +192,14 @@ describe('an account speaks of its own runs alone', () => {
 });
 
 test('an account that was switched off still hears of what it sent', async () => {
-  await api.deps.db('provider_accounts').where({ id: account.id }).update({ active: false });
+  await api.db('provider_accounts').where({ id: account.id }).update({ active: false });
   expect((await tell('delivered')).status).toBe(200);
   expect(await stored()).toHaveLength(1);
 });
 
 test('credentials that no key opens: 503, and the vendor may come again', async () => {
-  const row = await api.deps.db('provider_accounts').where({ id: account.id }).first();
-  await api.deps
+  const row = await api.db('provider_accounts').where({ id: account.id }).first();
+  await api
     .db('provider_accounts')
     .where({ id: account.id })
     .update({ credentials: String(row.credentials).replace('.test.', '.gone.') });

@@ -45,15 +45,12 @@ afterAll(async () => {
 });
 
 beforeEach(async () => {
-  ledger = await buildLedger(api.deps.db, { customers: 3 });
+  ledger = await buildLedger(api.db, { customers: 3 });
   account = await twilioAccount(api, ledger.tenantId, {
     ...DEMO_TWILIO_ACCOUNT,
     baseUrl: sandbox.url,
   });
-  await api.deps
-    .db('campaign_runs')
-    .where({ id: ledger.run.id })
-    .update({ account_id: account.id });
+  await api.db('campaign_runs').where({ id: ledger.run.id }).update({ account_id: account.id });
 });
 
 afterEach(() => clearFaults(sandbox));
@@ -69,8 +66,8 @@ async function send(messageN: number, to: string) {
 const flush = () =>
   askSandbox<{ posted: number; failed: number }>(sandbox, '/events/flush', 'POST');
 const apply = () => acrossTenants(api.deps.db, 'eventApply', (trx) => applyEvents(trx, 1000));
-const messages = () => api.deps.db('messages').where({ run_id: ledger.run.id }).orderBy('n');
-const events = () => api.deps.db('message_events').where({ run_id: ledger.run.id }).orderBy('kind');
+const messages = () => api.db('messages').where({ run_id: ledger.run.id }).orderBy('n');
+const events = () => api.db('message_events').where({ run_id: ledger.run.id }).orderBy('kind');
 
 test('what Twilio tells of messages becomes facts, doubled and shuffled as it may come', async () => {
   await setFaults(sandbox, {
@@ -89,7 +86,7 @@ test('what Twilio tells of messages becomes facts, doubled and shuffled as it ma
     { delivered_at: null, bounced_at: expect.any(Date) },
     { delivered_at: null, bounced_at: null },
   ]);
-  expect(await api.deps.db('suppressions').where({ tenant_id: ledger.tenantId })).toMatchObject([
+  expect(await api.db('suppressions').where({ tenant_id: ledger.tenantId })).toMatchObject([
     { channel: 'sms', address: '+15003000500', reason: 'invalid' },
   ]);
 });
@@ -118,13 +115,13 @@ test('a customer’s STOP is signed, heard and answered with nothing', async () 
     },
   );
   expect(answer).toMatchObject({ status: 200, answer: expect.stringMatching(/<Response\s*\/>$/) });
-  expect(await api.deps.db('suppressions').where({ tenant_id: ledger.tenantId })).toMatchObject([
+  expect(await api.db('suppressions').where({ tenant_id: ledger.tenantId })).toMatchObject([
     { channel: 'sms', address: '+49301234567', reason: 'unsubscribed' },
   ]);
 });
 
 test('a STOP counts for the message that it answers', async () => {
-  const { db } = api.deps;
+  const { db } = api;
   await db('customers')
     .where({ tenant_id: ledger.tenantId, id: ledger.customerIds[1] })
     .update({ phone: '+49301234568' });

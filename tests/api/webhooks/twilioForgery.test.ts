@@ -22,12 +22,12 @@ beforeAll(async () => {
     // Behind a proxy that is trusted: what it says of the host must not matter.
     config: loadConfig([], { NODE_ENV: 'test', PUBLIC_URL: publicUrl, TRUST_PROXY: 'true' }),
   });
-  const tenantId = await insertTenant(api.deps.db);
-  await api.deps
+  const tenantId = await insertTenant(api.db);
+  await api
     .db('customers')
     .insert({ id: newId(), tenant_id: tenantId, phone: '+4915550001', sms_consent: 'granted' });
   account = await twilioAccount(api, tenantId);
-  foreign = await twilioAccount(api, await insertTenant(api.deps.db));
+  foreign = await twilioAccount(api, await insertTenant(api.db));
 });
 
 afterAll(() => api.stop());

@@ -26,14 +26,14 @@ afterAll(() => api.stop());
 beforeEach(async () => {
   numbers += 1;
   phone = `+4915550000${numbers}`;
-  tenantId = await insertTenant(api.deps.db);
+  tenantId = await insertTenant(api.db);
   customerId = await insertCustomer(tenantId);
   account = await twilioAccount(api, tenantId);
 });
 
 async function insertCustomer(tenant: string, consents: object = {}): Promise<string> {
   const id = newId();
-  await api.deps
+  await api
     .db('customers')
     .insert({ id, tenant_id: tenant, phone, sms_consent: 'granted', ...consents });
   return id;
@@ -63,10 +63,9 @@ function write(
 }
 
 const suppressions = (tenant = tenantId) =>
-  api.deps.db('suppressions').where({ tenant_id: tenant }).orderBy('channel');
-const customer = (id = customerId) => api.deps.db('customers').where({ id }).first();
-const kept = () =>
-  api.deps.db('inbound_messages').where({ from_address: phone }).orderBy('received_at');
+  api.db('suppressions').where({ tenant_id: tenant }).orderBy('channel');
+const customer = (id = customerId) => api.db('customers').where({ id }).first();
+const kept = () => api.db('inbound_messages').where({ from_address: phone }).orderBy('received_at');
 
 test('STOP suppresses the number on its channel and withdraws the consent', async () => {
   const answer = await write('Stop.');
@@ -125,10 +124,10 @@ test.each([
     { sms_consent: 'withdrawn', sms_consent_source: 'preferencePage' },
   ],
 ])('START leaves %s as it is', async (_name, suppression, consents) => {
-  await api.deps
+  await api
     .db('suppressions')
     .insert({ tenant_id: tenantId, channel: 'sms', address: phone, ...suppression });
-  await api.deps.db('customers').where({ id: customerId }).update(consents);
+  await api.db('customers').where({ id: customerId }).update(consents);
   const before = await customer();
   await write('START');
   expect(await suppressions()).toMatchObject([suppression]);
@@ -136,7 +135,7 @@ test.each([
 });
 
 test('a STOP that the vendor told of as a refusal is taken back, too', async () => {
-  await api.deps
+  await api
     .db('suppressions')
     .insert({ tenant_id: tenantId, channel: 'sms', address: phone, reason: 'unsubscribed' });
   await write('UNSTOP');
@@ -192,7 +191,7 @@ test('STOP and START at once leave consent and suppression saying the same', asy
 
 describe('between tenants', () => {
   test('a STOP to a tenant’s number is heard by that tenant alone', async () => {
-    const other = await insertTenant(api.deps.db);
+    const other = await insertTenant(api.db);
     const otherCustomer = await insertCustomer(other);
     await write('STOP');
     expect(await suppressions(other)).toEqual([]);
@@ -212,9 +211,9 @@ describe('between tenants', () => {
       active: true,
       limitPerMinute: 0,
     });
-    const other = await insertTenant(api.deps.db);
+    const other = await insertTenant(api.db);
     const otherCustomer = await insertCustomer(other);
-    const stranger = await insertTenant(api.deps.db);
+    const stranger = await insertTenant(api.db);
     await write('STOP', { by: platform });
     expect(await suppressions()).toHaveLength(1);
     expect(await suppressions(other)).toHaveLength(1);
@@ -244,13 +243,13 @@ describe('the window of WhatsApp', () => {
 
   test('is closed a day later, by a text message, and to others', async () => {
     await write('Hello', { from: `whatsapp:${phone}` });
-    const other = await insertTenant(api.deps.db);
+    const other = await insertTenant(api.db);
     expect(await windows([phone], { tenantId: other, accountId: account.id })).toEqual([]);
     expect(await windows([phone], { tenantId, accountId: newId() })).toEqual([]);
-    await api.deps
+    await api
       .db('inbound_messages')
       .where({ from_address: phone })
-      .update({ written_at: api.deps.db.raw(`now() - interval '24 hours 1 second'`) });
+      .update({ written_at: api.db.raw(`now() - interval '24 hours 1 second'`) });
     expect(await windows([phone])).toEqual([]);
     await write('Hello');
     expect(await windows([phone])).toEqual([]);

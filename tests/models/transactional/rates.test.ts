@@ -31,7 +31,7 @@ const day = (most: number): RateLimit => ({ per: 'day', unit: 'messages', most }
 /** An account whose share has been kept for a while, or is not kept at all. */
 async function account(limits: RateLimit[], { isKept }: { isKept: boolean }): Promise<string> {
   const id = newId();
-  await ensureAccount(db, id, 0);
+  await db.transaction((trx) => ensureAccount(trx, { id: id, tenantId: null }, 0));
   await db.transaction((trx) => setLimits(trx, id, limits));
   if (isKept) {
     await db('provider_accounts')

@@ -2,7 +2,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
-import { createDatabase } from '../../../lib/db';
+import { createDatabase, type Knex } from '../../../lib/db';
+import { acrossTenants } from '../../../models/base';
+import { findUserByEmail } from '../../../models/identity/accounts';
 import { waitUntil } from '../dataFolder';
 import { projectRoot } from '../ourScript';
 import type { Output } from '../output';
@@ -164,10 +166,14 @@ async function startCampaign(
 async function belongsToOthers(databaseUrl: string): Promise<boolean> {
   const db = createDatabase({ url: databaseUrl, applicationName: 'carillon-demo', poolMax: 1 });
   try {
-    const tenants = await db('tenants').select('id').limit(1);
-    const owners = await db('users').whereRaw('lower(email) = ?', [demoEmail]).limit(1);
-    return tenants.length > 0 && owners.length === 0;
+    const owner = await findUserByEmail(db, demoEmail);
+    return owner === null && (await acrossTenants(db, 'identity', isAnybodyThere));
   } finally {
     await db.destroy();
   }
+}
+
+async function isAnybodyThere(trx: Knex.Transaction): Promise<boolean> {
+  const found = await trx('tenants').select('id').limit(1);
+  return found.length > 0;
 }
