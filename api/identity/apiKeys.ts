@@ -40,6 +40,7 @@ const create = route({
   body: json(WriteApiKey),
   idempotent: true,
   answers: { 201: NewApiKey },
+  problems: ['quotaReached'],
   async handler(request) {
     const { body, inTenant, tenantId, userId, idempotentId } = request;
     const made = newApiKey();

@@ -6,6 +6,7 @@ import type { NewApiKey } from '../../lib/apiKeys';
 import { acrossTenantsInOneTrip } from '../base';
 import type { SortKey } from '../pages';
 import { ApiKey } from './ApiKey';
+import { freeQuota, useQuota } from './quotas';
 
 export interface ApiKeyValues {
   name: string;
@@ -63,13 +64,18 @@ export async function createApiKey(
   made: NewApiKey,
   values: ApiKeyValues,
 ): Promise<ApiKey> {
-  await trx.raw(
+  const written = await trx.raw(
     `insert into api_keys (tenant_id, id, name, prefix, hash, scopes, expires_at, allowed_ips, created_by)
      values (:tenantId, :id, :name, :prefix, :hash, :scopes, :expiresAt, ${networks}, :createdBy)
      on conflict (tenant_id, id) do update set hash = excluded.hash, prefix = excluded.prefix
-      where api_keys.revoked_at is null and api_keys.last_used_at is null`,
+      where api_keys.revoked_at is null and api_keys.last_used_at is null
+     returning xmax = 0 as "isNew"`,
     { ...key, ...values, hash: made.hash, prefix: made.prefix },
   );
+  const isNew: boolean | undefined = written.rows[0]?.isNew;
+  if (isNew === true) {
+    await useQuota(trx, { tenantId: key.tenantId, quota: 'apiKeys', amount: 1 });
+  }
   return requireApiKey(trx, key);
 }
 
@@ -101,6 +107,7 @@ export async function revokeApiKey(trx: Knex.Transaction, key: ApiKey): Promise<
     .findById([key.tenantId, key.id])
     .whereNull('revoked_at')
     .patch({ revokedAt: new Date() });
+  await freeQuota(trx, { tenantId: key.tenantId, quota: 'apiKeys', amount: revoked });
   return revoked > 0;
 }
 

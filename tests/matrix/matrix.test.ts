@@ -1,5 +1,9 @@
-import { isTenantAction, permissionsOf } from '../../domain/identity/permissions';
+import { isTenantAction, permissionsOf, scopes } from '../../domain/identity/permissions';
+import { newApiKey } from '../../lib/apiKeys';
 import type { Knex } from '../../lib/db';
+import { newId } from '../../lib/ids';
+import { withTenant } from '../../models/base';
+import { createApiKey } from '../../models/identity/apiKeys';
 import { accessTokensOf } from '../../models/identity/signingKeys';
 import { startTestApi, type ApiAnswer, type TestApi } from '../support/api';
 import { testSealing } from '../support/accounts';
@@ -99,6 +103,36 @@ test('a viewer may do what the table says, and nothing else', async () => {
     expect([name, isAllowed && operation.method !== 'get']).toEqual([name, false]);
   }
   expect(await rowsOf(other)).toEqual(before);
+});
+
+test('an API key opens nothing that is not among its scopes', async () => {
+  const { db } = api.deps;
+  const { userId } = await personOf(db, other, 'owner');
+  const keyWithout = async (permission: string) => {
+    const made = newApiKey();
+    const key = { tenantId: other.tenantId, id: newId(), createdBy: userId };
+    const values = {
+      name: 'All but one',
+      scopes: scopes.filter((scope) => scope !== permission),
+      expiresAt: null,
+      allowedIps: [],
+    };
+    await withTenant(db, other.tenantId, (trx) => createApiKey(trx, key, made, values));
+    return made.key;
+  };
+  const permissions = new Set(operations.flatMap(({ permission }) => permission ?? []));
+  const keys = new Map<string, string>();
+  for (const permission of permissions) {
+    keys.set(permission, await keyWithout(permission));
+  }
+  const before = await rowsOf(other);
+  for (const operation of operations.filter((each) => !isOpen(each))) {
+    const answer = await call(operation, keys.get(operation.permission ?? ''));
+    expect([operation.name, answer.status]).toEqual([operation.name, 403]);
+    expectNothingOf(answer, operation);
+  }
+  // When a key was last used, and by whom, is all that has changed.
+  expect({ ...(await rowsOf(other)), api_keys: '' }).toEqual({ ...before, api_keys: '' });
 });
 
 test('of a suspended tenant nobody gets anything', async () => {

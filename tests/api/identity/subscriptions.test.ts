@@ -1,4 +1,7 @@
+import { newApiKey } from '../../../lib/apiKeys';
+import { newId } from '../../../lib/ids';
 import { acrossTenants, withTenant } from '../../../models/base';
+import { createApiKey, revokeApiKey } from '../../../models/identity/apiKeys';
 import { pauseOpenRuns } from '../../../models/campaigns/heldRuns';
 import {
   changeSubscription,
@@ -212,6 +215,25 @@ describe('a plan', () => {
     const [failed] = await api.db('imports').where({ tenant_id: tenant.tenantId });
     expect(failed).toMatchObject({ state: 'failed', failure_code: 'quotaReached' });
     expect(await api.db('customers').where({ tenant_id: tenant.tenantId })).toHaveLength(2);
+  });
+
+  test('keeps the API keys it has room for, and counts those that are not revoked', async () => {
+    const tenant = await buildTenant(api.deps);
+    await subscribe(tenant.tenantId, { limits: { apiKeys: 1 } });
+    const { tenantId, userId } = tenant;
+    const create = () =>
+      withTenant(api.deps.db, tenantId, (trx) =>
+        createApiKey(trx, { tenantId, id: newId(), createdBy: userId }, newApiKey(), {
+          name: 'Shop',
+          scopes: ['customer:read'],
+          expiresAt: null,
+          allowedIps: [],
+        }),
+      );
+    const key = await create();
+    await expect(create()).rejects.toMatchObject({ code: 'quotaReached' });
+    await withTenant(api.deps.db, tenantId, (trx) => revokeApiKey(trx, key));
+    expect((await create()).name).toBe('Shop');
   });
 
   test('counts requests, and still shows what is used when there are no more', async () => {
