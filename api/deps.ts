@@ -33,6 +33,8 @@ export interface ApiDeps {
   readonly connectionTests: ConnectionTests;
   /** Knows an address again that is not kept. */
   readonly addressHash: KeyedHash;
+  /** Makes the refresh token that a repeated request gets again. */
+  readonly refreshHash: KeyedHash;
   /** The same secrets the workers sign with. */
   readonly trackingTokens: Pick<TrackingTokens, 'verify'>;
 }

@@ -20,6 +20,8 @@ import { handle } from './handle';
 import { apiKeyRoutes } from './identity/apiKeys';
 import { auditLogRoutes } from './identity/auditLog';
 import { authRoutes } from './identity/auth';
+import { emailVerificationRoutes } from './identity/emailVerification';
+import { sessionRoutes } from './identity/sessions';
 import { signingKeyRoutes } from './identity/signingKeys';
 import { memberRoutes } from './identity/members';
 import { tenantRoutes } from './identity/tenants';
@@ -50,6 +52,8 @@ import { twilioWebhookRoutes } from './webhooks/twilio';
 export const routes: readonly Route[] = [
   ...operationRoutes,
   ...authRoutes,
+  ...sessionRoutes,
+  ...emailVerificationRoutes,
   ...signingKeyRoutes,
   ...userRoutes,
   ...auditLogRoutes,

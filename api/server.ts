@@ -62,6 +62,7 @@ async function main(): Promise<void> {
       onlyPublic: config.NODE_ENV === 'production',
     }),
     addressHash: createKeyedHash(config.TRACKING_SECRET, 'addresses'),
+    refreshHash: createKeyedHash(config.TRACKING_SECRET, 'refresh tokens'),
     trackingTokens: createTrackingTokens([{ id: 1, secret: config.TRACKING_SECRET }]),
   });
 

@@ -76,6 +76,7 @@ const schema = z.object({
     .optional(),
 
   BULK_EMAIL_RATE_LIMIT_PER_MIN: z.coerce.number().int().min(0).default(0),
+  ACCOUNT_MAIL_FROM: z.email().optional(),
   PROVIDER_TIMEOUT_MS: z.coerce.number().int().min(100).default(15_000),
   DISPATCH_LEASE_MS: z.coerce.number().int().min(500).default(60_000),
   SLICE_MS: z.coerce.number().int().min(100).default(30_000),

@@ -1,4 +1,4 @@
-import { createHash, createHmac, hkdfSync, randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 
 /** A secret that opens something, and what is stored of it. */
 export interface NewToken {
@@ -16,13 +16,4 @@ export function newToken(): NewToken {
 /** What is stored in place of a token, and what it is found by. */
 export function hashToken(token: string): Buffer {
   return createHash('sha256').update(token).digest();
-}
-
-/**
- * A digest under a key that serves this purpose alone, made of a secret of the installation: for
- * what must not be read, but be found again.
- */
-export function createKeyedDigest(secret: string, purpose: string): (text: string) => Buffer {
-  const key = Buffer.from(hkdfSync('sha256', secret, 'carillon', purpose, 32));
-  return (text) => createHmac('sha256', key).update(text).digest();
 }

@@ -1,26 +1,22 @@
 import { v5 } from 'uuid';
-import type { z } from 'zod';
-import { AppError, conflict } from '../../domain/errors';
-import { Login, Registration, Session } from '../../domain/identity/schema';
+import { z } from 'zod';
+import { conflict } from '../../domain/errors';
+import { Login, MfaRequired, Registration, Session } from '../../domain/identity/schema';
 import { newId } from '../../lib/ids';
 import { hashPassword, isPassword } from '../../lib/passwords';
 import { acrossTenants } from '../../models/base';
-import {
-  createAccount,
-  findAccount,
-  findUserByEmail,
-  firstTenantOf,
-  type NewAccount,
-} from '../../models/identity/accounts';
-import { audit } from '../../models/identity/audit';
-import { openSession } from '../../models/identity/sessions';
+import { createAccount, findUserByEmail, type NewAccount } from '../../models/identity/accounts';
+import { clearAttempts, forgiveAttempt } from '../../models/identity/attempts';
 import type { User } from '../../models/identity/User';
+import { issueUserToken } from '../../models/identity/userTokens';
 import { auditOf, type AuditedRequest } from '../audit';
 import type { ApiDeps } from '../deps';
 import { json } from '../bodies';
 import { requireUsableKey } from '../idempotency';
 import { publicRoute, reply } from '../route';
-import { presentSession } from './present';
+import { beginSession, presentBegun, wrongCredentials, type SignInRequest } from './beginSession';
+import { checkPassword } from './checkPassword';
+import { sendVerification } from './emailVerification';
 
 const register = publicRoute({
   method: 'post',
@@ -50,6 +46,7 @@ const register = publicRoute({
     };
     const account = await createAccount(deps.db, values, registeredEntry(request, values));
     if (account !== null) {
+      await sendVerification(request, account.user);
       return reply(201, await begin(request, account.user.id));
     }
     const repeated = await findRepeated(deps, ids.userId, body);
@@ -64,25 +61,43 @@ const login = publicRoute({
   path: '/auth/login',
   name: 'login',
   summary: 'Exchange an address and its password for an access token',
+  description:
+    'Whoever has a second factor gets an `mfaToken` in place of a session, for POST /auth/mfa/login. After ten wrong passwords in a row, whether anybody has the address or not, 429 says when the next one is looked at.',
   tags: ['identity'],
   body: json(Login),
   limit: 'auth',
   limitedAddress: ({ email }) => email,
-  answers: { 200: Session },
-  problems: ['wrongCredentials'],
+  answers: { 200: z.union([Session, MfaRequired]) },
+  problems: ['wrongCredentials', 'tooManyAttempts', 'userSuspended'],
   async handler(request) {
     const { deps, body } = request;
-    const user = await findUserByEmail(deps.db, body.email.trim());
-    const matches = await isPassword(body.password, user?.passwordHash);
-    if (user === null || !matches) {
-      await rememberFailure(request, user?.id ?? null, body.email.trim());
-      throw wrongCredentials();
+    const { user, subject } = await checkPassword(request, body);
+    if (user.mfaEnabledAt !== null) {
+      const mfaToken = await acrossTenants(deps.db, 'identity', async (trx) => {
+        await forgiveAttempt(trx, subject);
+        return issueUserToken(trx, { userId: user.id, purpose: 'mfaLogin' });
+      });
+      if (mfaToken === null) {
+        throw wrongCredentials();
+      }
+      return reply(200, { mfaRequired: true as const, mfaToken });
     }
-    return reply(200, await begin(request, user.id));
+    const begun = await acrossTenants(deps.db, 'identity', async (trx) => {
+      await clearAttempts(trx, [subject]);
+      return beginSession(trx, request, { userId: user.id });
+    });
+    return reply(200, presentBegun(begun, deps));
   },
 });
 
 export const authRoutes = [register, login];
+
+async function begin(request: SignInRequest, userId: string) {
+  const begun = await acrossTenants(request.deps.db, 'identity', (trx) =>
+    beginSession(trx, request, { userId }),
+  );
+  return presentBegun(begun, request.deps);
+}
 
 // There is no tenant yet whose key it could be, so the key speaks for one address: the ids come
 // from both, and a repeated registration finds its own account by them.
@@ -100,31 +115,6 @@ function accountIds(email: string, idempotencyKey: string | undefined) {
   };
 }
 
-/** Signs somebody in: a session of its own, and its first token. */
-async function begin(request: SignInRequest, userId: string) {
-  const { deps } = request;
-  const sessionId = newId();
-  const account = await acrossTenants(deps.db, 'identity', async (trx) => {
-    const found = await findAccount(trx, { userId });
-    if (found === null) {
-      return null;
-    }
-    const tenantId = found.place?.tenant.id ?? null;
-    await openSession(trx, { id: sessionId, userId, tenantId });
-    const actor = { kind: 'user', id: userId } as const;
-    const target = { kind: 'user', id: userId };
-    const after = { sessionId };
-    await audit(trx, auditOf(request, { action: 'user.loggedIn', tenantId, actor, target, after }));
-    return findAccount(trx, { userId, tenantId });
-  });
-  if (account === null) {
-    throw wrongCredentials();
-  }
-  return presentSession(account, sessionId, deps.accessTokens);
-}
-
-type SignInRequest = AuditedRequest & { readonly deps: ApiDeps };
-
 function registeredEntry(request: AuditedRequest, { tenantId, userId, companyName }: NewAccount) {
   return auditOf(request, {
     id: tenantId,
@@ -134,29 +124,6 @@ function registeredEntry(request: AuditedRequest, { tenantId, userId, companyNam
     target: { kind: 'tenant', id: tenantId },
     after: { companyName },
   });
-}
-
-// An address that nobody has may be a person's all the same, or a password in the wrong field.
-async function rememberFailure(
-  request: SignInRequest,
-  userId: string | null,
-  email: string,
-): Promise<void> {
-  const { db, addressHash } = request.deps;
-  await acrossTenants(db, 'identity', async (trx) => {
-    const tenantId = await firstTenantOf(trx, userId);
-    const target = { kind: 'user', id: userId };
-    const after = userId === null ? { addressDigest: addressHash(email.toLowerCase()) } : null;
-    await audit(trx, auditOf(request, { action: 'user.loginFailed', tenantId, target, after }));
-  });
-}
-
-function wrongCredentials(): AppError {
-  return new AppError(
-    'unauthenticated',
-    'wrongCredentials',
-    'There is no account with this address and password.',
-  );
 }
 
 async function findRepeated(

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import type {
+  Access,
   Session,
   Tenant as TenantShape,
   User as UserShape,
@@ -90,12 +91,12 @@ export function presentMember(member: Member): z.output<typeof MemberShape> {
   };
 }
 
-/** A fresh access token and whose it is. */
-export function presentSession(
+/** A fresh access token, whose it is and where it works. */
+export function presentAccess(
   { user, place }: Account,
   sessionId: string,
   accessTokens: AccessTokens,
-): z.output<typeof Session> {
+): z.output<typeof Access> {
   const tenantId = place?.tenant.id ?? null;
   return {
     accessToken: accessTokens.issue({ userId: user.id, sessionId, tenantId }),
@@ -104,4 +105,13 @@ export function presentSession(
     tenant: place === null ? null : presentTenant(place.tenant),
     role: place?.role ?? null,
   };
+}
+
+/** The same with the session's refresh token, which is shown this once. */
+export function presentSession(
+  account: Account,
+  { sessionId, refreshToken }: { sessionId: string; refreshToken: string },
+  accessTokens: AccessTokens,
+): z.output<typeof Session> {
+  return { ...presentAccess(account, sessionId, accessTokens), refreshToken };
 }

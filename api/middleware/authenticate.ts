@@ -7,7 +7,8 @@ import {
   type Permission,
 } from '../../domain/identity/permissions';
 import { isApiKey } from '../../lib/apiKeys';
-import { findStanding, type Standing } from '../../models/identity/sessions';
+import { findStanding, noteUse, type Standing } from '../../models/identity/sessions';
+import { ipOf } from '../audit';
 import type { ApiContext, ApiMiddleware, Principal, Restriction } from '../context';
 import type { ApiDeps } from '../deps';
 import { principalOfKey } from './apiKeys';
@@ -53,6 +54,9 @@ async function principalOf(
   }
   if (standing.isUserSuspended) {
     throw new AppError('forbidden', 'userSuspended', 'This account is suspended; ask support.');
+  }
+  if (standing.isUseUnnoted) {
+    await noteUse(db, sessionId, ipOf(context));
   }
   return {
     kind: 'user',

@@ -26,6 +26,22 @@ export const auditActions = {
   'user.loginFailed':
     'An address and a password did not fit; an unknown address is kept as a keyed hash alone.',
 
+  'user.lockedOut': 'There were so many wrong attempts with an address that no more are looked at.',
+  'user.loggedOut': 'A person ended their session.',
+  'user.loggedOutEverywhere': 'A person ended all of their sessions.',
+  'session.revoked': 'A person ended another session of theirs.',
+  'session.refreshReused':
+    'A refresh token was shown a second time, so that its session was ended.',
+  'user.steppedUp': 'A person showed again that it is them, for something dangerous.',
+  'user.stepUpFailed': 'Somebody who was signed in could not show that it is them.',
+  'user.resetAsked': 'A mail to set a new password was asked for and sent.',
+  'user.passwordReset': 'A person set a new password by mail; all of their sessions ended.',
+  'user.emailVerified': 'A person showed that an address is theirs.',
+  'user.mfaEnabled': 'A person logs in with a second factor from then on.',
+  'user.mfaDisabled': 'A person logs in without a second factor from then on.',
+  'user.recoveryCodesRenewed': 'A person got new recovery codes; those before are over.',
+  'user.recoveryCodeUsed': 'A person logged in with a recovery code in place of the second factor.',
+
   'signingKey.rotated': 'A new key was made to sign access tokens.',
 
   'providerAccount.created': 'An account at a vendor was added.',

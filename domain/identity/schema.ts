@@ -52,15 +52,49 @@ export const User = z
   })
   .meta({ id: 'User' });
 
+const access = {
+  accessToken: z.string(),
+  expiresIn: z.int().meta({ description: 'Seconds until the access token is over' }),
+  user: User,
+  tenant: Tenant.nullable().meta({ description: 'Where the token works; null in no tenant' }),
+  role: z.enum(roles).nullable().meta({ description: 'What the user is there' }),
+};
+
+/** A fresh access token of a session that goes on. */
+export const Access = z.object(access).meta({ id: 'Access' });
+
 export const Session = z
   .object({
-    accessToken: z.string(),
-    expiresIn: z.int().meta({ description: 'Seconds until the access token is over' }),
-    user: User,
-    tenant: Tenant.nullable().meta({ description: 'Where the token works; null in no tenant' }),
-    role: z.enum(roles).nullable().meta({ description: 'What the user is there' }),
+    ...access,
+    refreshToken: z.string().meta({
+      description: 'Good once, for a fresh access token and the next refresh token; for 7 days',
+    }),
   })
   .meta({ id: 'Session' });
+
+/** Asks for the second step of a login. */
+export const MfaRequired = z
+  .object({
+    mfaRequired: z.literal(true),
+    mfaToken: z.string().meta({ description: 'For POST /auth/mfa/login; good for 5 minutes' }),
+  })
+  .meta({ id: 'MfaRequired' });
+
+export const Refresh = z.strictObject({ refreshToken: z.string().min(1).max(200) });
+
+export const SignedInSession = z
+  .object({
+    id: z.uuid(),
+    kind: z.enum(['api', 'codec']).meta({ description: 'codec: the view of workflow payloads' }),
+    isCurrent: z.boolean().meta({ description: 'Whether this request is of it' }),
+    isImpersonated: z.boolean().meta({ description: 'Whether an admin of the platform began it' }),
+    createdAt: z.iso.datetime(),
+    lastUsedAt: z.iso.datetime().meta({ description: 'To the minute' }),
+    expiresAt: z.iso.datetime(),
+    ip: z.string().nullable(),
+    userAgent: z.string().nullable(),
+  })
+  .meta({ id: 'SignedInSession' });
 
 export const Me = z
   .object({

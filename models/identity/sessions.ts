@@ -1,6 +1,9 @@
+import type { QueryBuilder } from 'objection';
 import type { Role } from '../../domain/identity/permissions';
 import type { Knex } from '../../lib/db';
-import { acrossTenantsInOneTrip } from '../base';
+import { newToken, type NewToken } from '../../lib/tokens';
+import { acrossTenants, acrossTenantsInOneTrip } from '../base';
+import type { SortKey } from '../pages';
 import { Session } from './Session';
 
 /** How long a session lasts that nobody refreshes. */
@@ -27,6 +30,56 @@ export async function openSession(trx: Knex.Transaction, session: NewSession): P
   }
 }
 
+/** Writes a refresh token for the session and answers it, once. */
+export async function issueRefreshToken(
+  trx: Knex.Transaction,
+  sessionId: string,
+  { token, hash }: NewToken = newToken(),
+): Promise<string> {
+  await trx.raw('insert into refresh_tokens (hash, session_id) values (?, ?)', [hash, sessionId]);
+  return token;
+}
+
+export type RevokedReason =
+  | 'logout'
+  | 'refreshReused'
+  | 'passwordChanged'
+  | 'passwordReset'
+  | 'revoked'
+  | 'suspended'
+  | 'ended';
+
+/**
+ * Ends sessions of a person, with every token of them: the one that is named, all but the one that is
+ * named, or all. Answers the ids of those that were still going on.
+ */
+export async function revokeSessions(
+  trx: Knex.Transaction,
+  { userId, only, but }: { userId: string; only?: string; but?: string | null },
+  reason: RevokedReason,
+): Promise<string[]> {
+  const revoked = await trx.raw(
+    `update sessions set revoked_at = clock_timestamp(), revoked_reason = :reason
+      where user_id = :userId and revoked_at is null and expires_at > clock_timestamp()
+        and (cast(:only as uuid) is null or id = :only)
+        and (cast(:but as uuid) is null or id <> :but)
+     returning id`,
+    { userId, reason, only: only ?? null, but: but ?? null },
+  );
+  return revoked.rows.map(({ id }: { id: string }) => id);
+}
+
+/** A session is used: said at most once a minute, so that requests write nothing as a rule. */
+export async function noteUse(db: Knex, sessionId: string, ip: string | null): Promise<void> {
+  await acrossTenants(db, 'identity', (trx) =>
+    trx.raw(
+      `update sessions set last_used_at = now(), ip = coalesce(cast(:ip as inet), ip)
+        where id = :sessionId and last_used_at < now() - interval '1 minute'`,
+      { sessionId, ip },
+    ),
+  );
+}
+
 /** What a living session lets somebody be, right now. */
 export interface Standing {
   /** What they are in the tenant; null when it is not theirs, or none was named. */
@@ -39,6 +92,8 @@ export interface Standing {
   isEmailVerified: boolean;
   mfaAt: Date | null;
   impersonatorId: string | null;
+  /** Whether it was not said within the last minute that the session is used. */
+  isUseUnnoted: boolean;
 }
 
 /**
@@ -57,7 +112,8 @@ export async function findStanding(
               u.is_platform_admin as "isPlatformAdmin",
               u.password_expires_at is not null as "mustChangePassword",
               u.email_verified_at is not null as "isEmailVerified",
-              s.mfa_at as "mfaAt", s.impersonated_by as "impersonatorId"
+              s.mfa_at as "mfaAt", s.impersonated_by as "impersonatorId",
+              s.last_used_at < now() - interval '1 minute' as "isUseUnnoted"
          from sessions s
          join users u on u.id = s.user_id
          left join users a on a.id = s.impersonated_by
@@ -72,4 +128,20 @@ export async function findStanding(
   const [rows] = await acrossTenantsInOneTrip(db, 'identity', [{ raw }], { arePlansKept: true });
   const standing: Standing | undefined = rows?.[0];
   return standing ?? null;
+}
+
+export const sessionSorts = {
+  createdAt: { by: 'created_at', type: 'timestamptz' },
+  lastUsedAt: { by: 'last_used_at', type: 'timestamptz' },
+} as const satisfies Record<string, SortKey>;
+
+/** A person's sessions that are not over. */
+export function sessionsOf(
+  trx: Knex.Transaction,
+  userId: string,
+): QueryBuilder<Session, Session[]> {
+  return Session.query(trx)
+    .where({ user_id: userId })
+    .whereNull('revoked_at')
+    .whereRaw('expires_at > clock_timestamp()');
 }

@@ -20,12 +20,16 @@ afterAll(async () => {
 /** Whoever adds a route that needs no token says so here. */
 const publicOperations = [
   'GET /.well-known/jwks.json',
+  'GET /account/verify',
   'GET /api/v1/plans',
   'GET /health',
   'GET /metrics',
   'GET /ready',
+  'POST /account/verify',
   'POST /api/v1/auth/login',
+  'POST /api/v1/auth/refresh',
   'POST /api/v1/auth/register',
+  'POST /api/v1/auth/verify-email',
 ];
 
 interface Operation {

@@ -83,6 +83,7 @@ export async function startTestApi(overrides: Partial<ApiDeps> = {}): Promise<Te
     sealing,
     connectionTests: createConnectionTests({ timeoutMs: 5_000, onlyPublic: false }),
     addressHash: createKeyedHash('another secret of the tests, long enough', 'addresses'),
+    refreshHash: createKeyedHash('another secret of the tests, long enough', 'refresh tokens'),
     trackingTokens: createTrackingTokens([
       { id: 1, secret: 'another secret of the tests, long enough' },
     ]),

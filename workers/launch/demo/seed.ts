@@ -174,6 +174,6 @@ async function belongsToOthers(databaseUrl: string): Promise<boolean> {
 }
 
 async function isAnybodyThere(trx: Knex.Transaction): Promise<boolean> {
-  const found = await trx('tenants').select('id').limit(1);
+  const found = await trx('tenants').where({ is_platform: false }).select('id').limit(1);
   return found.length > 0;
 }

@@ -1,0 +1,92 @@
+import { AppError } from '../../domain/errors';
+import { newId } from '../../lib/ids';
+import type { Knex } from '../../lib/db';
+import { findAccount, type Account } from '../../models/identity/accounts';
+import { audit } from '../../models/identity/audit';
+import { issueRefreshToken, openSession } from '../../models/identity/sessions';
+import { auditOf, ipOf, type AuditedRequest } from '../audit';
+import type { ApiContext } from '../context';
+import type { ApiDeps } from '../deps';
+import { presentSession } from './present';
+
+/** A request that may sign somebody in. */
+export type SignInRequest = AuditedRequest & { readonly deps: ApiDeps };
+
+/** A session that has begun, with the only copy of its refresh token. */
+export interface BegunSession {
+  readonly account: Account;
+  readonly sessionId: string;
+  readonly refreshToken: string;
+}
+
+/**
+ * Signs in a person who has just shown that it is them, in the tenant that is named or in their first
+ * one, and remembers it in the audit log. Present it with `presentSession` once it is committed.
+ *
+ * @throws forbidden userSuspended
+ */
+export async function beginSession(
+  trx: Knex.Transaction,
+  request: SignInRequest,
+  { userId, tenantId }: { userId: string; tenantId?: string | null },
+): Promise<BegunSession> {
+  const found = await findAccount(trx, { userId, ...(tenantId == null ? {} : { tenantId }) });
+  if (found === null) {
+    throw wrongCredentials();
+  }
+  if (found.user.suspendedAt !== null) {
+    throw new AppError('forbidden', 'userSuspended', 'This account is suspended; ask support.');
+  }
+  const sessionId = newId();
+  const place = found.place?.tenant.id ?? null;
+  await openSession(trx, {
+    id: sessionId,
+    userId,
+    tenantId: place,
+    mfaAt: new Date(),
+    ip: ipOf(request.context),
+    userAgent: userAgentOf(request.context),
+  });
+  const refreshToken = await issueRefreshToken(trx, sessionId);
+  await audit(
+    trx,
+    auditOf(request, {
+      action: 'user.loggedIn',
+      tenantId: place,
+      actor: { kind: 'user', id: userId },
+      target: { kind: 'user', id: userId },
+      after: { sessionId },
+    }),
+  );
+  const account = await findAccount(trx, {
+    userId,
+    ...(place === null ? {} : { tenantId: place }),
+  });
+  return { account: account ?? found, sessionId, refreshToken };
+}
+
+/** The session as an answer. */
+export function presentBegun(
+  { account, sessionId, refreshToken }: BegunSession,
+  { accessTokens }: Pick<ApiDeps, 'accessTokens'>,
+) {
+  return presentSession(account, { sessionId, refreshToken }, accessTokens);
+}
+
+/** Said alike of an address that nobody has and of a wrong password. */
+export function wrongCredentials(): AppError {
+  return new AppError(
+    'unauthenticated',
+    'wrongCredentials',
+    'There is no account with this address and password.',
+  );
+}
+
+/** What the caller's program calls itself, as far as the database can keep it. */
+export function userAgentOf(context: ApiContext): string | null {
+  const text = context
+    .get('User-Agent')
+    .slice(0, 200)
+    .replace(/[\p{Cc}\p{Surrogate}]/gu, '');
+  return text === '' ? null : text;
+}

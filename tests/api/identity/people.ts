@@ -1,0 +1,51 @@
+import { newId } from '../../../lib/ids';
+import type { ApiAnswer, TestApi } from '../../support/api';
+
+export const password = 'correct horse battery staple';
+
+/** A registered person with a password, signed in by HTTP. */
+export interface TestPerson {
+  userId: string;
+  tenantId: string;
+  email: string;
+  accessToken: string;
+  refreshToken: string;
+}
+
+/** Registers somebody over HTTP. */
+export async function registerPerson(
+  api: TestApi,
+  overrides: Record<string, unknown> = {},
+): Promise<TestPerson> {
+  const email = `ana-${newId()}@example.com`;
+  const answer = await api.send('post', '/api/v1/auth/register', {
+    json: { companyName: 'Bells & Co', email, password, ...overrides },
+  });
+  if (answer.status !== 201) {
+    throw new Error(`The registration answered ${answer.status}: ${answer.text}`);
+  }
+  const { user, tenant, accessToken, refreshToken } = answer.body.data;
+  return { userId: user.id, tenantId: tenant.id, email: user.email, accessToken, refreshToken };
+}
+
+/** Logs in; `ip` is where from, for an API that trusts its proxy. */
+export function logIn(
+  api: TestApi,
+  { email, ...given }: { email: string; password?: string },
+  ip?: string,
+): Promise<ApiAnswer> {
+  return api.send('post', '/api/v1/auth/login', {
+    json: { email, password: given.password ?? password },
+    ...(ip === undefined ? {} : { headers: { 'X-Forwarded-For': ip } }),
+  });
+}
+
+/** The actions of the audit log about the person's tenant or of nobody, in order. */
+export async function auditedActions(api: TestApi, tenantId: string): Promise<string[]> {
+  const rows: { action: string }[] = await api.deps
+    .db('audit_log')
+    .where({ tenant_id: tenantId })
+    .orderBy('id')
+    .select('action');
+  return rows.map(({ action }) => action);
+}
