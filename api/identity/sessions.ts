@@ -6,7 +6,7 @@ import { acrossTenants } from '../../models/base';
 import { findAccount } from '../../models/identity/accounts';
 import { audit } from '../../models/identity/audit';
 import { refreshSession, type Repeatable } from '../../models/identity/refreshing';
-import { Session } from '../../models/identity/Session';
+import type { Session } from '../../models/identity/Session';
 import { revokeSessions, sessionSorts, sessionsOf } from '../../models/identity/sessions';
 import { auditOf, ipOf } from '../audit';
 import { json } from '../bodies';

@@ -42,7 +42,7 @@ export function logIn(
 
 /** The actions of the audit log about the person's tenant or of nobody, in order. */
 export async function auditedActions(api: TestApi, tenantId: string): Promise<string[]> {
-  const rows: { action: string }[] = await api.deps
+  const rows: { action: string }[] = await api
     .db('audit_log')
     .where({ tenant_id: tenantId })
     .orderBy('id')

@@ -24,10 +24,10 @@ function refresh(refreshToken: string, key?: string) {
 describe('POST /auth/refresh', () => {
   test('answers a fresh access token and the next refresh token, and the session lasts anew', async () => {
     const person = await registerPerson(api);
-    await api.deps
+    await api
       .db('sessions')
       .where({ user_id: person.userId })
-      .update({ expires_at: api.deps.db.raw(`now() + interval '1 hour'`) });
+      .update({ expires_at: api.db.raw(`now() + interval '1 hour'`) });
     const answer = await refresh(person.refreshToken);
 
     expect(answer.status).toBe(200);
@@ -35,15 +35,13 @@ describe('POST /auth/refresh', () => {
     expect(user.id).toBe(person.userId);
     expect(refreshToken).not.toBe(person.refreshToken);
     expect((await getMe(accessToken)).status).toBe(200);
-    const [session] = await api.deps.db('sessions').where({ user_id: person.userId });
+    const [session] = await api.db('sessions').where({ user_id: person.userId });
     expect(session.expires_at.getTime()).toBeGreaterThan(Date.now() + 6.9 * 86_400_000);
   });
 
   test('stores no token, only its hash', async () => {
     const person = await registerPerson(api);
-    const rows = await api.deps.db.raw(
-      'select encode(hash, $$escape$$) as text from refresh_tokens',
-    );
+    const rows = await api.db.raw('select encode(hash, $$escape$$) as text from refresh_tokens');
     expect(JSON.stringify(rows.rows)).not.toContain(person.refreshToken);
   });
 
@@ -94,10 +92,10 @@ describe('POST /auth/refresh', () => {
 
     const second = await registerPerson(api);
     await refresh(second.refreshToken, 'mine');
-    await api.deps
+    await api
       .db('refresh_tokens')
       .whereNotNull('used_at')
-      .update({ used_at: api.deps.db.raw(`now() - interval '61 seconds'`) });
+      .update({ used_at: api.db.raw(`now() - interval '61 seconds'`) });
     expect((await refresh(second.refreshToken, 'mine')).body.code).toBe('refreshTokenReused');
   });
 
@@ -110,17 +108,14 @@ describe('POST /auth/refresh', () => {
 
   test('refuses a token of a session that is over, and of somebody suspended', async () => {
     const person = await registerPerson(api);
-    await api.deps
-      .db('users')
-      .where({ id: person.userId })
-      .update({ suspended_at: api.deps.db.fn.now() });
+    await api.db('users').where({ id: person.userId }).update({ suspended_at: api.db.fn.now() });
     expect((await refresh(person.refreshToken)).status).toBe(403);
 
     const other = await registerPerson(api);
-    await api.deps
+    await api
       .db('sessions')
       .where({ user_id: other.userId })
-      .update({ expires_at: api.deps.db.fn.now() });
+      .update({ expires_at: api.db.fn.now() });
     expect((await refresh(other.refreshToken)).body.code).toBe('refreshTokenInvalid');
   });
 });
@@ -173,7 +168,7 @@ describe('the list of sessions', () => {
 
   test('lets one be ended, but none of somebody else', async () => {
     const [person, other] = [await registerPerson(api), await registerPerson(api)];
-    const [session] = await api.deps.db('sessions').where({ user_id: other.userId });
+    const [session] = await api.db('sessions').where({ user_id: other.userId });
     const foreign = await api.send('delete', `/api/v1/auth/sessions/${session.id}`, {
       token: person.accessToken,
     });
@@ -195,7 +190,7 @@ describe('the list of sessions', () => {
 
   test('says when a session was used, to the minute', async () => {
     const person = await registerPerson(api);
-    const { db } = api.deps;
+    const { db } = api;
     const stored = async () =>
       (await db('sessions').where({ user_id: person.userId }).first('last_used_at')).last_used_at;
     const before: Date = await stored();
