@@ -50,6 +50,7 @@ export interface TestApi {
 /** The whole API on a port of its own, on a database of its own and the run's Temporal server. */
 export async function startTestApi(overrides: Partial<ApiDeps> = {}): Promise<TestApi> {
   const database = await createTestDatabase();
+  const db = overrides.db ?? database.app;
   const config = loadConfig([], {
     NODE_ENV: 'test',
     DATABASE_URL: database.url,
@@ -63,15 +64,15 @@ export async function startTestApi(overrides: Partial<ApiDeps> = {}): Promise<Te
   });
   const temporal = connectTemporal(
     { ...config, TEMPORAL_ADDRESS: temporalAddress() },
-    testDataConverter(overrides.db ?? database.app),
+    testDataConverter(db),
   );
   const sealing = createSealing([{ id: 'test', key: Buffer.alloc(32, 7) }]);
-  const accessTokens = overrides.accessTokens ?? accessTokensOf(database.app, sealing);
+  const accessTokens = overrides.accessTokens ?? accessTokensOf(db, sealing);
   await accessTokens.reload();
-  const quotas = createQuotaLeases(database.app, () => undefined);
+  const quotas = createQuotaLeases(db, () => undefined);
   const deps: ApiDeps = {
     config,
-    db: database.app,
+    db,
     logger: createLogger({ name: 'api', level: 'fatal' }),
     metrics: createMetrics('api'),
     temporal,
