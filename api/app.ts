@@ -27,6 +27,10 @@ export function createApp(deps: ApiDeps): App {
 
   const router = createRouter(routes, deps);
   app.use(requestId);
+  app.use((context, next) => {
+    context.state.bodyTimeoutMs = deps.config.API_BODY_TIMEOUT_MS;
+    return next();
+  });
   app.use(accessLog(deps));
   app.use(securityHeaders(deps.config.NODE_ENV === 'production'));
   app.use(corsFor(deps.config.CORS_ORIGINS));
@@ -45,15 +49,39 @@ export function createApp(deps: ApiDeps): App {
 
 // JSON needs no rights in a browser at all; pages set a policy of their own.
 function securityHeaders(isProduction: boolean): ApiMiddleware {
-  return helmet({
+  const helmeted: ApiMiddleware = helmet({
     contentSecurityPolicy: {
       useDefaults: false,
       directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
     },
     strictTransportSecurity: isProduction,
-    crossOriginResourcePolicy: { policy: 'cross-origin' },
+    // Other pages embed nothing of ours but the pixel, which says so itself. Pages of the list of
+    // origins ask by CORS, which this does not touch.
+    crossOriginResourcePolicy: { policy: 'same-origin' },
+    crossOriginOpenerPolicy: { policy: 'same-origin' },
+    referrerPolicy: { policy: 'no-referrer' },
   });
+  return (context, next) => {
+    context.set('Permissions-Policy', noBrowserFeatures);
+    // An answer may hold a token or a person; what may be kept says so itself.
+    context.set('Cache-Control', 'no-store');
+    return helmeted(context, next);
+  };
 }
+
+const noBrowserFeatures = [
+  'accelerometer',
+  'camera',
+  'display-capture',
+  'geolocation',
+  'gyroscope',
+  'magnetometer',
+  'microphone',
+  'payment',
+  'usb',
+]
+  .map((feature) => `${feature}=()`)
+  .join(', ');
 
 function corsFor(origins: string): ApiMiddleware {
   const allowed = new Set(

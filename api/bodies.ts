@@ -28,6 +28,8 @@ export interface BodyReader<T> {
 
 export const jsonLimitBytes = 1024 * 1024;
 
+const usualTimeoutMs = 30_000;
+
 const jsonTypes = ['application/json', 'application/*+json'];
 
 // Ours nest five deep at most; what lies deeper would only cost stack.
@@ -120,15 +122,42 @@ async function readBytes(context: ApiContext, limitBytes: number): Promise<Buffe
   }
   const chunks: Buffer[] = [];
   let length = 0;
-  for await (const chunk of context.req.iterator({ destroyOnReturn: false })) {
-    const part = Buffer.from(chunk);
-    length += part.length;
-    if (length > limitBytes) {
-      throw tooLarge(limitBytes);
+  const late = lateness(context.state.bodyTimeoutMs ?? usualTimeoutMs);
+  const parts = context.req.iterator({ destroyOnReturn: false })[Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      const { done, value } = await Promise.race([parts.next(), late.promise]);
+      if (done === true) {
+        return Buffer.concat(chunks);
+      }
+      const part = Buffer.from(value);
+      length += part.length;
+      if (length > limitBytes) {
+        throw tooLarge(limitBytes);
+      }
+      chunks.push(part);
     }
-    chunks.push(part);
+  } catch (error) {
+    if (error instanceof AppError && error.kind === 'tooSlow') {
+      // What is still to come is not waited for.
+      context.set('Connection', 'close');
+    }
+    throw error;
+  } finally {
+    late.stop();
   }
-  return Buffer.concat(chunks);
+}
+
+function lateness(timeoutMs: number): { promise: Promise<never>; stop(): void } {
+  let timer: NodeJS.Timeout | undefined;
+  const promise = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      const message = `The body did not come within ${timeoutMs / 1000} seconds.`;
+      reject(new AppError('tooSlow', 'bodyTooSlow', message));
+    }, timeoutMs);
+  });
+  promise.catch(() => {});
+  return { promise, stop: () => clearTimeout(timer) };
 }
 
 function parseJson(body: Buffer): unknown {

@@ -30,6 +30,8 @@ export type Restriction = 'tenantSuspended' | 'passwordExpired';
 /** What the middleware leaves for the next one. */
 export interface ApiState {
   requestId: string;
+  /** How long a body that is kept in memory may take to come, where it is not the usual time. */
+  bodyTimeoutMs?: number;
   /** The pattern of the matched route, for logs and metrics; a path may hold what is personal. */
   routePattern?: string;
   principal?: Principal;

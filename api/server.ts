@@ -16,6 +16,7 @@ import { accessTokensOf } from '../models/identity/signingKeys';
 import { createQuotaLeases } from '../models/identity/quotaLeases';
 import { requireApplicationLogin } from '../models/operations/applicationLogin';
 import { createApp } from './app';
+import { connectionLimits, createHttpServer } from './httpServer';
 
 async function main(): Promise<void> {
   const config = loadConfig([
@@ -71,7 +72,11 @@ async function main(): Promise<void> {
     logger.warn({ err: error }, 'signing keys not read');
   });
 
-  const server = await listen(app, { port: config.API_PORT, host: config.API_HOST });
+  const maxConnections = config.API_MAX_CONNECTIONS;
+  const server = await listen(createHttpServer(app, { ...connectionLimits, maxConnections }), {
+    port: config.API_PORT,
+    host: config.API_HOST,
+  });
   logger.info({ address: server.address() }, 'listening');
 
   stopWithProcess({

@@ -15,6 +15,7 @@ export type ErrorKind =
   | 'methodNotAllowed'
   | 'conflict'
   | 'preconditionFailed'
+  | 'tooSlow'
   | 'tooLarge'
   | 'unsupportedMediaType'
   | 'invalid'

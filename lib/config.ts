@@ -28,8 +28,10 @@ const schema = z.object({
 
   API_HOST: z.string().default('127.0.0.1'),
   API_PORT: port.default(3000),
+  API_BODY_TIMEOUT_MS: z.coerce.number().int().min(100).max(300_000).default(30_000),
+  API_MAX_CONNECTIONS: z.coerce.number().int().min(10).max(100_000).default(5_000),
   PUBLIC_URL: optionalUrl,
-  CORS_ORIGINS: z.string().default(''),
+  CORS_ORIGINS: z.string().superRefine(refuseUnusableOrigins).default(''),
   TRUST_PROXY: proxyCount.default(0),
   RATE_LIMIT_AUTH_PER_MIN: perMinute.optional(),
   RATE_LIMIT_UPLOAD_PER_MIN: perMinute.optional(),
@@ -148,6 +150,22 @@ function isPublicKey(text: string): boolean {
   } catch {
     return false;
   }
+}
+
+// A browser says exactly this of where a page comes from; a wildcard would be everybody, and "null"
+// is what pages without an origin say.
+function refuseUnusableOrigins(text: string, context: z.RefinementCtx): void {
+  const given = text.split(',').map((origin) => origin.trim());
+  for (const origin of given.filter((each) => each !== '' && !isOrigin(each))) {
+    context.addIssue({
+      code: 'custom',
+      message: `${JSON.stringify(origin)} is no origin such as https://console.example.com`,
+    });
+  }
+}
+
+function isOrigin(text: string): boolean {
+  return /^https?:/.test(text) && URL.canParse(text) && new URL(text).origin === text;
 }
 
 function refuseUnreadableKeys(text: string, context: z.RefinementCtx): void {

@@ -40,6 +40,25 @@ describe('loadConfig', () => {
     expect(loadConfig([], { DATABASE_URL: '', API_PORT: '' })).toMatchObject({ API_PORT: 3000 });
   });
 
+  test.each([
+    '*',
+    'null',
+    'https://console.example.com/',
+    'console.example.com',
+    'https://*.a.com/x',
+  ])('refuses %s as an origin', (origin) => {
+    const load = () => loadConfig([], { CORS_ORIGINS: `https://a.example.com, ${origin}` });
+    expect(load).toThrow('CORS_ORIGINS');
+  });
+
+  test.each([
+    ['true', 1],
+    ['false', 0],
+    ['2', 2],
+  ])('takes TRUST_PROXY=%s for %s proxies', (text, count) => {
+    expect(loadConfig([], { TRUST_PROXY: text }).TRUST_PROXY).toBe(count);
+  });
+
   test('lists every problem at once', () => {
     const load = () =>
       loadConfig(['SEALING_KEYS'], {

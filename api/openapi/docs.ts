@@ -75,6 +75,7 @@ export function docs(document: () => JsonSchema, permissions: () => string): Api
     } else {
       return next();
     }
+    context.set('Cache-Control', asset === undefined ? 'no-cache' : 'public, max-age=86400');
     context.state.routePattern = context.path;
   };
 }

@@ -35,6 +35,8 @@ const loadPixel = publicRoute({
     return rawReply(200, gif, {
       'Cache-Control': 'no-store, no-cache, must-revalidate, private',
       Pragma: 'no-cache',
+      // Mail programs in a browser embed it in pages of theirs.
+      'Cross-Origin-Resource-Policy': 'cross-origin',
     });
   },
 });

@@ -149,6 +149,13 @@ describe('headers', () => {
     expect(headers.get('Content-Security-Policy')).toContain("default-src 'none'");
     expect(headers.get('X-Content-Type-Options')).toBe('nosniff');
     expect(headers.get('X-Powered-By')).toBeNull();
+    expect(headers.get('Referrer-Policy')).toBe('no-referrer');
+    expect(headers.get('Cross-Origin-Opener-Policy')).toBe('same-origin');
+    expect(headers.get('Cross-Origin-Resource-Policy')).toBe('same-origin');
+    expect(headers.get('Permissions-Policy')).toContain('camera=()');
+    expect(headers.get('Cache-Control')).toBe('no-store');
+    // Only over TLS, which production alone is sure to have.
+    expect(headers.get('Strict-Transport-Security')).toBeNull();
   });
 
   test('only origins of the list may read answers', async () => {
