@@ -217,7 +217,7 @@ test('nothing is counted or told where the limit is off', async () => {
   const { token, userId } = await buildTenant(unlimited.deps);
   const answer = await unlimited.send('get', me, { token });
   expect(answer.headers.get('RateLimit-Limit')).toBeNull();
-  const counters = await unlimited.deps.db('rate_counters').where({ key: `api:user:${userId}` });
+  const counters = await unlimited.db('rate_counters').where({ key: `api:user:${userId}` });
   expect(counters).toEqual([]);
 });
 

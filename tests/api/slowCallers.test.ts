@@ -91,7 +91,7 @@ test('a body of JSON that drips is answered 408 and hung up on; nothing is writt
   expect(heard).toMatch(/^HTTP\/1\.1 408 /);
   expect(heard).toContain('bodyTooSlow');
   expect(heard.toLowerCase()).toContain('connection: close');
-  expect(await api.deps.db('customers').where({ tenant_id: tenantId })).toEqual([]);
+  expect(await api.db('customers').where({ tenant_id: tenantId })).toEqual([]);
 });
 
 test('a file that drips is cut off, and nothing of it is kept', async () => {
@@ -109,7 +109,7 @@ test('a file that drips is cut off, and nothing of it is kept', async () => {
     'a',
   ]);
   expect(heard).toMatch(/^HTTP\/1\.1 408 /);
-  expect(await api.deps.db('imports').where({ tenant_id: tenantId })).toEqual([]);
+  expect(await api.db('imports').where({ tenant_id: tenantId })).toEqual([]);
 });
 
 test('headers of more than 16 KiB are answered 431', async () => {

@@ -1,6 +1,6 @@
 import type { Knex } from '../../../lib/db';
 import { newId } from '../../../lib/ids';
-import { withTenant } from '../../../models/base';
+import { acrossTenants, withTenant } from '../../../models/base';
 import { audit, type NewAuditEntry } from '../../../models/identity/audit';
 import { createTestDatabase, type TestDatabase } from '../../support/postgres';
 
@@ -76,6 +76,16 @@ describe('what was written', () => {
     'delete from audit_log',
     'truncate audit_log',
   ];
+
+  test.each(changes)('is kept from the application in whatever role: %s', async (change) => {
+    const tenantId = newId();
+    await withTenant(database.app, tenantId, (trx) => audit(trx, entryOf(tenantId)));
+    const asTenant = withTenant(database.app, tenantId, (trx) => trx.raw(change));
+    await expect(asTenant).rejects.toThrow('permission denied for table audit_log');
+    const asPlatform = acrossTenants(database.app, 'platformAdmin', (trx) => trx.raw(change));
+    await expect(asPlatform).rejects.toThrow('permission denied for table audit_log');
+    expect(await entriesOf(tenantId)).toMatchObject([{ action: 'providerAccount.changed' }]);
+  });
 
   test.each(changes)('is kept from a role that was given every right on it: %s', async (change) => {
     const tenantId = newId();
