@@ -227,3 +227,34 @@ function openObjects(schema: Record<string, unknown>, at: string): string[] {
 function resolve(reference: string): Record<string, unknown> {
   return document.components.schemas[reference.split('/').at(-1) ?? ''];
 }
+
+test('the answer of a POST links to what may be done with what it made', () => {
+  const linksOf = (path: string, status: string) =>
+    document.paths[path].post.responses[status].links;
+  expect(linksOf('/api/v1/customers', '201').getCustomer).toEqual({
+    operationId: 'getCustomer',
+    parameters: { id: '$response.body#/data/id' },
+  });
+  expect(linksOf('/api/v1/customers/upload', '202').getImport).toEqual({
+    operationId: 'getImport',
+    parameters: { id: '$response.body#/data/id' },
+  });
+  expect(linksOf('/api/v1/campaigns/{id}/test-send', '202').getCampaignTest).toEqual({
+    operationId: 'getCampaignTest',
+    parameters: { id: '$request.path.id', testSendId: '$response.body#/data/id' },
+  });
+  // A new tenant is entered by switching to it, so that nothing is possible there at once.
+  expect(linksOf('/api/v1/tenants', '201')).toBeUndefined();
+});
+
+test('every link names an operation and all of its path parameters', () => {
+  const byId = new Map(operations().map((each) => [each.spec.operationId, each]));
+  const links = holdersOf('operationId').filter((each) => Object.hasOwn(each, 'parameters'));
+  const ofLinks = links.filter((each) => !Array.isArray(each['parameters']));
+  expect(ofLinks.length).toBeGreaterThan(30);
+  for (const { operationId, parameters } of ofLinks) {
+    const path = byId.get(operationId)?.path ?? '';
+    const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
+    expect([operationId, Object.keys(Object(parameters))]).toEqual([operationId, inPath]);
+  }
+});
