@@ -68,6 +68,8 @@ export interface GroundOptions {
   seed?: string;
   /** Keeps the folder, with every log in it, when all is over. */
   keep?: boolean;
+  /** Variables of the API and the workers besides those of the ground, or in their place. */
+  environment?: Readonly<Record<string, string>>;
 }
 
 const database = 'carillon';
@@ -121,6 +123,7 @@ export async function startProcessGround(options: GroundOptions): Promise<Proces
     PROVIDER_TIMEOUT_MS: String(options.providerTimeoutMs),
     SLICE_MS: String(options.sliceMs),
     WORKFLOW_BUNDLE_PATH: bundle,
+    ...options.environment,
   };
   const part = (name: string) => ({
     name,

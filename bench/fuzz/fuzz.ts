@@ -1,0 +1,74 @@
+/**
+ * Asks every operation of the OpenAPI document things it never thought of, with valid tokens, and
+ * fails on each answer of ours that is a 5xx or is not as the document says.
+ */
+import { loadConfig } from '../../lib/config';
+import { startProcessGround, type ProcessGround } from '../chaos/ground';
+import { openDoor } from './doorman';
+import { furnish } from './furnish';
+import { parseFuzzOptions, type FuzzOptions } from './options';
+import { createResidents } from './residents';
+import { findSchemathesis, runSchemathesis } from './schemathesis';
+import { writeSettings } from './settings';
+
+async function main(): Promise<void> {
+  const options = parseFuzzOptions(process.argv.slice(2));
+  const program = await findSchemathesis({
+    cacheDir: loadConfig().CARILLON_CACHE_DIR,
+    onProgress: say,
+  });
+  say('starting a worker, API, sandbox, Temporal and Postgres');
+  const ground = await startProcessGround({
+    workers: 1,
+    leaseMs: 20_000,
+    providerTimeoutMs: 2_000,
+    sliceMs: 5_000,
+    seed: String(options.seed),
+    keep: options.keep,
+    environment: {
+      RATE_LIMIT_AUTH_PER_MIN: '0',
+      RATE_LIMIT_API_PER_MIN: '0',
+      RATE_LIMIT_UPLOAD_PER_MIN: '0',
+    },
+  });
+  try {
+    process.exitCode = await fuzz(ground, options, program);
+  } finally {
+    await ground.stop();
+    if (options.keep) {
+      say(`logs and data are kept in ${ground.folder}`);
+    }
+  }
+}
+
+async function fuzz(ground: ProcessGround, options: FuzzOptions, program: string): Promise<number> {
+  const residents = createResidents(ground, (tenant) => furnish(ground, tenant));
+  await residents.tokenFor(null);
+  const door = await openDoor(residents, ground.accessTokens);
+  try {
+    const settings = writeSettings(ground, options);
+    const code = await runSchemathesis({
+      program,
+      args: ['--config-file', settings, 'run', `${ground.apiUrl}/openapi.json`],
+      environment: { SCHEMATHESIS_HOOKS: 'hooks', PYTHONPATH: __dirname, FUZZ_DOORMAN: door.url },
+      cwd: ground.folder,
+      limitMs: options.limitMs,
+    });
+    say(`${residents.replaced} identities were replaced because of what was done to them`);
+    if (code === null) {
+      say('the run was stopped at its limit');
+    }
+    return code ?? 1;
+  } finally {
+    await door.close();
+  }
+}
+
+function say(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+main().catch((error: unknown) => {
+  say(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  process.exitCode = 1;
+});
