@@ -26,6 +26,8 @@ export const problemKinds = {
   malformedForm: 'malformed',
   malformedJson: 'malformed',
   noProviderAccount: 'conflict',
+  notImpersonable: 'conflict',
+  ownAccount: 'conflict',
   notAnArray: 'malformed',
   providerFailed: 'providerFailed',
   providerOutcomeUnknown: 'providerFailed',

@@ -35,6 +35,8 @@ import { limitStrangers, rateLimit } from './middleware/rateLimit';
 import { createRateLimits, type RateLimits } from './rateLimits';
 import { transactionalRoutes } from './messages/messages';
 import { operationRoutes } from './operations/operations';
+import { platformTenantRoutes } from './platform/tenants';
+import { platformUserRoutes } from './platform/users';
 import type { Route } from './route';
 import { providerAccountRoutes } from './providerAccounts/accounts';
 import { connectionTestRoutes } from './providerAccounts/connectionTest';
@@ -61,6 +63,8 @@ export const routes: readonly Route[] = [
   ...memberRoutes,
   ...subscriptionRoutes,
   ...apiKeyRoutes,
+  ...platformTenantRoutes,
+  ...platformUserRoutes,
   ...importRoutes,
   ...customerRoutes,
   ...suppressionRoutes,

@@ -37,7 +37,7 @@ export interface AccessTokens {
   /** How long a new token is good for. */
   readonly lifetimeSeconds: number;
   /** @throws unavailable signingKeysMissing when no key could be read yet */
-  issue(claims: AccessClaims): string;
+  issue(claims: AccessClaims, forSeconds?: number): string;
   /** The claims of a token that is ours and not over, else null. */
   verify(token: string): Promise<AccessClaims | null>;
   /** The public halves of all keys that verify, as RFC 7517 has them. */
@@ -121,7 +121,7 @@ export function createAccessTokens(
   return {
     lifetimeSeconds,
 
-    issue({ userId, sessionId, tenantId }) {
+    issue({ userId, sessionId, tenantId }, forSeconds = lifetimeSeconds) {
       const now = Date.now();
       const signer = [...keys.values()]
         .filter(({ signsFrom, verifiesUntil }) => signsFrom <= now && verifiesUntil > now)
@@ -142,7 +142,7 @@ export function createAccessTokens(
         audience,
         subject: userId,
         jwtid: newRandomId(),
-        expiresIn: lifetimeSeconds,
+        expiresIn: forSeconds,
       });
     },
 

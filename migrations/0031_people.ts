@@ -1,4 +1,14 @@
 import type { Knex } from 'knex';
+import { admitPurpose, dismissPurpose, may } from './walls';
+
+// What the platform's admins look at and turn: who works where, and what is being sent.
+const forAdmins = {
+  users: may.change,
+  memberships: may.read,
+  sessions: may.keep,
+  campaign_runs: may.change,
+  campaign_log: may.add,
+};
 
 // A tenant that was ended is more than suspended: nobody lets it go on by mistake. A one-time password
 // opens nothing but the way to a password of one's own.
@@ -10,9 +20,11 @@ export async function up(knex: Knex): Promise<void> {
     alter table users
       add column password_expires_at timestamptz;
   `);
+  await admitPurpose(knex, 'platformAdmin', forAdmins);
 }
 
 export async function down(knex: Knex): Promise<void> {
+  await dismissPurpose(knex, 'platformAdmin', forAdmins);
   await knex.raw(`
     alter table users
       drop column password_expires_at;

@@ -81,6 +81,19 @@ export async function admitPurpose(
   }
 }
 
+/** Takes from a purpose what `admitPurpose` gave it. A grant stays: without a policy it shows no row. */
+export async function dismissPurpose(
+  knex: Knex,
+  purpose: string,
+  tables: Readonly<Record<string, readonly Verb[]>>,
+): Promise<void> {
+  for (const [table, verbs] of Object.entries(tables)) {
+    for (const verb of verbs) {
+      await knex.raw(`drop policy ${policyName(verb, purpose)} on ${table}`);
+    }
+  }
+}
+
 /** Lets the roles call a function of ours; functions are everybody's unless they are taken away. */
 export async function allowFunction(
   knex: Knex,
@@ -110,11 +123,15 @@ function ofPlatform(table: string, { platform = {} }: Wall): string[] {
     return [
       ...verbs.map(
         (verb) =>
-          `create policy platform_${verb}_${purpose.toLowerCase()} on ${table} for ${verb} to ${platformRole} ${clauses[verb](fits)}`,
+          `create policy ${policyName(verb, purpose)} on ${table} for ${verb} to ${platformRole} ${clauses[verb](fits)}`,
       ),
       `grant ${verbs.join(', ')} on ${table} to ${platformRole}`,
     ];
   });
+}
+
+function policyName(verb: Verb, purpose: string): string {
+  return `platform_${verb}_${purpose.toLowerCase()}`;
 }
 
 const clauses: Record<Verb, (fits: string) => string> = {

@@ -39,6 +39,7 @@ const create = route({
   permission: 'apiKey:write',
   body: json(WriteApiKey),
   idempotent: true,
+  stepUp: true,
   answers: { 201: NewApiKey },
   problems: ['quotaReached'],
   async handler(request) {
@@ -115,6 +116,7 @@ const replace = route({
   permission: 'apiKey:write',
   params,
   body: json(WriteApiKey),
+  stepUp: true,
   answers: { 200: ApiKeyShape },
   problems: ['apiKeyRevoked'],
   async handler(request) {

@@ -79,6 +79,7 @@ const replacePassword = userRoute({
   tags,
   permission: 'self:write',
   body: json(ChangePassword),
+  stepUp: true,
   answers: { 204: null },
   problems: ['wrongPassword'],
   async handler(request) {

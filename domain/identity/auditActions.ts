@@ -5,6 +5,8 @@ export const auditActions = {
   'tenant.changed': 'Name, time zone or languages of the tenant were written.',
   'tenant.ended': 'An owner ended the tenant: nobody works in it any more.',
   'tenant.subscriptionChanged': 'The plan of the tenant, its end or its limits were changed.',
+  'tenant.suspended': 'The platform suspended the tenant; what it was sending is paused.',
+  'tenant.resumed': 'The platform let the tenant go on, with what its suspension had paused.',
   'tenant.sendingRulesChanged': 'Quiet hours or frequency caps of the tenant were written.',
 
   'audit.exported': 'The audit log was taken out as a file.',
@@ -21,6 +23,10 @@ export const auditActions = {
 
   'user.profileChanged': 'A person wrote their own profile.',
   'user.passwordChanged': 'A person chose another password; their other sessions ended.',
+  'user.suspended': 'The platform suspended a person everywhere.',
+  'user.resumed': 'The platform let a suspended person sign in again.',
+  'user.impersonated':
+    'A platform admin began to act as somebody; what they do names them as the impersonator.',
   'user.tenantSwitched': 'A person goes on in this tenant.',
   'user.loggedIn': 'A person logged in.',
   'user.loginFailed':

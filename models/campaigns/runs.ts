@@ -1,5 +1,5 @@
 import type { Knex } from 'knex';
-import { conflict, notFound } from '../../domain/errors';
+import { AppError, conflict, notFound } from '../../domain/errors';
 import {
   runIsOpen,
   type Actor,
@@ -10,6 +10,7 @@ import {
   type RunState,
   type Schedule,
 } from '../../domain/campaigns/types';
+import { isTenantSuspended } from './heldRuns';
 import { logCampaign } from './log';
 import { settleRunQuota } from './runQuota';
 
@@ -55,6 +56,7 @@ const runColumns = `
  *
  * @throws conflict campaignIsRunning while another run of the campaign is open, campaignWasSent when
  * a call for an earlier run has left: scheduling it again would send to the same people again.
+ * @throws forbidden tenantSuspended
  */
 export async function createRun(
   trx: Knex.Transaction,
@@ -71,6 +73,9 @@ export async function createRun(
     actor: Actor;
   },
 ): Promise<CampaignRun> {
+  if (await isTenantSuspended(trx, run.tenantId)) {
+    throw new AppError('forbidden', 'tenantSuspended', 'This tenant is suspended; ask support.');
+  }
   const locked = await trx.raw(
     `select c.name, r.state from campaigns c
        left join campaign_runs r on r.id = c.current_run_id
@@ -164,7 +169,8 @@ export async function lockRun(
 
 /**
  * Opens, pauses or closes the gate: from the commit on no new call leaves unless it is open. A
- * closed gate never opens again, and a run that has ended is left as it is.
+ * closed gate never opens again, a run that has ended is left as it is, and nobody opens one of a
+ * tenant that is suspended.
  */
 export async function setGate(
   trx: Knex.Transaction,
@@ -178,6 +184,9 @@ export async function setGate(
     ifSteering?: number;
   },
 ): Promise<{ run: CampaignRun; changed: boolean }> {
+  if (change.gate === 'open' && (await isTenantSuspended(trx, change.tenantId))) {
+    return { run: await getRun(trx, change.tenantId, change.runId), changed: false };
+  }
   const updated = await trx.raw(
     `update campaign_runs
         set gate = :gate, gate_reason = :reason, steered_at = clock_timestamp(), updated_at = now()

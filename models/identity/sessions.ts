@@ -17,13 +17,18 @@ export interface NewSession {
   impersonatedBy?: string | null;
   ip?: string | null;
   userAgent?: string | null;
+  /** Seven days unless told otherwise. */
+  lastsMinutes?: number;
 }
 
 /** Begins a session, and remembers that its person came in now. */
-export async function openSession(trx: Knex.Transaction, session: NewSession): Promise<void> {
+export async function openSession(
+  trx: Knex.Transaction,
+  { lastsMinutes = sessionDays * 24 * 60, ...session }: NewSession,
+): Promise<void> {
   await Session.query(trx).insert({
     ...session,
-    expiresAt: trx.raw(`now() + make_interval(days => ${sessionDays})`),
+    expiresAt: trx.raw('now() + make_interval(mins => ?)', [lastsMinutes]),
   });
   if (session.impersonatedBy == null) {
     await trx.raw('update users set last_login_at = now() where id = ?', [session.userId]);

@@ -124,10 +124,16 @@ async function findOrOpen(trx: Knex.Transaction, key: RunKey): Promise<string | 
        select r.id from campaign_runs r, today
         where r.tenant_id = :tenantId and r.kind = 'transactional' and r.day = today.day
           and r.channel = :channel and r.account_id = :accountId and r.gate <> 'closed'
+     ), tenant as (
+       -- Asked when a run is opened alone, and then kept as it is until the commit.
+       select suspended_at is not null as is_suspended from tenants where id = :tenantId for share
      ), opened as (
-       insert into campaign_runs (id, tenant_id, kind, day, channel, account_id, state, starts_at)
+       insert into campaign_runs (id, tenant_id, kind, day, channel, account_id, state, starts_at,
+         gate, gate_reason)
        select cast(:id as uuid), cast(:tenantId as uuid), 'transactional', day,
-              cast(:channel as text), cast(:accountId as text), 'sending', begins_at
+              cast(:channel as text), cast(:accountId as text), 'sending', begins_at,
+              case when (select is_suspended from tenant) then 'paused' else 'open' end,
+              case when (select is_suspended from tenant) then 'tenantSuspended' end
          from today where not exists (select 1 from found)
        on conflict (tenant_id, day, channel, account_id)
          where kind = 'transactional' and gate <> 'closed' do nothing
