@@ -143,7 +143,9 @@ export async function buildPerson(
   });
   await acrossTenants(db, 'identity', async (trx) => {
     await trx('memberships').where({ user_id: userId }).update({ role });
-    await trx('users').where({ id: userId }).update({ is_platform_admin: isPlatformAdmin });
+    await trx('users')
+      .where({ id: userId })
+      .update({ is_platform_admin: isPlatformAdmin, email_verified_at: trx.fn.now() });
   });
   return { userId, tenantId, email, password };
 }
