@@ -10,6 +10,7 @@ import { testSendGrid } from '../providers/email/sendgridConnection';
 import { testSmtp } from '../providers/email/smtpConnection';
 import { testMeta } from '../providers/meta/connection';
 import { testTwilio } from '../providers/twilio/connection';
+import { secretsOf, withoutSecrets } from '../providers/withoutSecrets';
 
 /** Asks vendors whether an account's credentials may send; nothing is sent by it. */
 export interface ConnectionTests {
@@ -29,52 +30,56 @@ export interface ConnectionTestOptions {
  */
 export function createConnectionTests(options: ConnectionTestOptions): ConnectionTests {
   return {
-    test({ vendor, settings, credentials }) {
-      switch (vendor) {
-        case 'sendgrid':
-          return testSendGrid({ ...settings, ...credentials, timeoutMs: options.timeoutMs });
-        case 'smtp':
-          return testMailServer(settings, credentials, options);
-        case 'twilio':
-          return testTwilioAccount(settings, credentials, options);
-        case 'meta':
-          return testMetaAccount(settings, credentials, options);
-      }
+    async test(account) {
+      const outcome = await ask(account, options);
+      return outcome.kind === 'accepted'
+        ? outcome
+        : { ...outcome, reason: withoutSecrets(outcome.reason, secretsOf(account)) };
     },
   };
 }
 
-async function testTwilioAccount(
+function ask(
+  { vendor, settings, credentials }: OpenedAccount,
+  options: ConnectionTestOptions,
+): Promise<ConnectionOutcome> {
+  switch (vendor) {
+    case 'sendgrid':
+      return testSendGrid({ ...settings, ...credentials, timeoutMs: options.timeoutMs });
+    case 'smtp':
+      return testMailServer(settings, credentials, options);
+    case 'twilio':
+      return testTwilioAccount(settings, credentials, options);
+    case 'meta':
+      return testMetaAccount(settings, credentials, options);
+  }
+}
+
+function testTwilioAccount(
   { accountSid, baseUrl }: VendorSettings['twilio'],
   credentials: VendorCredentials['twilio'],
   { timeoutMs }: ConnectionTestOptions,
 ): Promise<ConnectionOutcome> {
-  const outcome = await testTwilio({
+  return testTwilio({
     accountSid,
     credentials,
     timeoutMs,
     ...(baseUrl === undefined ? {} : { baseUrl }),
   });
-  return outcome.kind === 'accepted'
-    ? outcome
-    : { ...outcome, reason: outcome.reason.replaceAll(credentials.authToken, '[token]') };
 }
 
-async function testMetaAccount(
+function testMetaAccount(
   { phoneNumberId, apiVersion, baseUrl }: VendorSettings['meta'],
   { accessToken }: VendorCredentials['meta'],
   { timeoutMs }: ConnectionTestOptions,
 ): Promise<ConnectionOutcome> {
-  const outcome = await testMeta({
+  return testMeta({
     phoneNumberId,
     accessToken,
     timeoutMs,
     ...(apiVersion === undefined ? {} : { apiVersion }),
     ...(baseUrl === undefined ? {} : { baseUrl }),
   });
-  return outcome.kind === 'accepted'
-    ? outcome
-    : { ...outcome, reason: outcome.reason.replaceAll(accessToken, '[token]') };
 }
 
 async function testMailServer(

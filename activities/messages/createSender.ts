@@ -9,6 +9,8 @@ import type { OneByOneEmailProvider } from '../../providers/email/oneByOne';
 import { createSmsProvider } from '../../providers/sms';
 import type { MessageOutcome } from '../../providers/types';
 import { createWhatsAppProvider } from '../../providers/whatsapp';
+import { secretsOf } from '../../providers/withoutSecrets';
+import { discreetSender } from './discreetSender';
 import { createLimiter } from './limiter';
 import type { OneMessage, OpenSender, SenderOptions } from './accountSenders';
 import { sendSingle } from './sendSingle';
@@ -21,6 +23,10 @@ export function createSender(
   account: Account,
   opened: OpenedAccount,
 ): OpenSender {
+  return discreetSender(senderAt(options, account, opened), secretsOf(opened));
+}
+
+function senderAt(options: SenderOptions, account: Account, opened: OpenedAccount): OpenSender {
   switch (opened.vendor) {
     case 'sendgrid':
       return sendGridSender(options, account, opened);

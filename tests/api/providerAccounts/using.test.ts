@@ -324,7 +324,7 @@ describe('a test of the connection', () => {
       'a wrong token, repeated',
       { status: 401, body: JSON.stringify({ code: 20003, message: `no: ${'f'.repeat(32)}` }) },
       'refused',
-      '[token]',
+      '[secret]',
     ],
     ['a cut connection', null, 'unreachable', 'ECONNRESET'],
   ])('at Twilio: %s', async (_, answer, outcome, reason) => {
@@ -354,7 +354,7 @@ describe('a test of the connection', () => {
       'a wrong token, repeated',
       { status: 401, body: metaError(190, 'no: EAAG-token') },
       'refused',
-      'no: [token]',
+      'no: [secret]',
     ],
     ['too many calls', { status: 400, body: metaError(80007, 'later') }, 'unreachable', 'later'],
     ['a cut connection', null, 'unreachable', 'ECONNRESET'],
