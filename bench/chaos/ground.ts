@@ -52,13 +52,28 @@ export interface ProcessGround {
   /** Issues tokens that the API takes. */
   accessTokens: AccessTokens;
   campaigns: CampaignWorkflows;
+  /** One more process of this installation that differs in something; to be started by the caller. */
+  another(part: AnotherPart): Promise<{ process: OurProcess; url: string }>;
   stop(): Promise<void>;
+}
+
+export interface AnotherPart {
+  name: string;
+  script: string;
+  flags?: string[];
+  /** The variable by which it is told its port. */
+  portVariable: 'API_PORT' | 'WORKER_PORT';
+  environment: Record<string, string>;
 }
 
 export interface GroundOptions {
   workers: number;
   /** Leaves the workers to be started one by one. */
   areWorkersIdle?: boolean;
+  /** The same of the API. */
+  isApiIdle?: boolean;
+  /** As SEALING_KEYS takes them; one that is made up when not given. */
+  sealingKeys?: string;
   leaseMs: number;
   providerTimeoutMs: number;
   sliceMs: number;
@@ -100,7 +115,7 @@ export async function startProcessGround(options: GroundOptions): Promise<Proces
 
   const [apiPort, sandboxPort, smtpPort] = [await freePort(), await freePort(), await freePort()];
   const metaAccountId = newId();
-  const sealingKeys = `chaos:${randomBytes(32).toString('base64')}`;
+  const sealingKeys = options.sealingKeys ?? `chaos:${randomBytes(32).toString('base64')}`;
   const apiUrl = `http://127.0.0.1:${apiPort}`;
   const sandboxUrl = `http://127.0.0.1:${sandboxPort}`;
   const keys = createWebhookKeys();
@@ -153,6 +168,7 @@ export async function startProcessGround(options: GroundOptions): Promise<Proces
     readyUrl: `${apiUrl}/health`,
   });
   const workers: OurProcess[] = [];
+  const others: OurProcess[] = [];
   for (let index = 0; index < options.workers; index += 1) {
     const port = await freePort();
     workers.push(
@@ -198,8 +214,21 @@ export async function startProcessGround(options: GroundOptions): Promise<Proces
     temporal,
     accessTokens,
     campaigns: createCampaignWorkflows(temporal),
+    async another({ name, script, flags = [], portVariable, environment: own }) {
+      const port = await freePort();
+      const url = `http://127.0.0.1:${port}`;
+      const more = new OurProcess({
+        ...part(name),
+        script,
+        flags,
+        environment: { ...environment, [portVariable]: String(port), ...own },
+        readyUrl: `${url}/health`,
+      });
+      others.push(more);
+      return { process: more, url };
+    },
     async stop() {
-      await Promise.all([...workers, api, sandbox].map((each) => each.stop()));
+      await Promise.all([...others, ...workers, api, sandbox].map((each) => each.stop()));
       await temporal.connection.close();
       accessTokens.close();
       await db.destroy();
@@ -210,7 +239,11 @@ export async function startProcessGround(options: GroundOptions): Promise<Proces
     },
   };
   try {
-    const parts = [sandbox, api, ...(options.areWorkersIdle === true ? [] : workers)];
+    const parts = [
+      sandbox,
+      ...(options.isApiIdle === true ? [] : [api]),
+      ...(options.areWorkersIdle === true ? [] : workers),
+    ];
     await Promise.all(parts.map((each) => each.start()));
   } catch (error) {
     await ground.stop();

@@ -21,6 +21,7 @@ export interface ProcessOrder {
 
 const readyTimeoutMs = 60_000;
 const stopTimeoutMs = 12_000;
+const finishTimeoutMs = 600_000;
 
 /** One of our own processes that may be killed, frozen and brought back; it never outlives us. */
 export class OurProcess {
@@ -52,6 +53,14 @@ export class OurProcess {
     this.isWanted = true;
     this.launch();
     await this.ready();
+  }
+
+  /** Starts it and resolves with how it ended by itself. */
+  async finish(): Promise<number | NodeJS.Signals | null> {
+    this.isWanted = false;
+    this.launch();
+    await until('its end', () => this.child === undefined, finishTimeoutMs);
+    return this.endedBy;
   }
 
   /** Resolves when the living process is ready, and fails when it is given up. */

@@ -41,7 +41,7 @@ beforeAll(async () => {
   campaigns = await startCampaignGround({ deps: { logger } });
   await campaigns.startWorker();
   api = await startTestApi({
-    db: campaigns.db,
+    db: campaigns.deps.db,
     logger,
     campaigns: createCampaignWorkflows(campaigns.temporal),
     testSends: createTestSends(campaigns.temporal, { startMs: 20_000, waitMs: 20_000 }),
@@ -212,8 +212,8 @@ async function readAll(
 }
 
 // As the server has them, and as a worker reads them.
-async function histories({ temporal, db }: CampaignGround): Promise<string> {
-  const codecs = testDataConverter(db).payloadCodecs ?? [];
+async function histories({ temporal, deps }: CampaignGround): Promise<string> {
+  const codecs = testDataConverter(deps.db).payloadCodecs ?? [];
   let text = '';
   for await (const { workflowId, runId } of temporal.client.workflow.list()) {
     const history = await temporal.client.workflow.getHandle(workflowId, runId).fetchHistory();

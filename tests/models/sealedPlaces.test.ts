@@ -8,8 +8,8 @@ import {
   sealedPlace,
   type SealedColumnName,
 } from '../../models/identity/sealedPlaces';
-import { rotateSigningKeys } from '../../models/identity/signingKeys';
 import { rotateDataKey } from '../../models/identity/dataKeys';
+import { rotateSigningKeys } from '../../models/identity/signingKeys';
 import { ensureTestAccount, testSealing } from '../support/accounts';
 import { createTestDatabase, type TestDatabase } from '../support/postgres';
 import { insertTenant } from '../support/records';
@@ -26,17 +26,17 @@ afterAll(() => database.drop());
 // How each column's own model seals into it, with the key of the tests; how many values it writes.
 const writers = {
   providerAccounts: async () => {
-    await ensureTestAccount(database.db);
+    await ensureTestAccount(database.app);
     await writeSealedAccounts(database.db, testSealing, { accounts: 3, tenants: 2 });
     return 4;
   },
   dataKeys: async () => {
-    await rotateDataKey(database.db, testSealing, null);
-    await rotateDataKey(database.db, testSealing, await insertTenant(database.db));
+    await rotateDataKey(database.app, testSealing, null);
+    await rotateDataKey(database.app, testSealing, await insertTenant(database.db));
     return 2;
   },
   signingKeys: async () => {
-    await rotateSigningKeys(database.db, testSealing);
+    await rotateSigningKeys(database.app, testSealing);
     return 1;
   },
   mfaSecrets: async () => {
@@ -96,7 +96,7 @@ test.each(sealedColumnNames)(
   '%s is sealed by its model where the registry opens it',
   async (name) => {
     const written = await writers[name]();
-    const rows = await acrossTenants(database.db, 'resealing', (trx) =>
+    const rows = await acrossTenants(database.app, 'resealing', (trx) =>
       listSealedOtherwise(trx, name, { keyId: 'none', after: null, limit: 100 }),
     );
     expect(rows).toHaveLength(written);
@@ -107,7 +107,7 @@ test.each(sealedColumnNames)(
         'does not open',
       );
     }
-    const counts = await acrossTenants(database.db, 'resealing', countSealed);
+    const counts = await acrossTenants(database.app, 'resealing', countSealed);
     expect(counts).toContainEqual({ name, keyId: testSealing.keyId, values: written });
   },
 );

@@ -2,6 +2,7 @@ import type { Knex } from '../../lib/db';
 import { newId } from '../../lib/ids';
 import type { Sealing } from '../../lib/sealing';
 import { sealCredentials } from '../../models/messages/accountCredentials';
+import { adminOf } from './postgres';
 import { insertTenant } from './records';
 
 export interface SealedAccount {
@@ -14,6 +15,11 @@ export function apiKeyOf({ id }: Pick<SealedAccount, 'id'>, changes: number): st
   return `SG.${id}.${changes}`;
 }
 
+/** Whether these are credentials of the account, as they once were or are. */
+export function isKeyOf({ id }: Pick<SealedAccount, 'id'>, apiKey: string): boolean {
+  return apiKey.startsWith(`SG.${id}.`);
+}
+
 /** Writes accounts of several tenants, sealed, some thousand a statement. */
 export async function writeSealedAccounts(
   db: Knex,
@@ -22,7 +28,7 @@ export async function writeSealedAccounts(
 ): Promise<SealedAccount[]> {
   const tenantIds: string[] = [];
   for (let n = 0; n < options.tenants; n += 1) {
-    tenantIds.push(await insertTenant(db));
+    tenantIds.push(await insertTenant(adminOf(db)));
   }
   const accounts = Array.from({ length: options.accounts }, (_, n) => ({
     id: newId(),
@@ -38,6 +44,6 @@ export async function writeSealedAccounts(
     settings: JSON.stringify({ region: 'global', ...(baseUrl === undefined ? {} : { baseUrl }) }),
     credentials: sealCredentials(sealing, account, { apiKey: apiKeyOf(account, 0) }),
   }));
-  await db.batchInsert('provider_accounts', rows, 2_000);
+  await adminOf(db).batchInsert('provider_accounts', rows, 2_000);
   return accounts;
 }

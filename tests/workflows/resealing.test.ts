@@ -18,7 +18,7 @@ import { lookAtSealedValues } from '../../workers/sealedValues';
 import { resealingWorkflowId } from '../../workflows/identity/resealing';
 import { startCampaignGround, type CampaignGround } from '../support/campaignGround';
 import { until } from '../support/conditions';
-import { createTestDatabase, type TestDatabase } from '../support/postgres';
+import { adminOf, createTestDatabase, type TestDatabase } from '../support/postgres';
 import { apiKeyOf, writeSealedAccounts, type SealedAccount } from '../support/sealedAccounts';
 
 // The data key of the workflow's own payloads is sealed with the key of the tests.
@@ -50,7 +50,7 @@ async function onOwnRows(
   }) => Promise<void>,
 ): Promise<void> {
   const database: TestDatabase = await createTestDatabase();
-  const { db } = database;
+  const { app: db } = database;
   try {
     const accounts = await writeSealedAccounts(db, rows.sealing ?? sealingFirst('k1'), {
       accounts: rows.accounts,
@@ -84,7 +84,7 @@ function slice(
 }
 
 async function rowsOf(db: Knex): Promise<{ id: string; credentials: string }[]> {
-  return db('provider_accounts').orderBy('id');
+  return adminOf(db)('provider_accounts').orderBy('id');
 }
 
 test('seals all values again and changes nothing else of their rows', async () => {
@@ -232,12 +232,13 @@ test('clients of accounts are kept, because the secrets are the same', async () 
 });
 
 test('a worker that starts with a new key first has all sealed again, and goes on until it is', async () => {
-  const { db, temporal, deps } = ground;
+  const { temporal, deps } = ground;
+  const { db } = deps;
   const accounts = await writeSealedAccounts(db, sealingFirst('k1'), { accounts: 600, tenants: 2 });
   const look = (keyId: string) =>
     lookAtSealedValues({ db, client: temporal.client, sealing: sealingFirst(keyId), logger });
   const idOf = resealingWorkflowId;
-  await db('provider_accounts').where({ id: 'sendgrid' }).delete();
+  await adminOf(db)('provider_accounts').where({ id: 'sendgrid' }).delete();
   await look('k1');
   await expect(temporal.client.workflow.getHandle(idOf('k1')).describe()).rejects.toThrow(
     'not found',
@@ -268,7 +269,7 @@ test('a worker that starts with a new key first has all sealed again, and goes o
     unreadableValues: [],
     supersededBy: null,
   });
-  const counts = await acrossTenants(deps.db, 'resealing', countSealed);
+  const counts = await acrossTenants(db, 'resealing', countSealed);
   expect(counts).toEqual([
     { name: 'dataKeys', keyId: 'k4', values: 1 },
     { name: 'providerAccounts', keyId: 'k4', values: 600 },
@@ -299,7 +300,7 @@ async function opened(db: Knex, sealing: Sealing, account: SealedAccount | undef
 }
 
 async function writeEnvelope(db: Knex, account: SealedAccount | undefined, credentials: string) {
-  await db('provider_accounts')
+  await adminOf(db)('provider_accounts')
     .where({ id: at(account).id })
     .update({ credentials });
 }

@@ -70,7 +70,10 @@ export async function resealing({ keyId, carried }: ResealingInput): Promise<Res
       return end(keyId, progress, { leftOver: null, supersededBy: done.supersededBy });
     }
     if (done.next === null) {
-      const left = (await records.countSealedOtherwise(keyId)) - progress.unreadable;
+      const otherwise = await records.countSealedOtherwise(keyId);
+      // What a worker did just before it was killed is in no slice's count.
+      progress.resealed = Math.max(progress.resealed, progress.values - otherwise);
+      const left = otherwise - progress.unreadable;
       if (left <= 0 || progress.pass === passes) {
         return end(keyId, progress, { leftOver: Math.max(0, left), supersededBy: null });
       }
