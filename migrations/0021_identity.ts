@@ -1,7 +1,7 @@
 import type { Knex } from 'knex';
 import { isEnvelope } from './sealed';
 import { listOf } from './sql';
-import { lowerWalls, may, raiseWalls } from './walls';
+import { lowerWalls, may, raiseWalls, thisTenant } from './walls';
 
 const roles = ['owner', 'agency', 'member', 'viewer'];
 
@@ -164,7 +164,24 @@ export async function up(knex: Knex): Promise<void> {
   `);
   await raiseWalls(knex, {
     // Whoever signs in has not said which tenant is theirs, and a person is nobody's.
-    users: { own: 'false', platform: { identity: may.keep, resealing: may.change } },
+    // A tenant sees who works in it, and nothing that opens an account.
+    users: {
+      tenant: may.read,
+      columns: [
+        'id',
+        'email',
+        'email_key',
+        'first_name',
+        'last_name',
+        'last_login_at',
+        'mfa_enabled_at',
+        'email_verified_at',
+        'suspended_at',
+      ],
+      own: `exists (
+        select 1 from memberships m where m.user_id = users.id and m.tenant_id = ${thisTenant})`,
+      platform: { identity: may.keep, resealing: may.change },
+    },
     memberships: { tenant: may.read, platform: { identity: may.doAll } },
     sessions: { platform: { identity: may.doAll } },
     refresh_tokens: { own: 'false', platform: { identity: may.doAll } },

@@ -24,6 +24,8 @@ export const may = {
 export interface Wall {
   /** What a tenant may do with its own rows. */
   tenant?: readonly Verb[];
+  /** The columns a tenant may read, where it is not all of them. */
+  columns?: readonly string[];
   /** SQL: which rows are the tenant's; those with its `tenant_id` unless told otherwise. */
   own?: string;
   /** SQL: which rows it may see beyond its own. */
@@ -104,7 +106,10 @@ export async function allowFunction(
   await knex.raw(`grant execute on function ${signature} to ${roles.join(', ')}`);
 }
 
-function ofTenant(table: string, { tenant = [], own = ownRows, seen }: Wall): string[] {
+function ofTenant(table: string, { tenant = [], columns, own = ownRows, seen }: Wall): string[] {
+  const granted = tenant.map((verb) =>
+    verb === 'select' && columns !== undefined ? `select (${columns.join(', ')})` : verb,
+  );
   const policies = [
     `create policy tenant_own on ${table} to ${tenantRole} using (${own}) with check (${own})`,
     ...(seen === undefined
@@ -113,7 +118,7 @@ function ofTenant(table: string, { tenant = [], own = ownRows, seen }: Wall): st
   ];
   return tenant.length === 0
     ? policies
-    : [...policies, `grant ${tenant.join(', ')} on ${table} to ${tenantRole}`];
+    : [...policies, `grant ${granted.join(', ')} on ${table} to ${tenantRole}`];
 }
 
 // A condition on the purpose names no column: Postgres asks it once a table, not once a row.

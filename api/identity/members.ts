@@ -21,7 +21,7 @@ import { ListMembers } from './requests';
 const tags = ['identity'];
 const params = { id: 'tenant', userId: 'user' } as const;
 
-// People are not of one tenant, so what joins them with a tenant looks across, and names the tenant
+// People are not of one tenant, so what changes their place in one looks across, and names the tenant
 // in each statement.
 const list = route({
   method: 'get',
@@ -35,8 +35,8 @@ const list = route({
   answers: { 200: z.array(Member) },
   async handler(request) {
     requireOwnTenant(request);
-    const { deps, tenantId, query } = request;
-    const { data, meta } = await acrossTenants(deps.db, 'identity', (trx) =>
+    const { inTenant, tenantId, query } = request;
+    const { data, meta } = await inTenant((trx) =>
       listPage(membersOf(trx, tenantId, query), {
         list: query,
         sorts: memberSorts,

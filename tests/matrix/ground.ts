@@ -51,7 +51,8 @@ export async function personOf(
 
 /** Builds it through the API where there is a way, else as the product's own code does. */
 export async function buildFullTenant(api: TestApi, secretName: string): Promise<FullTenant> {
-  const { db, accessTokens } = api.deps;
+  const { db } = api;
+  const { accessTokens } = api.deps;
   const ledger = await buildLedger(db, { customers: 3 });
   const { tenantId, campaignId } = ledger;
   const named = { tenantId, secretName };

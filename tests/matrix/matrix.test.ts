@@ -106,7 +106,7 @@ test('a viewer may do what the table says, and nothing else', async () => {
 });
 
 test('an API key opens nothing that is not among its scopes', async () => {
-  const { db } = api.deps;
+  const { db } = api;
   const { userId } = await personOf(db, other, 'owner');
   const keyWithout = async (permission: string) => {
     const made = newApiKey();
@@ -137,10 +137,7 @@ test('an API key opens nothing that is not among its scopes', async () => {
 
 test('of a suspended tenant nobody gets anything', async () => {
   const suspended = await buildFullTenant(api, 'Hyacinth');
-  await api.deps
-    .db('tenants')
-    .where({ id: suspended.tenantId })
-    .update({ suspended_at: new Date() });
+  await api.db('tenants').where({ id: suspended.tenantId }).update({ suspended_at: new Date() });
   const before = await rowsOf(suspended);
   for (const operation of operations.filter(({ permission }) => isTenantAction(permission ?? ''))) {
     const token = await suspended.token('owner');
@@ -219,7 +216,7 @@ const ofPresence = new Set(['sessions', 'quota_usage', 'quota_reservations']);
 
 /** A checksum of the tenant's rows in every table that has some. */
 async function rowsOf({ tenantId }: FullTenant): Promise<Record<string, string>> {
-  const { db } = api.deps;
+  const { db } = api;
   const found = await db.raw(
     `select table_name as name from information_schema.columns
       where table_schema = 'public' and column_name = 'tenant_id' order by 1`,
