@@ -14,6 +14,7 @@ import { acrossTenants } from '../../models/base';
 import { audit } from '../../models/identity/audit';
 import {
   createTenant,
+  endTenant,
   lockTenant,
   replaceTenant,
   requireTenant,
@@ -26,6 +27,7 @@ import { json } from '../bodies';
 import { requireUnchanged } from '../etags';
 import { requireUsableKey } from '../idempotency';
 import { listPage } from '../lists';
+import { tellWorkflows } from '../platform/tellWorkflows';
 import { basePath, reply, route, userRoute } from '../route';
 import { requireOwnTenant } from './ownTenant';
 import { presentMyTenant, presentTenant } from './present';
@@ -133,6 +135,39 @@ const replace = route({
   },
 });
 
+const end = route({
+  method: 'delete',
+  path: '/tenants/:id',
+  name: 'endTenant',
+  summary: 'End the tenant you work in',
+  description:
+    'Its campaigns are cancelled, nobody works in it any more, and its API keys and open invitations are over. Its data stays until the platform erases it.',
+  tags,
+  permission: 'tenant:write',
+  params,
+  stepUp: true,
+  answers: { 204: null },
+  async handler(request) {
+    requireOwnTenant(request);
+    const { inTenant, tenantId, deps } = request;
+    const cancelled = await inTenant(async (trx) => {
+      await lockTenant(trx, tenantId);
+      const campaigns = await endTenant(trx, tenantId);
+      await audit(
+        trx,
+        auditOf(request, {
+          action: 'tenant.ended',
+          target: { kind: 'tenant', id: tenantId },
+          after: { cancelledCampaigns: campaigns.length },
+        }),
+      );
+      return campaigns;
+    });
+    await tellWorkflows(deps, cancelled);
+    return reply(204);
+  },
+});
+
 const change = userRoute({
   method: 'post',
   path: '/auth/switch-tenant',
@@ -174,7 +209,7 @@ const change = userRoute({
   },
 });
 
-export const tenantRoutes = [list, create, get, replace, change];
+export const tenantRoutes = [list, create, get, replace, end, change];
 
 // Somebody in no tenant has no place of their own to keep answers in, so the key makes the id, too.
 const tenantNamespace = '0d7c9a3e-6a0f-5d86-9a53-0f6f0a2d7b44';

@@ -2,8 +2,10 @@ import type { QueryBuilder } from 'objection';
 import { conflict, notFound } from '../../domain/errors';
 import type { Role } from '../../domain/identity/permissions';
 import type { Knex } from '../../lib/db';
+import { cancelTenant, type TurnedCampaign } from '../campaigns/heldRuns';
 import type { SortKey } from '../pages';
 import { Membership } from './Membership';
+import { freeQuota } from './quotas';
 import { Tenant } from './Tenant';
 
 export interface TenantValues {
@@ -83,6 +85,31 @@ export async function replaceTenant(
     .findById(id)
     .patch({ ...values, updatedAt: new Date() });
   return requireTenant(trx, id);
+}
+
+/**
+ * Ends a tenant: nobody and no key works in it any more, its campaigns are cancelled, invitations to
+ * it are void. Its rows stay until an operator erases them, and until then it can be brought back.
+ */
+export async function endTenant(trx: Knex.Transaction, id: string): Promise<TurnedCampaign[]> {
+  await trx.raw(
+    `update tenants
+        set ended_at = now(), suspended_at = coalesce(suspended_at, now()),
+            suspended_reason = coalesce(suspended_reason, 'ended'), updated_at = now()
+      where id = ?`,
+    [id],
+  );
+  const revoked = await trx.raw(
+    'update api_keys set revoked_at = now() where tenant_id = ? and revoked_at is null',
+    [id],
+  );
+  await freeQuota(trx, { tenantId: id, quota: 'apiKeys', amount: revoked.rowCount });
+  await trx.raw(
+    `update invitations set revoked_at = now()
+      where tenant_id = ? and revoked_at is null and accepted_at is null`,
+    [id],
+  );
+  return cancelTenant(trx, id);
 }
 
 function orNotFound(tenant: Tenant | undefined): Tenant {

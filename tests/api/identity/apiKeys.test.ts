@@ -112,6 +112,27 @@ describe('POST /api-keys', () => {
   });
 });
 
+test('a plan has so many keys, also for many who ask at once, and revoking one makes room', async () => {
+  const tenant = await buildTenant(api.deps);
+  await api
+    .db('subscriptions')
+    .where({ tenant_id: tenant.tenantId })
+    .update({ plan: 'free', limits: '{}' });
+  const answers = await Promise.all(Array.from({ length: 4 }, () => create(tenant)));
+  const made = answers.filter(({ status }) => status === 201);
+  expect(made).toHaveLength(2);
+  expect(answers.find(({ status }) => status !== 201)).toMatchObject({
+    status: 402,
+    body: { code: 'quotaReached', requiredPlan: 'starter' },
+  });
+  expect(await api.db('api_keys').where({ tenant_id: tenant.tenantId })).toHaveLength(2);
+
+  await api.send('delete', `${path}/${made[0]?.body.data.id}`, tenant);
+  await api.send('delete', `${path}/${made[0]?.body.data.id}`, tenant);
+  const more = await Promise.all([create(tenant), create(tenant)]);
+  expect(more.map(({ status }) => status).sort((a, b) => a - b)).toEqual([201, 402]);
+});
+
 describe('an API key', () => {
   test('opens its scopes in its tenant and nothing else', async () => {
     const tenant = await buildTenant(api.deps);

@@ -1,3 +1,8 @@
+import { newApiKey } from '../../../lib/apiKeys';
+import { newId } from '../../../lib/ids';
+import { withTenant } from '../../../models/base';
+import { createApiKey } from '../../../models/identity/apiKeys';
+import { buildLedger } from '../../support/ledger';
 import { signInAs } from '../../support/tokens';
 import { buildTenant, type TestTenant } from '../../support/factories';
 import { startTestApi, type TestApi } from '../../support/api';
@@ -136,6 +141,65 @@ describe('a tenant in the path', () => {
     expect(written.status).toBe(200);
     expect(written.body.data).toMatchObject({ ...values, allowedLanguages: ['it', 'de'] });
     expect(late.status).toBe(412);
+  });
+});
+
+describe('DELETE /tenants/:id', () => {
+  function end(tenantId: string, token: string) {
+    return api.send('delete', `/api/v1/tenants/${tenantId}`, { token });
+  }
+
+  test('ends what the tenant sends, and closes it to its people and keys', async () => {
+    const ledger = await buildLedger(api.db, { customers: 1 });
+    const { tenantId } = ledger;
+    const owner = await signInAs(api.deps, { tenantId, role: 'owner' });
+    const made = newApiKey();
+    const key = { tenantId, id: newId(), createdBy: owner.userId };
+    const values = {
+      name: 'Shop',
+      scopes: ['customer:read' as const],
+      expiresAt: null,
+      allowedIps: [],
+    };
+    await withTenant(api.deps.db, tenantId, (trx) => createApiKey(trx, key, made, values));
+
+    expect((await end(tenantId, owner.token)).status).toBe(204);
+    const run = await api.db('campaign_runs').where({ id: ledger.run.id }).first();
+    expect(run).toMatchObject({ gate: 'closed', gate_reason: 'tenantEnded' });
+    for (const token of [owner.token, made.key]) {
+      expect((await api.send('get', '/api/v1/customers', { token })).status).toBe(401);
+    }
+    expect(await api.db('customers').where({ tenant_id: tenantId })).toHaveLength(1);
+    const [entry] = await api.db('audit_log').where({ tenant_id: tenantId });
+    expect(entry).toMatchObject({ action: 'tenant.ended', after: { cancelledCampaigns: 1 } });
+  });
+
+  test('leaves its people their other tenants', async () => {
+    const first = await buildTenant(api.deps);
+    const second = (await post('/tenants', first.token, values)).body.data.id;
+    const switched = await post('/auth/switch-tenant', first.token, { tenantId: second });
+    await end(second, switched.body.data.accessToken);
+
+    const listed = await api.send('get', '/api/v1/tenants', { token: first.token });
+    expect(listed.body.data.map(({ id }: { id: string }) => id)).toEqual([first.tenantId]);
+    const back = await post('/auth/switch-tenant', first.token, { tenantId: second });
+    expect(back.status).toBe(404);
+  });
+
+  test('is for owners who have just shown that it is them, and in their own tenant', async () => {
+    const tenant = await buildTenant(api.deps);
+    const other = await buildTenant(api.deps);
+    expect((await end(other.tenantId, tenant.token)).status).toBe(404);
+    expect((await end(tenant.tenantId, tenant.tokenOf('agency'))).status).toBe(403);
+    await api
+      .db('sessions')
+      .where({ user_id: tenant.userId })
+      .update({ mfa_at: new Date(Date.now() - 3_600_000) });
+    const unproven = await end(tenant.tenantId, tenant.token);
+    expect([unproven.status, unproven.body.code]).toEqual([403, 'stepUpRequired']);
+    for (const one of [tenant, other]) {
+      expect(await tenantRow(one)).toMatchObject({ ended_at: null, suspended_at: null });
+    }
   });
 });
 
