@@ -20,6 +20,9 @@ import { handle } from './handle';
 import { apiKeyRoutes } from './identity/apiKeys';
 import { auditLogRoutes } from './identity/auditLog';
 import { authRoutes } from './identity/auth';
+import { mfaRoutes } from './identity/mfa';
+import { passwordResetRoutes } from './identity/passwordReset';
+import { stepUpRoutes } from './identity/stepUp';
 import { emailVerificationRoutes } from './identity/emailVerification';
 import { sessionRoutes } from './identity/sessions';
 import { signingKeyRoutes } from './identity/signingKeys';
@@ -56,6 +59,9 @@ export const routes: readonly Route[] = [
   ...authRoutes,
   ...sessionRoutes,
   ...emailVerificationRoutes,
+  ...passwordResetRoutes,
+  ...mfaRoutes,
+  ...stepUpRoutes,
   ...signingKeyRoutes,
   ...userRoutes,
   ...auditLogRoutes,

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { conflict } from '../../domain/errors';
 import { Login, MfaRequired, Registration, Session } from '../../domain/identity/schema';
 import { newId } from '../../lib/ids';
+import { requireGoodPassword } from '../../lib/passwordRules';
 import { hashPassword, isPassword } from '../../lib/passwords';
 import { acrossTenants } from '../../models/base';
 import { createAccount, findUserByEmail, type NewAccount } from '../../models/identity/accounts';
@@ -33,6 +34,10 @@ const register = publicRoute({
   problems: ['emailTaken', 'idempotencyKeyReused'],
   async handler(request) {
     const { deps, body, idempotencyKey } = request;
+    requireGoodPassword('password', body.password, {
+      email: body.email,
+      names: [body.companyName, body.firstName, body.lastName],
+    });
     const ids = accountIds(body.email, idempotencyKey);
     const values = {
       ...ids,

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { AppError } from '../../domain/errors';
+import { Accepted } from '../../domain/identity/schema';
 import { acrossTenants } from '../../models/base';
 import { firstTenantOf } from '../../models/identity/accounts';
 import { audit } from '../../models/identity/audit';
@@ -58,7 +59,7 @@ const resendVerification = userRoute({
     'Five an hour and one a minute are sent; more change nothing, and so does this for an address that is verified.',
   tags,
   permission: 'self:write',
-  answers: { 202: null },
+  answers: { 202: Accepted },
   async handler(request) {
     const { deps, userId } = request;
     const user = await acrossTenants(deps.db, 'identity', async (trx) =>
@@ -68,7 +69,7 @@ const resendVerification = userRoute({
       throw new AppError('unauthenticated', 'tokenInvalid', 'The token is of no user here.');
     }
     await sendVerification(request, user);
-    return reply(202);
+    return reply(202, { status: 'accepted' as const });
   },
 });
 

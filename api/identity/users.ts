@@ -4,16 +4,20 @@ import { differences } from '../../domain/identity/auditValues';
 import { ChangePassword, WriteProfile } from '../../domain/identity/people/schema';
 import { Me } from '../../domain/identity/schema';
 import type { Knex } from '../../lib/db';
+import { requireGoodPassword } from '../../lib/passwordRules';
 import { hashPassword, isPassword } from '../../lib/passwords';
 import { acrossTenants } from '../../models/base';
 import { findAccount } from '../../models/identity/accounts';
+import { clearAttempts } from '../../models/identity/attempts';
 import { audit } from '../../models/identity/audit';
-import { changePassword, passwordHashOf, replaceProfile } from '../../models/identity/profiles';
+import { changePassword, replaceProfile } from '../../models/identity/profiles';
+import { User } from '../../models/identity/User';
 import { auditOf } from '../audit';
 import { json } from '../bodies';
 import type { Principal } from '../context';
 import { requireUnchanged } from '../etags';
 import { reply, userRoute } from '../route';
+import { requireAttempt } from './checkPassword';
 import { presentTenant, presentUser } from './present';
 
 const tags = ['identity'];
@@ -81,11 +85,20 @@ const replacePassword = userRoute({
   body: json(ChangePassword),
   stepUp: true,
   answers: { 204: null },
-  problems: ['wrongPassword'],
+  problems: ['wrongPassword', 'tooManyAttempts'],
   async handler(request) {
     const { body, deps, principal, userId } = request;
-    const from = await acrossTenants(deps.db, 'identity', (trx) => passwordHashOf(trx, userId));
-    if (from === undefined || !(await isPassword(body.current, from))) {
+    const user = await acrossTenants(deps.db, 'identity', async (trx) =>
+      User.query(trx).findById(userId).throwIfNotFound(),
+    );
+    const { passwordHash: from } = user;
+    requireGoodPassword('new', body.new, {
+      email: user.email,
+      names: [user.companyName, user.firstName, user.lastName],
+    });
+    const subject = deps.addressHash(`${user.emailKey} changes the password`);
+    await requireAttempt(deps, subject);
+    if (!(await isPassword(body.current, from))) {
       throw wrongPassword();
     }
     const to = await hashPassword(body.new);
@@ -93,6 +106,7 @@ const replacePassword = userRoute({
       const { sessionId } = principal;
       const changed = await changePassword(trx, { userId, from, to, sessionId });
       if (changed) {
+        await clearAttempts(trx, [subject]);
         const target = { kind: 'user', id: userId };
         await audit(trx, auditOf(request, { action: 'user.passwordChanged', target }));
       }

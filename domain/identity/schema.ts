@@ -2,8 +2,35 @@ import { z } from 'zod';
 import { email, language, name, timeZone } from '../customers/schema';
 import { roles } from './permissions';
 
-/** A password somebody chooses. */
-export const password = z.string().min(12).max(128);
+/** How long a password is, in characters. */
+export const passwordLength = { least: 12, most: 128 } as const;
+
+/**
+ * A password somebody chooses, in the one form of its characters (NFKC). Whether it is easily guessed
+ * is for `requireGoodPassword` to say, which knows whose it is.
+ */
+export const password = z
+  .string()
+  .max(1024)
+  .transform((text) => text.normalize('NFKC'))
+  .superRefine((text, context) => {
+    const { length } = Array.from(text);
+    if (length < passwordLength.least) {
+      context.addIssue({
+        code: 'custom',
+        params: { code: 'tooSmall' },
+        message: `Must have at least ${passwordLength.least} characters.`,
+      });
+    }
+    if (length > passwordLength.most) {
+      context.addIssue({
+        code: 'custom',
+        params: { code: 'tooBig' },
+        message: `Must have at most ${passwordLength.most} characters.`,
+      });
+    }
+  })
+  .meta({ format: 'password', minLength: passwordLength.least, maxLength: passwordLength.most });
 
 /** What a registration asks for. */
 export const Registration = z.strictObject({
@@ -79,6 +106,9 @@ export const MfaRequired = z
     mfaToken: z.string().meta({ description: 'For POST /auth/mfa/login; good for 5 minutes' }),
   })
   .meta({ id: 'MfaRequired' });
+
+/** Said of what is done behind the answer, or not at all: which of them is nobody's business. */
+export const Accepted = z.object({ status: z.literal('accepted') }).meta({ id: 'Accepted' });
 
 export const Refresh = z.strictObject({ refreshToken: z.string().min(1).max(200) });
 

@@ -20,15 +20,6 @@ export async function replaceProfile(
     .patch({ ...values, updatedAt: new Date() });
 }
 
-/** The hash of somebody's password; undefined when there is no such person. */
-export async function passwordHashOf(
-  trx: Knex.Transaction,
-  userId: string,
-): Promise<string | undefined> {
-  const user = await User.query(trx).findById(userId).select('password_hash');
-  return user?.passwordHash;
-}
-
 /**
  * Gives a person another password, and ends all of their sessions but the one that asks. False when
  * the password has changed since its hash was read: of two changes at once one counts.

@@ -74,6 +74,11 @@ export async function revokeSessions(
   return revoked.rows.map(({ id }: { id: string }) => id);
 }
 
+/** Its person has just shown again that it is them. */
+export async function noteStepUp(trx: Knex.Transaction, sessionId: string): Promise<void> {
+  await trx.raw('update sessions set mfa_at = clock_timestamp() where id = ?', [sessionId]);
+}
+
 /** A session is used: said at most once a minute, so that requests write nothing as a rule. */
 export async function noteUse(db: Knex, sessionId: string, ip: string | null): Promise<void> {
   await acrossTenants(db, 'identity', (trx) =>

@@ -1,3 +1,4 @@
+import { Secret, TOTP } from 'otpauth';
 import { newId } from '../../../lib/ids';
 import type { ApiAnswer, TestApi } from '../../support/api';
 
@@ -48,4 +49,30 @@ export async function auditedActions(api: TestApi, tenantId: string): Promise<st
     .orderBy('id')
     .select('action');
   return rows.map(({ action }) => action);
+}
+
+/** The newest mail about an account that waits to leave for the address, and the token in its link. */
+export async function mailTo(
+  api: TestApi,
+  email: string,
+): Promise<{ subject: string; text: string; html: string; link: string; token: string } | null> {
+  const [row] = await api
+    .db('transactional_contents')
+    .where({ address: email })
+    .orderBy('n', 'desc')
+    .limit(1)
+    .select('content');
+  if (row === undefined) {
+    return null;
+  }
+  const { subject, text, html } = row.content;
+  const link = /http\S+/.exec(text)?.[0] ?? '';
+  return { subject, text, html, link, token: new URL(link).searchParams.get('token') ?? '' };
+}
+
+/** The code that an app shows for a seed, so many steps of 30 s from now. */
+export function codeOf(secret: string, steps = 0): string {
+  return new TOTP({ secret: Secret.fromBase32(secret) }).generate({
+    timestamp: Date.now() + steps * 30_000,
+  });
 }
