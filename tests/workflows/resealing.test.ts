@@ -1,8 +1,11 @@
+import { Writable } from 'node:stream';
 import { MockActivityEnvironment } from '@temporalio/testing';
+import { pino } from 'pino';
 import { createResealSlice, type ResealedSlice } from '../../activities/identity/reseal';
 import { createAccountSenders } from '../../activities/messages/accountSenders';
 import type { Knex } from '../../lib/db';
 import { createLogger } from '../../lib/logger';
+import { createMetrics } from '../../lib/metrics';
 import { createSealing, type Sealing } from '../../lib/sealing';
 import { acrossTenants, withTenant } from '../../models/base';
 import {
@@ -15,6 +18,7 @@ import { openCredentials, sealCredentials } from '../../models/messages/accountC
 import { replaceProviderAccount, requireProviderAccount } from '../../models/messages/accounts';
 import { startResealing } from '../../workers/schedules';
 import { lookAtSealedValues } from '../../workers/sealedValues';
+import { collectSealingMetrics } from '../../workers/sealingMetrics';
 import { resealingWorkflowId } from '../../workflows/identity/resealing';
 import { startCampaignGround, type CampaignGround } from '../support/campaignGround';
 import { until } from '../support/conditions';
@@ -211,6 +215,37 @@ test('a worker without the key leaves the work to one that has it', async () => 
       nonRetryable: false,
     });
     expect(await keyCounts()).toEqual({ k1: 1 });
+  });
+});
+
+test('values of a key that is gone start nothing, and are told of', async () => {
+  const gone = createSealing([{ id: 'gone', key: Buffer.alloc(32, 99) }]);
+  await onOwnRows({ accounts: 2, sealing: gone }, async ({ db }) => {
+    let log = '';
+    const told = pino({}, new Writable({ write: (chunk, _, done) => done(void (log += chunk)) }));
+    const { client } = ground.temporal;
+    await lookAtSealedValues({ db, client, sealing: alone('k3'), logger: told });
+    expect(log).toContain('values are sealed with keys that SEALING_KEYS lacks');
+    expect(JSON.parse(log).missing).toEqual([
+      { name: 'providerAccounts', keyId: 'gone', values: 2 },
+    ]);
+    const handle = client.workflow.getHandle(resealingWorkflowId('k3'));
+    await expect(handle.describe()).rejects.toThrow('not found');
+  });
+});
+
+test('workers show how many values each key has sealed', async () => {
+  await onOwnRows({ accounts: 7 }, async ({ db, accounts }) => {
+    await writeEnvelope(
+      db,
+      accounts[0],
+      sealCredentials(alone('k2'), at(accounts[0]), { apiKey: 'SG.x' }),
+    );
+    const metrics = createMetrics('worker');
+    collectSealingMetrics(metrics, db);
+    const shown = await metrics.metrics();
+    expect(shown).toContain('carillon_sealed_values{key_id="k1",process="worker"} 6');
+    expect(shown).toContain('carillon_sealed_values{key_id="k2",process="worker"} 1');
   });
 });
 
