@@ -9,7 +9,9 @@ export const AuditEntry = z
     id: z.uuid(),
     tenantId: z.uuid().nullable().meta({ description: 'Null for what is of the platform' }),
     at: z.iso.datetime(),
-    action: z.string().meta({ description: 'What was done: a name of the table in docs/API.md' }),
+    action: z
+      .string()
+      .meta({ description: 'What was done: a name of those that `listAuditLog` describes' }),
     actor: z.object({
       kind: z.enum(auditActorKinds),
       id: z.string().nullable(),
