@@ -38,7 +38,10 @@ function respond(path: string, response: ServerResponse): void {
       return;
     case '/endless': {
       const write = () => {
-        while (!response.destroyed && response.write('x'.repeat(16 * 1024)));
+        let isTaken = true;
+        while (isTaken && !response.destroyed) {
+          isTaken = response.write('x'.repeat(16 * 1024));
+        }
       };
       response.on('drain', write);
       write();
@@ -136,7 +139,7 @@ describe('in production', () => {
     let times = 0;
     const resolve = () => {
       times += 1;
-      // An address for documentation-like use that answers nobody here, then this machine.
+      // First a public address, at whose port nobody listens, then this machine.
       return Promise.resolve([times === 1 ? '93.184.216.34' : '127.0.0.1']);
     };
     const address = `https://rebinding.example.com:${port}/`;
