@@ -8,7 +8,7 @@ import type { ApiDeps } from './deps';
 import { accessLog } from './middleware/accessLog';
 import { problem } from './middleware/problem';
 import { requestId } from './middleware/requestId';
-import { unmatched } from './middleware/unmatched';
+import { requireRoute } from './middleware/requireRoute';
 import { docs } from './openapi/docs';
 import { openApiDocument } from './openapi/document';
 import { permissionsPage } from './openapi/permissionsPage';
@@ -42,8 +42,8 @@ export function createApp(deps: ApiDeps): App {
       () => permissionsPage(routes),
     ),
   );
+  app.use(requireRoute(router));
   app.use(router.routes());
-  app.use(unmatched(router));
   return app;
 }
 

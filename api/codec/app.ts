@@ -7,7 +7,7 @@ import type { ApiContext, ApiMiddleware, ApiState } from '../context';
 import { accessLog } from '../middleware/accessLog';
 import { problem } from '../middleware/problem';
 import { requestId } from '../middleware/requestId';
-import { unmatched } from '../middleware/unmatched';
+import { requireRoute } from '../middleware/requireRoute';
 import type { CodecDeps } from './deps';
 import { decode, encode } from './remoteCodec';
 import { health, metrics, ready } from './probes';
@@ -45,8 +45,8 @@ export function createCodecApp(deps: CodecDeps): Koa<ApiState> {
   app.use(securityHeaders(deps.config.NODE_ENV === 'production'));
   app.use(problem(deps.logger));
   app.use(forTheUi(deps));
+  app.use(requireRoute(router));
   app.use(router.routes());
-  app.use(unmatched(router));
   return app;
 }
 

@@ -107,6 +107,14 @@ describe('errors', () => {
     expect(wrong.headers.get('Allow')?.split(', ').sort()).toEqual(['GET', 'HEAD', 'POST']);
   });
 
+  test('a path of its own is not taken for the id of a thing', async () => {
+    const { token } = await buildTenant(api.deps);
+    for (const method of ['get', 'put', 'delete'] as const) {
+      const wrong = await api.send(method, `${customers}/upload`, { token });
+      expect([method, wrong.status, wrong.headers.get('Allow')]).toEqual([method, 405, 'POST']);
+    }
+  });
+
   test('of our own tell nothing of what broke', async () => {
     const broken = await startTestApi({
       accessTokens: {
