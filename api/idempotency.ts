@@ -26,9 +26,9 @@ export async function once(
   call: Call,
   run: () => Promise<RenderedReply>,
 ): Promise<RenderedReply> {
-  const key = context.get('Idempotency-Key');
+  const { 'idempotency-key': key } = context.req.headers;
   const { principal } = context.state;
-  if (key === '' || principal?.tenantId == null) {
+  if (typeof key !== 'string' || principal?.tenantId == null) {
     return run();
   }
   requireUsableKey(key);

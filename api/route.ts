@@ -351,7 +351,7 @@ function inTenantOf(request: ErasedRequest): TenantRequest<ParamSpecs, unknown, 
   };
 }
 
-function headerOf(context: ApiContext, name: string): string | undefined {
-  const value = context.get(name);
-  return value === '' ? undefined : value;
+function headerOf({ req }: ApiContext, name: string): string | undefined {
+  const value = req.headers[name.toLowerCase()];
+  return typeof value === 'string' ? value : value?.join(', ');
 }

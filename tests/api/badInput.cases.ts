@@ -460,6 +460,16 @@ export const badCases: BadCase[] = [
     field: 'Idempotency-Key',
   },
   {
+    // Whoever sends one means to be safe against repetition, and would not be.
+    what: 'an idempotency key that is empty',
+    request: (ground) => ({
+      ...post('/customers', { email: 'second@example.com' })(ground),
+      headers: { 'Idempotency-Key': '' },
+    }),
+    ...invalid,
+    field: 'Idempotency-Key',
+  },
+  {
     what: 'a webhook without a signature',
     request: () => webhook('[]', {}),
     status: 401,
