@@ -6,7 +6,14 @@ import { fieldProblems } from './problems';
 import { textProblem } from './text';
 
 /** What a path parameter is: the id of a resource, or a text with a schema of its own. */
-export type ParamSpec = string | { readonly what: string; readonly schema: z.ZodType<string> };
+export type ParamSpec =
+  | string
+  | {
+      readonly what: string;
+      readonly schema: z.ZodType<string>;
+      /** It is never stored nor looked for as it is, so that it may hold what Postgres cannot keep. */
+      readonly isAnyText?: boolean;
+    };
 export type ParamSpecs = Readonly<Record<string, ParamSpec>>;
 
 /** The path parameters; what cannot be the name of a thing answers 404, as an unknown one does. */
@@ -25,7 +32,7 @@ function parseParam(spec: ParamSpec, text: string): string {
     return text.toLowerCase();
   }
   const parsed = spec.schema.safeParse(text);
-  if (!parsed.success || textProblem(text) !== null) {
+  if (!parsed.success || (spec.isAnyText !== true && textProblem(text) !== null)) {
     throw notFound(spec.what);
   }
   return parsed.data;

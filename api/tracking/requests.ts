@@ -10,10 +10,10 @@ import { laterPage, pageHeaders } from './pages';
 import { textsFor } from './texts';
 
 /** A token, or anything in its place: what is wrong with it is told by a page. */
-export const token = { what: 'page', schema: z.string().max(2_000) };
+export const token = { what: 'page', schema: z.string(), isAnyText: true };
 
 /** An index in the list of a campaign's links, or anything in its place. */
-export const linkIndex = { what: 'page', schema: z.string().max(2_000) };
+export const linkIndex = token;
 
 // The ledger numbers messages from 1, in 32 bits with a sign.
 const maxMessageN = 0x7fff_ffff;

@@ -40,6 +40,18 @@ test('the pages run nothing, load nothing and are framed by nobody', async () =>
   expect(page.headers.get('Set-Cookie')).toBeNull();
 });
 
+test.each([
+  ['long beyond all tokens', 'x'.repeat(4_000)],
+  ['NUL', '%00'],
+  ['half a character', '%ff'],
+])('whoever has a broken address gets a page: %s', async (_, token) => {
+  const page = await t.get(`/t/u/${token}`);
+  expect([page.status, page.headers.get('Content-Type')]).toEqual([
+    404,
+    'text/html; charset=utf-8',
+  ]);
+});
+
 const multipart = new FormData();
 multipart.set('List-Unsubscribe', 'One-Click');
 const forms: [string, NonNullable<RequestInit['body']> | undefined, Record<string, string>][] = [
