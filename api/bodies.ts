@@ -21,6 +21,8 @@ export interface BodyReader<T> {
   /** The schema of the value, or of the bytes when no zod schema is behind it. */
   readonly schema: z.ZodType | null;
   readonly jsonSchema?: Readonly<Record<string, unknown>>;
+  /** What the parts of a form may be. */
+  readonly encoding?: Readonly<Record<string, { readonly contentType: string }>>;
   /** Whether no body at all will do; where it is not said, a JSON body that may be `{}` says it. */
   readonly mayBeMissing?: boolean;
   read(context: ApiContext): Promise<ReadBody<T>>;

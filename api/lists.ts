@@ -46,6 +46,14 @@ export function fieldsOf(item: z.ZodObject) {
   return z
     .string()
     .max(2_000)
+    .meta({
+      // What a caller writes with commas is an array in a document.
+      type: 'array',
+      items: { type: 'string', enum: [...known] },
+      minItems: 1,
+      uniqueItems: true,
+      maxLength: undefined,
+    })
     .transform((text, context) => {
       const names = text.split(',').map((name) => name.trim());
       for (const name of names.filter((each) => !known.has(each))) {
@@ -64,6 +72,7 @@ export function wholeNumber(least: number, most: number) {
   return z
     .string()
     .regex(/^\d{1,15}$/, 'Is not a whole number.')
+    .meta({ type: 'integer', pattern: undefined, minimum: least, maximum: most })
     .transform(Number)
     .pipe(z.number().min(least).max(most));
 }

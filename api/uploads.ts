@@ -38,10 +38,11 @@ export function upload(options: {
       type: 'object',
       required: [options.field],
       properties: {
-        [options.field]: { type: 'string', contentMediaType: options.types[0] ?? 'text/csv' },
+        [options.field]: { type: 'string', contentMediaType: 'application/octet-stream' },
       },
       additionalProperties: false,
     },
+    encoding: { [options.field]: { contentType: options.types.join(', ') } },
     async read(context) {
       requireType(context, ['multipart/form-data']);
       if (Number(context.get('Content-Length')) > options.limitBytes + envelopeBytes) {

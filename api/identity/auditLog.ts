@@ -15,6 +15,7 @@ const tags = ['audit'];
 const action = z
   .string()
   .max(100)
+  .meta({ enum: Object.keys(auditActions) })
   .transform((text, context): AuditAction => {
     if (isAuditAction(text)) {
       return text;

@@ -148,6 +148,7 @@ function queryParameters(route: Route, components: Components): JsonSchema[] {
     name,
     in: 'query',
     required: names.includes(name),
+    ...(isRecord(schema) && schema['type'] === 'array' ? { style: 'form', explode: false } : {}),
     schema,
   }));
 }
@@ -160,9 +161,13 @@ function requestBodyOf(route: Route, components: Components): JsonSchema {
     content: Object.fromEntries(
       (body?.contentTypes ?? []).map((type) => [
         type,
-        body?.schema == null
-          ? { schema: body?.jsonSchema ?? {} }
-          : { schema: components.schemaOf(body.schema, 'input') },
+        {
+          schema:
+            body?.schema == null
+              ? (body?.jsonSchema ?? {})
+              : components.schemaOf(body.schema, 'input'),
+          ...(body?.encoding === undefined ? {} : { encoding: body.encoding }),
+        },
       ]),
     ),
   };

@@ -33,8 +33,11 @@ export function responsesOf(route: Route, parts: Parts): JsonSchema {
   const unchanged = answersNotModified(route)
     ? [['304', { description: 'Not changed since the version named by If-None-Match' }]]
     : [];
-  return Object.fromEntries([...problems, ...unchanged, ...answers]);
+  return Object.fromEntries([...problems, ['431', tooLong], ...unchanged, ...answers]);
 }
+
+// Node answers it by itself, before there is a request.
+const tooLong = { description: 'Address and headers together are longer than 16 KiB; no content' };
 
 const wwwAuthenticate = {
   'WWW-Authenticate': { description: 'How to sign in', required: true, schema: { type: 'string' } },
@@ -142,18 +145,19 @@ const descriptions = {
 } as const satisfies Record<(typeof statusOf)[keyof typeof statusOf] | 500, string>;
 
 function problemStatuses(route: Route): (keyof typeof descriptions)[] {
-  const hasBody = route.body !== undefined;
+  // Where no body is wanted, one that comes is looked at all the same.
+  const mayHaveBody = route.method !== 'get';
   const isChange = route.method === 'put' || route.method === 'patch';
   const conditions: [keyof typeof descriptions, boolean][] = [
-    [400, hasBody || route.query !== undefined],
+    [400, true],
     [401, route.permission !== 'public'],
     [403, route.permission !== 'public'],
     [404, Object.keys(route.params).length > 0],
-    [408, hasBody],
+    [408, mayHaveBody],
     [409, route.idempotent],
     [412, isChange],
-    [413, hasBody],
-    [415, hasBody],
+    [413, mayHaveBody],
+    [415, mayHaveBody],
     [422, true],
     [429, route.limit !== 'none'],
     [500, true],

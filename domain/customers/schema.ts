@@ -42,17 +42,17 @@ export const email = normalized(normalizeEmail, {
 export const phone = normalized(normalizePhone, {
   code: 'wrongPhone',
   message: 'Is not a phone number in E.164, such as "+4930123456".',
-});
+}).meta({ examples: ['+4930123456'] });
 
 export const language = normalized(canonicalLanguage, {
   code: 'wrongLanguage',
   message: 'Is not a BCP 47 language tag, such as "en" or "pt-BR".',
-});
+}).meta({ examples: ['pt-BR'] });
 
 export const timeZone = normalized(canonicalZone, {
   code: 'unknownTimeZone',
   message: 'Is not an IANA time zone, such as "Europe/Berlin".',
-});
+}).meta({ examples: ['Europe/Berlin'] });
 
 /** An instant (RFC 3339) no earlier and no later than these, whatever its offset makes of it. */
 export function instantBetween(range: () => readonly [Date, Date], message: string) {

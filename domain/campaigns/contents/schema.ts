@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { email, phone } from '../../customers/schema';
+import { noControls } from '../../oneLine';
 import { textSender } from '../../messages/accounts/schema';
 import { maxTemplateVariables } from '../../messages/whatsAppContent';
 
@@ -9,7 +10,7 @@ export const oneLine = z
   .trim()
   .min(1)
   .max(100)
-  .regex(/^\P{Cc}*$/u, 'Must not hold line breaks or other control characters.');
+  .regex(noControls, 'Must not hold line breaks or other control characters.');
 
 const blankIsNull = (text: string | null | undefined) =>
   text == null || text.trim() === '' ? null : text;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { noControls } from '../../oneLine';
 import { email, phone } from '../../customers/schema';
 import { accountChannels, connectionOutcomes, vendors } from './types';
 
@@ -24,7 +25,7 @@ function senders(address: z.ZodType<string, string>) {
           .trim()
           .min(1)
           .max(100)
-          .regex(/^[^\p{Cc}]*$/u, 'Must be one line.')
+          .regex(noControls, 'Must be one line.')
           .nullable()
           .default(null),
       }),

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { noControls } from '../../oneLine';
 import { doubtPolicies } from '../../campaigns/types';
 import { doubtEnds, lookUpAnswers, proofs } from './types';
 
@@ -43,7 +44,7 @@ const reason = z
   .trim()
   .min(1)
   .max(200)
-  .regex(/^\P{Cc}*$/u, 'Must not hold line breaks or other control characters.')
+  .regex(noControls, 'Must not hold line breaks or other control characters.')
   .meta({ description: 'How you know; it stands in the campaign’s log' });
 
 export const SettleDoubt = z

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { email, phone } from '../../customers/schema';
+import { noControls } from '../../oneLine';
 import { MessageDetail } from '../schema';
 import { maxTemplateVariables } from '../whatsAppContent';
 
@@ -7,7 +8,7 @@ const line = z
   .string()
   .trim()
   .max(200)
-  .regex(/^\P{Cc}*$/u, 'Must be one line.')
+  .regex(noControls, 'Must be one line.')
   .nullish()
   .transform((text) => (text === '' || text === undefined ? null : text));
 
