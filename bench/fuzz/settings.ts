@@ -4,6 +4,9 @@ import type { ProcessGround } from '../chaos/ground';
 import type { FuzzOptions } from './options';
 import { residentsPassword } from './residents';
 
+/** What data may be answered that is not in the form of its schema. */
+const refusals = [400, 401, 403, 404, 405, 409, 412, 413, 415, 422, 431];
+
 /** Writes the fuzzer's configuration into the folder of the run; answers the file. */
 export function writeSettings(ground: ProcessGround, options: FuzzOptions): string {
   const file = path.join(ground.folder, 'schemathesis.toml');
@@ -25,6 +28,12 @@ export function writeSettings(ground: ProcessGround, options: FuzzOptions): stri
       '[parameters]',
       '"body.current" = { dictionary = "password", probability = 0.5 }',
       '"body.password" = { dictionary = "password", probability = 0.5 }',
+      // What is sent to us may be in the form of its schema and wrong all the same: an instant that
+      // has passed, a cursor that was made up, two fields that do not go together.
+      '[checks.positive_data_acceptance]',
+      'enabled = false',
+      '[checks.negative_data_rejection]',
+      `expected-statuses = [${refusals.map((status) => `"${status}"`).join(', ')}]`,
       '[cache]',
       'enabled = false',
       '[reports]',
