@@ -12,7 +12,7 @@ const Flags = z.object({
   workers: count.default(3),
   rounds: count.default(3),
   /** Messages of the runs with one call each; 0 leaves them out. */
-  'one-by-one': z.coerce.number().int().min(0).default(80_000),
+  'one-by-one': z.coerce.number().int().min(0).default(200_000),
   /** Single messages a second beside the campaign; 0 leaves them out. */
   transactional: z.coerce.number().int().min(0).default(50),
   profile: z.string().optional(),
