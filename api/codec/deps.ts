@@ -14,6 +14,8 @@ export interface CodecDeps {
   readonly metrics: Registry;
   readonly sealing: Sealing;
   readonly dataKeys: DataKeys;
+  /** Digests of addresses, under which wrong passwords are counted. */
+  readonly addressHash: (address: string) => string;
   /** Shared with the API: who guesses here has fewer guesses there. */
   readonly rateLimits: RateLimits;
   /** Where the UI is opened, whose pages may ask; without it no other page may. */

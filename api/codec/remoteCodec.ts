@@ -6,11 +6,11 @@ import {
   touchCodecSession,
   type PayloadReader,
 } from '../../models/identity/codecSessions';
+import { auditOf } from '../audit';
 import { json } from '../bodies';
 import type { ApiContext } from '../context';
 import { sessionIdOf } from './cookies';
 import type { CodecDeps } from './deps';
-import { originOf } from './origin';
 import {
   Payloads,
   hidePayloads,
@@ -69,13 +69,11 @@ async function writeDown(
   reader: PayloadReader,
   { counts }: Shown,
 ): Promise<void> {
-  const entries = [...counts].map(([tenantId, payloads]) => ({
-    tenantId,
-    actor: { kind: 'user' as const, id: reader.userId },
-    action: 'workflow.decoded' as const,
-    origin: originOf(context),
-    after: { payloads },
-  }));
+  const request = { context, requestId: context.state.requestId };
+  const actor = { kind: 'user', id: reader.userId } as const;
+  const entries = [...counts].map(([tenantId, payloads]) =>
+    auditOf(request, { action: 'workflow.decoded', tenantId, actor, after: { payloads } }),
+  );
   await acrossTenants(db, 'identity', async (trx) => {
     await audit(trx, ...entries);
     await touchCodecSession(trx, reader.sessionId);

@@ -1,6 +1,7 @@
 import { loadConfig } from '../../lib/config';
 import { createDatabase } from '../../lib/db';
 import { listen, stopWithProcess } from '../../lib/httpProcess';
+import { createKeyedHash } from '../../lib/keyedHash';
 import { createLogger } from '../../lib/logger';
 import { collectProcessMetrics, createMetrics } from '../../lib/metrics';
 import { createSealing, parseSealingKeys } from '../../lib/sealing';
@@ -13,7 +14,7 @@ import { createCodecApp } from './app';
 const poolMax = 8;
 
 async function main(): Promise<void> {
-  const config = loadConfig(['DATABASE_URL', 'SEALING_KEYS']);
+  const config = loadConfig(['DATABASE_URL', 'TRACKING_SECRET', 'SEALING_KEYS']);
   const logger = createLogger({
     name: 'codec',
     level: config.LOG_LEVEL,
@@ -35,6 +36,7 @@ async function main(): Promise<void> {
     metrics,
     sealing,
     dataKeys: createDataKeys({ db, sealing, logger }),
+    addressHash: createKeyedHash(config.TRACKING_SECRET, 'addresses'),
     rateLimits: createRateLimits({ config, db, logger }),
     uiUrl: config.TEMPORAL_UI_URL,
   });

@@ -2,26 +2,32 @@ import { timingSafeEqual } from 'node:crypto';
 import { AppError } from '../../domain/errors';
 import { callerNetwork } from '../../lib/callerNetwork';
 import { newId, newRandomId } from '../../lib/ids';
-import { isPassword } from '../../lib/passwords';
+import { acrossTenants } from '../../models/base';
+import { clearAttempts } from '../../models/identity/attempts';
 import { audit } from '../../models/identity/audit';
-import { findUserByEmail } from '../../models/identity/accounts';
 import {
   closeCodecSession,
   findPayloadReader,
   openCodecSession,
 } from '../../models/identity/codecSessions';
+import { takeSecondFactor } from '../../models/identity/mfa';
 import type { User } from '../../models/identity/User';
+import { auditOf, ipOf } from '../audit';
 import { bytes } from '../bodies';
 import type { ApiContext } from '../context';
+import { userAgentOf } from '../identity/beginSession';
+import { checkPassword } from '../identity/checkPassword';
 import { formCookie, sessionCookie, sessionIdOf, setCookie, setSessionCookie } from './cookies';
 import type { CodecDeps } from './deps';
-import { originOf } from './origin';
 import { homePage, loginPage, pageHeaders } from './pages';
 
 const formSeconds = 3_600;
 const formLimitBytes = 8 * 1024;
 // The same whatever was wrong: nobody learns here who has an account.
-const wrongSignIn = 'There is no account with this address, password and code.';
+const wrongSignIn = {
+  status: 401,
+  text: 'There is no account with this address, password and code.',
+} as const;
 
 /** Who is signed in; others are led to the form. */
 export async function home(context: ApiContext, deps: CodecDeps): Promise<void> {
@@ -46,46 +52,18 @@ export async function showLogin(context: ApiContext, deps: CodecDeps): Promise<v
 /** Signs somebody in with what the API takes too: address, password, and a code where one is needed. */
 export async function logIn(context: ApiContext, deps: CodecDeps): Promise<void> {
   const form = await readForm(context);
-  if (!isFormOurs(context, form)) {
-    const problem = 'This form was too old. Please sign in again.';
-    show(context, 403, loginPage({ formToken: giveFormToken(context, deps), problem }));
+  const problem = isFormOurs(context, form)
+    ? await signIn(context, deps, form)
+    : { status: 403, text: 'This form was too old. Please sign in again.' };
+  if (problem === null) {
+    lead(context, '/');
     return;
   }
-  const allowance = await deps.rateLimits.count('auth', `ip:${callerNetwork(context.ip)}`);
-  if (allowance?.isExceeded === true) {
-    const problem = `Too many tries. Please try again in ${allowance.resetSeconds} seconds.`;
-    context.set('Retry-After', String(allowance.resetSeconds));
-    show(context, 429, loginPage({ formToken: giveFormToken(context, deps), problem }));
-    return;
+  if (problem.retryAfterSeconds !== undefined) {
+    context.set('Retry-After', String(problem.retryAfterSeconds));
   }
-  const found = await findSignedIn(deps, form);
-  if (found === null) {
-    const formToken = giveFormToken(context, deps);
-    show(context, 401, loginPage({ formToken, problem: wrongSignIn }));
-    return;
-  }
-  const id = newId();
-  const { user, mfaAt } = found;
-  await openCodecSession(
-    deps.db,
-    {
-      id,
-      userId: user.id,
-      mfaAt,
-      ip: context.ip,
-      userAgent: context.get('User-Agent').slice(0, 200),
-    },
-    (trx) =>
-      audit(trx, {
-        id,
-        tenantId: null,
-        actor: { kind: 'user', id: user.id },
-        action: 'codec.signedIn',
-        origin: originOf(context),
-      }),
-  );
-  setSessionCookie(context, id, { sealing: deps.sealing, isSecure: isSecure(deps) });
-  lead(context, '/');
+  const formToken = giveFormToken(context, deps);
+  show(context, problem.status, loginPage({ formToken, problem: problem.text }));
 }
 
 /** Ends the session here and in the database. */
@@ -97,27 +75,92 @@ export async function logOut(context: ApiContext, deps: CodecDeps): Promise<void
   const sessionId = sessionIdOf(context, deps.sealing);
   const reader = sessionId === null ? null : await findPayloadReader(deps.db, sessionId);
   if (reader !== null) {
-    await closeCodecSession(deps.db, reader.sessionId, (trx) =>
-      audit(trx, {
-        tenantId: null,
-        actor: { kind: 'user', id: reader.userId },
-        action: 'codec.signedOut',
-        origin: originOf(context),
-      }),
-    );
+    await acrossTenants(deps.db, 'identity', async (trx) => {
+      if (await closeCodecSession(trx, reader.sessionId)) {
+        await audit(trx, entryOf(context, { action: 'codec.signedOut', userId: reader.userId }));
+      }
+    });
   }
   setCookie(context, sessionCookie, '', { maxAgeSeconds: 0, isSecure: isSecure(deps) });
   lead(context, '/login');
 }
 
-async function findSignedIn(
+interface Problem {
+  status: number;
+  text: string;
+  retryAfterSeconds?: number;
+}
+
+async function signIn(
+  context: ApiContext,
   deps: CodecDeps,
   form: URLSearchParams,
-): Promise<{ user: User; mfaAt: Date | null } | null> {
-  const user = await findUserByEmail(deps.db, (form.get('email') ?? '').trim());
-  const matches = await isPassword(form.get('password') ?? '', user?.passwordHash);
-  // A second factor is never passed over.
-  return user === null || !matches || user.mfaEnabledAt !== null ? null : { user, mfaAt: null };
+): Promise<Problem | null> {
+  const allowance = await deps.rateLimits.count('auth', `ip:${callerNetwork(context.ip)}`);
+  if (allowance?.isExceeded === true) {
+    return tooMany(allowance.resetSeconds);
+  }
+  try {
+    const given = { email: form.get('email') ?? '', password: form.get('password') ?? '' };
+    const request = { deps, context, requestId: context.state.requestId };
+    const { user, subject } = await checkPassword(request, given);
+    return await begin(context, deps, { user, subject, code: form.get('code') ?? '' });
+  } catch (error) {
+    if (error instanceof AppError && error.kind === 'unauthenticated') {
+      return wrongSignIn;
+    }
+    if (error instanceof AppError && error.kind === 'rateLimited') {
+      return tooMany(error.retryAfterSeconds ?? 60);
+    }
+    throw error;
+  }
+}
+
+// A wrong code stays counted as an attempt, like a wrong password.
+async function begin(
+  context: ApiContext,
+  deps: CodecDeps,
+  { user, subject, code }: { user: User; subject: string; code: string },
+): Promise<Problem | null> {
+  if (user.suspendedAt !== null) {
+    return { status: 403, text: 'This account is suspended; ask support.' };
+  }
+  const id = newId();
+  const begun = await acrossTenants(deps.db, 'identity', async (trx) => {
+    const hasFactor = user.mfaEnabledAt !== null;
+    if (hasFactor && !(await takeSecondFactor(trx, deps.sealing, factorOf(user.id, code)))) {
+      return false;
+    }
+    await clearAttempts(trx, [subject]);
+    await openCodecSession(trx, {
+      id,
+      userId: user.id,
+      mfaAt: hasFactor ? new Date() : null,
+      ip: ipOf(context),
+      userAgent: userAgentOf(context),
+    });
+    await audit(trx, entryOf(context, { id, action: 'codec.signedIn', userId: user.id }));
+    return true;
+  });
+  if (!begun) {
+    return wrongSignIn;
+  }
+  setSessionCookie(context, id, { sealing: deps.sealing, isSecure: isSecure(deps) });
+  return null;
+}
+
+function factorOf(userId: string, typed: string) {
+  const code = typed.replace(/\s/g, '');
+  return {
+    userId,
+    factor: /^\d{6}$/.test(code) ? { code } : { recoveryCode: code },
+    at: new Date(),
+  };
+}
+
+function tooMany(retryAfterSeconds: number): Problem {
+  const text = `Too many tries. Please try again in ${retryAfterSeconds} seconds.`;
+  return { status: 429, text, retryAfterSeconds };
 }
 
 async function readForm(context: ApiContext): Promise<URLSearchParams> {
@@ -159,4 +202,13 @@ function lead(context: ApiContext, to: string): void {
 
 function isSecure({ config }: CodecDeps): boolean {
   return config.NODE_ENV === 'production';
+}
+
+function entryOf(
+  context: ApiContext,
+  deed: { id?: string; action: 'codec.signedIn' | 'codec.signedOut'; userId: string },
+) {
+  const { userId, ...rest } = deed;
+  const request = { context, requestId: context.state.requestId };
+  return auditOf(request, { ...rest, tenantId: null, actor: { kind: 'user', id: userId } });
 }

@@ -10,9 +10,14 @@ import {
 } from '../../models/identity/attempts';
 import { audit } from '../../models/identity/audit';
 import type { User } from '../../models/identity/User';
-import { auditOf, ipOf } from '../audit';
+import { auditOf, ipOf, type AuditedRequest } from '../audit';
 import type { ApiDeps } from '../deps';
-import { wrongCredentials, type SignInRequest } from './beginSession';
+import { wrongCredentials } from './beginSession';
+
+/** A request in which somebody says who they are. */
+export type CheckedRequest = AuditedRequest & {
+  readonly deps: Pick<ApiDeps, 'db' | 'addressHash'>;
+};
 
 /** A person whose password was right; what was counted as an attempt is still to be taken back. */
 export interface CheckedPerson {
@@ -27,7 +32,7 @@ export interface CheckedPerson {
  * @throws unauthenticated wrongCredentials; rateLimited tooManyAttempts, for a right password as well
  */
 export async function checkPassword(
-  request: SignInRequest,
+  request: CheckedRequest,
   given: { email: string; password: string },
 ): Promise<CheckedPerson> {
   const { deps } = request;
@@ -53,7 +58,7 @@ function isOver({ passwordExpiresAt }: User): boolean {
  * are counted apart: strangers who lock the address out do not lock out its owner.
  */
 export async function subjectOf(
-  { deps, context }: SignInRequest,
+  { deps, context }: CheckedRequest,
   { email, userId }: { email: string; userId: string | null },
 ): Promise<string> {
   const subjects = subjectsOf(deps, email);
@@ -100,7 +105,7 @@ export function forgiveAll(
 
 /** Remembers that somebody was not who they said, and when that locked the address out. */
 export async function rememberFailure(
-  request: SignInRequest,
+  request: CheckedRequest,
   { userId, email, attempt }: { userId: string | null; email: string; attempt: Attempt },
 ): Promise<void> {
   const { db, addressHash } = request.deps;

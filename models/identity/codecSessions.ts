@@ -18,23 +18,25 @@ export const codecSessionHours = 12;
 
 /** Begins a session at the codec server. It opens nothing else. */
 export async function openCodecSession(
-  db: Knex,
-  session: { id: string; userId: string; mfaAt: Date | null; ip: string; userAgent: string },
-  alongside: (trx: Knex.Transaction) => Promise<void>,
+  trx: Knex.Transaction,
+  session: {
+    id: string;
+    userId: string;
+    mfaAt: Date | null;
+    ip: string | null;
+    userAgent: string | null;
+  },
 ): Promise<void> {
-  await acrossTenants(db, 'identity', async (trx) => {
-    await trx('sessions').insert({
-      id: session.id,
-      user_id: session.userId,
-      kind: 'codec',
-      mfa_at: session.mfaAt,
-      ip: session.ip,
-      user_agent: session.userAgent,
-      expires_at: trx.raw(`now() + make_interval(hours => ${codecSessionHours})`),
-    });
-    await trx('users').where({ id: session.userId }).update({ last_login_at: trx.fn.now() });
-    await alongside(trx);
+  await trx('sessions').insert({
+    id: session.id,
+    user_id: session.userId,
+    kind: 'codec',
+    mfa_at: session.mfaAt,
+    ip: session.ip,
+    user_agent: session.userAgent,
+    expires_at: trx.raw(`now() + make_interval(hours => ${codecSessionHours})`),
   });
+  await trx('users').where({ id: session.userId }).update({ last_login_at: trx.fn.now() });
 }
 
 /**
@@ -68,20 +70,15 @@ export async function findPayloadReader(
   return { sessionId, userId, email, isPlatformAdmin, tenants: rows.flatMap(readableTenant) };
 }
 
-/** Ends a session; what it did before stays. */
+/** Ends a session; false for one that was over already. */
 export async function closeCodecSession(
-  db: Knex,
+  trx: Knex.Transaction,
   sessionId: string,
-  alongside: (trx: Knex.Transaction) => Promise<void>,
-): Promise<void> {
-  await acrossTenants(db, 'identity', async (trx) => {
-    const closed = await trx('sessions')
-      .where({ id: sessionId, kind: 'codec', revoked_at: null })
-      .update({ revoked_at: trx.fn.now(), revoked_reason: 'logout' });
-    if (closed > 0) {
-      await alongside(trx);
-    }
-  });
+): Promise<boolean> {
+  const closed = await trx('sessions')
+    .where({ id: sessionId, kind: 'codec', revoked_at: null })
+    .update({ revoked_at: trx.fn.now(), revoked_reason: 'logout' });
+  return closed > 0;
 }
 
 /** Remembers that the session was used, at most once a minute: a page of the UI asks a hundred times. */

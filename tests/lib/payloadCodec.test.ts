@@ -1,5 +1,10 @@
 import { createSecretKey, randomBytes } from 'node:crypto';
-import type { Payload, SerializationContext } from '@temporalio/common';
+import {
+  defaultPayloadConverter,
+  type Payload,
+  type SerializationContext,
+} from '@temporalio/common';
+import { temporal } from '@temporalio/proto';
 import { newId, newRandomId } from '../../lib/ids';
 import {
   createPayloadCodec,
@@ -7,6 +12,7 @@ import {
   encryptPayload,
   type DataKey,
 } from '../../lib/payloadCodec';
+import { summary } from '../../workflows/summary';
 import { tenantOfWorkflow } from '../../workflows/tenantOf';
 
 const tenantId = newId();
@@ -36,6 +42,13 @@ test('reads what it wrote, metadata and all, and shows nothing of it', async () 
   const [again] = await codec.decode([encrypted ?? {}]);
   expect(textsOf(again)).toEqual({ encoding: 'json/plain' });
   expect(Buffer.from(again?.data ?? []).toString()).toBe('{"name":"Ada Lovelace"}');
+});
+
+test('leaves the longest summary under the 400 bytes that the server keeps of one', () => {
+  const text = summary('Frühling '.repeat(50));
+  const encrypted = encryptPayload(defaultPayloadConverter.toPayload(text), tenantKey);
+  const { Payload: PayloadMessage } = temporal.api.common.v1;
+  expect(PayloadMessage.encode(encrypted).finish().length).toBeLessThanOrEqual(400);
 });
 
 test('never writes the same bytes twice', async () => {

@@ -5,6 +5,7 @@ import { loadConfig } from '../../lib/config';
 import type { Knex } from '../../lib/db';
 import { listen } from '../../lib/httpProcess';
 import { newId } from '../../lib/ids';
+import { createKeyedHash } from '../../lib/keyedHash';
 import { createLogger } from '../../lib/logger';
 import { createMetrics } from '../../lib/metrics';
 import { hashPassword } from '../../lib/passwords';
@@ -59,6 +60,7 @@ export async function startTestCodec(
     metrics: createMetrics('codec'),
     sealing: testSealing,
     dataKeys: testDataKeys(db),
+    addressHash: createKeyedHash('another secret of the tests, long enough', 'addresses'),
     rateLimits: createRateLimits({ config, db, logger }),
     uiUrl: uiOrigin,
     ...overrides,

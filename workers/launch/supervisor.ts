@@ -191,7 +191,11 @@ export class Supervisor {
         }),
       );
       await this.servers.temporal.start();
-      this.ui = await serveTemporalUi({ port: plan.ports.temporalUi, upstreamPort: uiPort });
+      this.ui = await serveTemporalUi({
+        port: plan.ports.temporalUi,
+        upstreamPort: uiPort,
+        codecUrl: codecUrl(plan),
+      });
     }
     const address = plan.temporalAddress ?? `127.0.0.1:${plan.ports.temporal}`;
     const isOurs = plan.temporalAddress === undefined;

@@ -4,15 +4,18 @@ import { listen } from '../../lib/httpProcess';
 const settingsPath = '/api/v1/settings';
 
 /**
- * The UI of our own development server on its usual port, passed through but for one setting: that
- * the browser sends the session of the codec server along. The image of the UI has a variable for
- * that, the development server has not, and everybody would have to set it in their browser.
+ * The UI of our own development server on its usual port, passed through but for its settings: the
+ * browser sends the session of the codec server along, and whoever has none is told where to sign in.
+ * The image of the UI has variables for that, the development server has not, and everybody would
+ * have to set it in their browser.
  */
 export async function serveTemporalUi(options: {
   port: number;
   upstreamPort: number;
+  /** Where people sign in. */
+  codecUrl: string;
 }): Promise<Server> {
-  const { port, upstreamPort } = options;
+  const { port, upstreamPort, codecUrl } = options;
   const server = createServer((incoming, answer) => {
     const { 'accept-encoding': _, ...headers } = incoming.headers;
     const isSettings = incoming.url?.split('?')[0] === settingsPath;
@@ -26,7 +29,7 @@ export async function serveTemporalUi(options: {
       },
       (reply) => {
         if (isSettings && reply.statusCode === 200) {
-          settingsOf(reply).then(
+          settingsOf(reply, codecUrl).then(
             (body) => {
               answer.writeHead(200, { 'Content-Type': 'application/json' });
               answer.end(body);
@@ -55,7 +58,7 @@ export async function serveTemporalUi(options: {
   return listen(server, { port, host: '127.0.0.1' });
 }
 
-async function settingsOf(reply: IncomingMessage): Promise<string> {
+async function settingsOf(reply: IncomingMessage, codecUrl: string): Promise<string> {
   const chunks: Buffer[] = [];
   for await (const chunk of reply) {
     chunks.push(Buffer.from(chunk));
@@ -63,5 +66,11 @@ async function settingsOf(reply: IncomingMessage): Promise<string> {
   const settings: { Codec?: Record<string, unknown> } = JSON.parse(
     Buffer.concat(chunks).toString('utf8'),
   );
-  return JSON.stringify({ ...settings, Codec: { ...settings.Codec, IncludeCredentials: true } });
+  const codec = {
+    ...settings.Codec,
+    IncludeCredentials: true,
+    DefaultErrorMessage: 'Encrypted: sign in to see it, at',
+    DefaultErrorLink: codecUrl,
+  };
+  return JSON.stringify({ ...settings, Codec: codec });
 }

@@ -1,8 +1,13 @@
 import type { Payload } from '@temporalio/common';
+import { Secret, TOTP } from 'otpauth';
 import { createRateLimits } from '../../../api/rateLimits';
 import { loadConfig } from '../../../lib/config';
 import { newId } from '../../../lib/ids';
 import { encryptPayload } from '../../../lib/payloadCodec';
+import { newTotpSecret } from '../../../lib/totp';
+import { acrossTenants } from '../../../models/base';
+import { countAttempt } from '../../../models/identity/attempts';
+import { enableMfa, proposeMfa } from '../../../models/identity/mfa';
 import { rotateDataKey } from '../../../models/identity/dataKeys';
 import { testSealing } from '../../support/accounts';
 import {
@@ -203,6 +208,52 @@ describe('signing in', () => {
       { kind: 'codec', revoked_reason: 'logout' },
     ]);
   });
+});
+
+test('asks for the second factor of whoever has one, and takes each code once', async () => {
+  const { db } = database;
+  const person = await buildPerson(db);
+  const { userId } = person;
+  const secret = newTotpSecret();
+  const codeAt = (at: number) =>
+    new TOTP({ secret: Secret.fromBase32(secret) }).generate({ timestamp: at });
+  const recoveryCodes = await acrossTenants(db, 'identity', async (trx) => {
+    await proposeMfa(trx, testSealing, { userId, secret });
+    const at = new Date();
+    const code = codeAt(at.getTime());
+    const done = await enableMfa(trx, testSealing, { userId, sessionId: null, code, at });
+    return done.kind === 'enabled' ? done.recoveryCodes : [];
+  });
+  const statusWith = async (code: string) => (await codec.signIn({ ...person, code })).status;
+
+  expect(await statusWith('')).toBe(401);
+  expect(await statusWith('000000')).toBe(401);
+  // The one that enabled it is of this step of time and is over.
+  const next = codeAt(Date.now() + 30_000);
+  expect(await statusWith(next)).toBe(303);
+  expect(await statusWith(next)).toBe(401);
+  const [recoveryCode = ''] = recoveryCodes;
+  expect(await statusWith(recoveryCode)).toBe(303);
+  expect(await statusWith(recoveryCode)).toBe(401);
+});
+
+test('ten wrong passwords lock the address out, here and at the API', async () => {
+  const person = await buildPerson(database.db);
+  const wrong = { ...person, password: 'not it' };
+  for (let index = 0; index < 10; index += 1) {
+    expect((await codec.signIn(wrong)).status).toBe(401);
+  }
+  const right = await codec.signIn(person);
+  expect([right.status, Number(right.headers.get('Retry-After')) > 60]).toEqual([429, true]);
+  const subject = codec.deps.addressHash(person.email.toLowerCase());
+  expect(await countAttempt(database.db, subject)).toMatchObject({ isAllowed: false });
+});
+
+test('a suspended person does not get in', async () => {
+  const { db } = database;
+  const person = await buildPerson(db);
+  await db('users').where({ id: person.userId }).update({ suspended_at: db.fn.now() });
+  expect((await codec.signIn(person)).status).toBe(403);
 });
 
 test('lets nobody try passwords without end, and counts with the API', async () => {
