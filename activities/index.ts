@@ -2,6 +2,7 @@ import { createReconcileRecords } from './campaigns/reconcileRecords';
 import { createRunActivities } from './campaigns/runs';
 import { createSendTest } from './campaigns/sendTest';
 import type { ActivityDeps } from './deps';
+import { createTendSignIn } from './identity/tendSignIn';
 import { createCountSealedOtherwise, createResealSlice } from './identity/reseal';
 import { createApplyStoredEvents } from './messages/applyStoredEvents';
 import { createDispatchSlice } from './messages/dispatchSlice';
@@ -14,6 +15,7 @@ export type { ActivityDeps } from './deps';
 export function createActivities(deps: ActivityDeps) {
   return {
     ...createRunActivities(deps),
+    ...createTendSignIn(deps),
     sendTest: createSendTest(deps),
     reconcileRecords: createReconcileRecords(deps),
     dispatchSlice: createDispatchSlice(deps),

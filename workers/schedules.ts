@@ -5,35 +5,26 @@ import {
   type Client,
   type WorkflowHandle,
 } from '@temporalio/client';
+import type { Duration } from '@temporalio/common';
 import { resealingWorkflowId, type resealing } from '../workflows/identity/resealing';
 import { queues } from '../workflows/queues';
 import { searchAttributes } from '../workflows/searchAttributes';
 
 /**
- * Makes sure that the standing work exists: the reconciler on its Schedule, the workflow that
+ * Makes sure that the standing work exists: the reconciler and what tends sign-ins on their Schedules, the workflow that
  * applies provider events, and the one that sends transactional messages. Every worker calls it; only the first one changes anything.
  */
 export async function ensureStandingWork(client: Client): Promise<void> {
-  try {
-    await client.schedule.create({
-      scheduleId: 'reconcile',
-      spec: { intervals: [{ every: '5 minutes' }] },
-      action: {
-        type: 'startWorkflow',
-        workflowType: 'reconcile',
-        workflowId: 'reconcile',
-        taskQueue: queues.workflows,
-        staticSummary: 'Compares the records with what runs',
-        typedSearchAttributes: [{ key: searchAttributes.kind, value: 'reconcile' }],
-      },
-      policies: { overlap: ScheduleOverlapPolicy.BUFFER_ONE, catchupWindow: '1 minute' },
-      state: { triggerImmediately: true },
-    });
-  } catch (error) {
-    if (!(error instanceof ScheduleAlreadyRunning)) {
-      throw error;
-    }
-  }
+  await scheduleUnlessThere(client, {
+    workflowType: 'reconcile',
+    every: '5 minutes',
+    summary: 'Compares the records with what runs',
+  });
+  await scheduleUnlessThere(client, {
+    workflowType: 'tendSignIn',
+    every: '1 hour',
+    summary: 'Renews the key of access tokens, forgets sign-ins long over',
+  });
   await startUnlessThere(client, {
     workflowType: 'applyProviderEvents',
     id: 'events',
@@ -63,6 +54,32 @@ export async function startResealing(
     staticSummary: `Seals every secret again with the key ${keyId}`,
     typedSearchAttributes: [{ key: searchAttributes.kind, value: 'resealing' }],
   });
+}
+
+async function scheduleUnlessThere(
+  client: Client,
+  { workflowType, every, summary }: { workflowType: string; every: Duration; summary: string },
+): Promise<void> {
+  try {
+    await client.schedule.create({
+      scheduleId: workflowType,
+      spec: { intervals: [{ every }] },
+      action: {
+        type: 'startWorkflow',
+        workflowType,
+        workflowId: workflowType,
+        taskQueue: queues.workflows,
+        staticSummary: summary,
+        typedSearchAttributes: [{ key: searchAttributes.kind, value: workflowType }],
+      },
+      policies: { overlap: ScheduleOverlapPolicy.BUFFER_ONE, catchupWindow: '1 minute' },
+      state: { triggerImmediately: true },
+    });
+  } catch (error) {
+    if (!(error instanceof ScheduleAlreadyRunning)) {
+      throw error;
+    }
+  }
 }
 
 async function startUnlessThere(

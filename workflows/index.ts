@@ -6,3 +6,4 @@ export { reconcile } from './campaigns/reconcile';
 export { transactional } from './transactional/transactional';
 export { applyProviderEvents } from './messages/applyProviderEvents';
 export { resealing } from './identity/resealing';
+export { tendSignIn } from './identity/tendSignIn';

@@ -22,6 +22,7 @@ import { auditOf } from '../audit';
 import { json } from '../bodies';
 import { reply, route, type TenantRequest } from '../route';
 import { presentCampaign, presentPlan } from './present';
+import { requireVerified } from '../identity/requireVerified';
 import { requireAccount, unsendable } from './requireAccount';
 
 const tags = ['campaigns'];
@@ -72,7 +73,7 @@ const schedule = route({
   idempotent: true,
   answers: { 202: CampaignShape },
   meta: startMeta,
-  problems: ['campaignIsRunning', 'quotaReached', ...unsendable],
+  problems: ['campaignIsRunning', 'quotaReached', 'emailNotVerified', ...unsendable],
   async handler(request) {
     requireUsable(request.body.schedule, new Date());
     return startRun(request, request.body);
@@ -92,7 +93,7 @@ const send = route({
   idempotent: true,
   answers: { 202: CampaignShape },
   meta: startMeta,
-  problems: ['campaignIsRunning', 'quotaReached', ...unsendable],
+  problems: ['campaignIsRunning', 'quotaReached', 'emailNotVerified', ...unsendable],
   handler: (request) => {
     const { doubtPolicy, doubtDeadlineMinutes, ...window } = request.body;
     const schedule = { kind: 'now', ...window } as const;
@@ -129,6 +130,7 @@ async function startRun(
     // A repeated request is answered as the first one was, whatever became of the account since.
     if (stored.currentRunId !== runId) {
       await requireAccount(trx, tenantId, contentValuesOf(stored.content));
+      await requireVerified(trx, request, stored.content.channel);
     }
     const scheduled = await scheduleCampaign(trx, key, {
       runId,

@@ -17,6 +17,7 @@ import {
 import { json } from '../bodies';
 import { basePath, reply, route } from '../route';
 import { renderShown, shownCustomer } from './rendering';
+import { requireVerified } from '../identity/requireVerified';
 import { requireAccount, unsendable } from './requireAccount';
 
 const tags = ['campaigns'];
@@ -34,14 +35,22 @@ const sendTest = route({
   body: json(SendTest),
   idempotent: true,
   answers: { 200: TestSend, 202: TestSend },
-  problems: [...unsendable, 'providerFailed', 'providerOutcomeUnknown', 'workflowsUnavailable'],
-  async handler({ params, body, deps, inTenant, tenantId, userId, idempotentId, requestId }) {
+  problems: [
+    ...unsendable,
+    'providerFailed',
+    'providerOutcomeUnknown',
+    'workflowsUnavailable',
+    'emailNotVerified',
+  ],
+  async handler(request) {
+    const { params, body, deps, inTenant, tenantId, userId, idempotentId, requestId } = request;
     const key = { tenantId, id: idempotentId() };
     const { content, test } = await inTenant(async (trx) => {
       const found = await loadCampaignContent(trx, tenantId, params.id);
       const to = normalizedAddresses(found.channel, body.to);
       await refuseSuppressed(trx, { tenantId, channel: found.channel, to });
       await requireAccount(trx, tenantId, found);
+      await requireVerified(trx, request, found.channel);
       // What cannot be rendered is told at once and not to a worker.
       const customer = await shownCustomer(trx, tenantId, body.customerId);
       renderShown(found, customer, { publicUrl: publicUrl(deps.config), isTracked: false });

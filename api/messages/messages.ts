@@ -12,6 +12,7 @@ import { getTransactional } from '../../models/transactional/find';
 import { json } from '../bodies';
 import { presentAttempt, presentEvent } from '../campaigns/messages';
 import { basePath, reply, route } from '../route';
+import { requireVerified } from '../identity/requireVerified';
 import { prepareMessage } from './prepare';
 
 const tags = ['messages'];
@@ -28,15 +29,23 @@ const sendMessage = route({
   body: json(SendMessage),
   idempotent: true,
   answers: { 202: AcceptedMessage },
-  problems: ['idempotencyKeyReused', 'noProviderAccount', 'featureNotInPlan', 'quotaReached'],
-  async handler({ body, deps, inTenant, tenantId, userId, idempotentId, idempotencyKey }) {
+  problems: [
+    'idempotencyKeyReused',
+    'noProviderAccount',
+    'featureNotInPlan',
+    'quotaReached',
+    'emailNotVerified',
+  ],
+  async handler(request) {
+    const { body, deps, inTenant, tenantId, userId, idempotentId, idempotencyKey } = request;
     const accepted = await counted(deps.quotas, tenantId, () =>
-      inTenant(async (trx) =>
-        acceptMessage(
+      inTenant(async (trx) => {
+        await requireVerified(trx, request, body.channel);
+        return acceptMessage(
           trx,
           await prepareMessage(trx, body, { tenantId, userId, id: idempotentId(), idempotencyKey }),
-        ),
-      ),
+        );
+      }),
     );
     if (accepted.isNew) {
       // Nobody waits for it: it costs the message a moment when it fails.
