@@ -111,7 +111,11 @@ describe('npm start on servers of somebody else', () => {
       dataDir: folder(),
       ports,
       args: ['--no-demo'],
-      environment: { DATABASE_URL: database.url, TEMPORAL_ADDRESS: temporalAddress() },
+      environment: {
+        DATABASE_URL: database.url,
+        MIGRATION_DATABASE_URL: database.adminUrl,
+        TEMPORAL_ADDRESS: temporalAddress(),
+      },
     });
     try {
       const { addresses } = await carillon.ready();

@@ -45,6 +45,8 @@ export interface TestDatabase {
   app: Knex;
   /** The product's address. */
   url: string;
+  /** The address of the owner of the tables. */
+  adminUrl: string;
   /** Closes the pool and drops the database; call it once, at the end. */
   drop(): Promise<void>;
 }
@@ -79,6 +81,7 @@ export async function createTestDatabase(
     db,
     app,
     url,
+    adminUrl: withDatabase(adminUrl, name),
     async drop() {
       await Promise.all([db.destroy(), app.destroy()]);
       await administer(adminUrl, `drop database ${name} with (force)`);

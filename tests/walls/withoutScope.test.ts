@@ -107,11 +107,7 @@ test('without the scope of any statement nothing of another tenant is told', asy
 });
 
 test('and that is the doing of the walls: where they do not stand, it is told', async () => {
-  const url = new URL(database.url);
-  const admin = new URL(database.db.client.config.connection.connectionString);
-  url.username = admin.username;
-  url.password = admin.password;
-  const { db, forgotten } = forgetful(url.href, { isSuperuser: true });
+  const { db, forgotten } = forgetful(database.adminUrl, { isSuperuser: true });
   try {
     const told = await leaks(db);
     expect(Object.keys(told).length).toBeGreaterThan(10);
