@@ -17,6 +17,7 @@ import { customerRoutes } from './customers/customers';
 import { importRoutes } from './customers/imports';
 import { suppressionRoutes } from './customers/suppressions';
 import { handle } from './handle';
+import { acceptInvitationRoutes } from './identity/acceptInvitations';
 import { apiKeyRoutes } from './identity/apiKeys';
 import { auditLogRoutes } from './identity/auditLog';
 import { authRoutes } from './identity/auth';
@@ -26,6 +27,7 @@ import { stepUpRoutes } from './identity/stepUp';
 import { emailVerificationRoutes } from './identity/emailVerification';
 import { sessionRoutes } from './identity/sessions';
 import { signingKeyRoutes } from './identity/signingKeys';
+import { invitationRoutes } from './identity/invitations';
 import { memberRoutes } from './identity/members';
 import { tenantRoutes } from './identity/tenants';
 import { userRoutes } from './identity/users';
@@ -67,6 +69,8 @@ export const routes: readonly Route[] = [
   ...auditLogRoutes,
   ...tenantRoutes,
   ...memberRoutes,
+  ...invitationRoutes,
+  ...acceptInvitationRoutes,
   ...subscriptionRoutes,
   ...apiKeyRoutes,
   ...platformTenantRoutes,

@@ -62,6 +62,8 @@ export function formValue(form: Buffer, name: string): string {
 
 interface Field {
   name: 'password' | 'firstName' | 'lastName';
+  /** Of a password: the account's own, which a browser may fill in. */
+  isCurrent?: boolean;
   label: string;
   hint?: string;
 }
@@ -109,6 +111,19 @@ export function passwordField(texts: AccountTexts): Field {
   return { name: 'password', label: texts.newPassword, hint: texts.passwordHint };
 }
 
+/** The field of the password that an account has. */
+export function currentPasswordField(texts: AccountTexts): Field {
+  return { name: 'password', label: texts.password, isCurrent: true };
+}
+
+/** The fields of a person's names, which may stay empty. */
+export function nameFields(texts: AccountTexts): Field[] {
+  return [
+    { name: 'firstName', label: texts.firstName },
+    { name: 'lastName', label: texts.lastName },
+  ];
+}
+
 /** The texts in the language the browser asks for. */
 export function accountTextsFor(context: ApiContext): AccountTexts {
   const language = context.acceptsLanguages(allAccountTexts.map((texts) => texts.language));
@@ -131,9 +146,10 @@ const inputs: Readonly<Record<Field['name'], string>> = {
   lastName: 'type="text" autocomplete="family-name" maxlength="100"',
 };
 
-function fieldOf({ name, label, hint }: Field): string {
+function fieldOf({ name, label, hint, isCurrent = false }: Field): string {
+  const input = isCurrent ? inputs[name].replace('new-password', 'current-password') : inputs[name];
   const hintText = hint === undefined ? '' : `<small>${escapeHtml(hint)}</small>`;
-  return `<label>${escapeHtml(label)}${hintText}<input name="${name}" ${inputs[name]}></label>`;
+  return `<label>${escapeHtml(label)}${hintText}<input name="${name}" ${input}></label>`;
 }
 
 function page(texts: AccountTexts, title: string, main: string): string {

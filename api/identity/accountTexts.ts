@@ -27,6 +27,9 @@ export interface AccountTexts {
   verifyPage: PageText;
   invitationPage: PageText & { lineWithAccount: string };
   newPassword: string;
+  /** The one of an account that is there. */
+  password: string;
+  wrongPassword: string;
   firstName: string;
   lastName: string;
   /** How long it has to be, and what is refused. */
@@ -83,12 +86,14 @@ const en: AccountTexts = {
   invitationPage: {
     title: 'You are invited',
     line: 'Choose a password to accept.',
-    lineWithAccount: 'You have an account with this address already.',
+    lineWithAccount: 'You have an account with this address already: show its password to accept.',
     button: 'Accept',
     done: 'Welcome',
     doneLine: 'Log in with your address and password. You can close this page.',
   },
   newPassword: 'New password',
+  password: 'Password',
+  wrongPassword: 'This is not the password of your account.',
   firstName: 'First name',
   lastName: 'Last name',
   passwordHint: 'At least 12 characters. Several words are easy to remember and hard to guess.',
@@ -142,13 +147,16 @@ const de: AccountTexts = {
   invitationPage: {
     title: 'Sie sind eingeladen',
     line: 'Wählen Sie ein Passwort, um anzunehmen.',
-    lineWithAccount: 'Mit dieser Adresse haben Sie schon ein Konto.',
+    lineWithAccount:
+      'Mit dieser Adresse haben Sie schon ein Konto: Geben Sie dessen Passwort ein, um anzunehmen.',
     button: 'Annehmen',
     done: 'Willkommen',
     doneLine:
       'Melden Sie sich mit Ihrer Adresse und Ihrem Passwort an. Sie können diese Seite schließen.',
   },
   newPassword: 'Neues Passwort',
+  password: 'Passwort',
+  wrongPassword: 'Das ist nicht das Passwort Ihres Kontos.',
   firstName: 'Vorname',
   lastName: 'Nachname',
   passwordHint:
@@ -207,13 +215,16 @@ const fr: AccountTexts = {
   invitationPage: {
     title: 'Vous êtes invité',
     line: 'Choisissez un mot de passe pour accepter.',
-    lineWithAccount: 'Vous avez déjà un compte avec cette adresse.',
+    lineWithAccount:
+      'Vous avez déjà un compte avec cette adresse : saisissez son mot de passe pour accepter.',
     button: 'Accepter',
     done: 'Bienvenue',
     doneLine:
       'Connectez-vous avec votre adresse et votre mot de passe. Vous pouvez fermer cette page.',
   },
   newPassword: 'Nouveau mot de passe',
+  password: 'Mot de passe',
+  wrongPassword: 'Ce n’est pas le mot de passe de votre compte.',
   firstName: 'Prénom',
   lastName: 'Nom',
   passwordHint:
@@ -270,12 +281,14 @@ const es: AccountTexts = {
   invitationPage: {
     title: 'Tienes una invitación',
     line: 'Elige una contraseña para aceptar.',
-    lineWithAccount: 'Ya tienes una cuenta con esta dirección.',
+    lineWithAccount: 'Ya tienes una cuenta con esta dirección: escribe su contraseña para aceptar.',
     button: 'Aceptar',
     done: 'Te damos la bienvenida',
     doneLine: 'Entra con tu dirección y tu contraseña. Puedes cerrar esta página.',
   },
   newPassword: 'Contraseña nueva',
+  password: 'Contraseña',
+  wrongPassword: 'Esa no es la contraseña de tu cuenta.',
   firstName: 'Nombre',
   lastName: 'Apellidos',
   passwordHint: 'Al menos 12 caracteres. Varias palabras se recuerdan bien y se adivinan mal.',

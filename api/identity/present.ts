@@ -6,10 +6,15 @@ import type {
   User as UserShape,
 } from '../../domain/identity/schema';
 import type { ApiKey as ApiKeyShape } from '../../domain/identity/apiKeys/schema';
-import type { Member as MemberShape, MyTenant } from '../../domain/identity/people/schema';
+import type {
+  Invitation as InvitationShape,
+  Member as MemberShape,
+  MyTenant,
+} from '../../domain/identity/people/schema';
 import type { AccessTokens } from '../../lib/accessTokens';
 import type { Account } from '../../models/identity/accounts';
 import type { ApiKey } from '../../models/identity/ApiKey';
+import type { Invitation } from '../../models/identity/Invitation';
 import type { Member } from '../../models/identity/members';
 import type { TenantOfPerson } from '../../models/identity/tenants';
 import type { Tenant } from '../../models/identity/Tenant';
@@ -54,6 +59,18 @@ export function presentMyTenant(tenant: TenantOfPerson): z.output<typeof MyTenan
     memberSince: tenant.memberSince.toISOString(),
     isSuspended: tenant.suspendedAt !== null,
     createdAt: tenant.createdAt.toISOString(),
+  };
+}
+
+export function presentInvitation(invitation: Invitation): z.output<typeof InvitationShape> {
+  return {
+    id: invitation.id,
+    email: invitation.email,
+    role: invitation.role,
+    invitedBy: invitation.invitedBy,
+    createdAt: invitation.createdAt.toISOString(),
+    expiresAt: invitation.expiresAt.toISOString(),
+    isExpired: invitation.expiresAt <= new Date(),
   };
 }
 

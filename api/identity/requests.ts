@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { ApiKey } from '../../domain/identity/apiKeys/schema';
-import { Member, MyTenant } from '../../domain/identity/people/schema';
+import { Invitation, Member, MyTenant } from '../../domain/identity/people/schema';
 import { roles } from '../../domain/identity/permissions';
 import { apiKeySorts } from '../../models/identity/apiKeys';
+import { invitationSorts } from '../../models/identity/invitations';
 import { memberSorts } from '../../models/identity/members';
 import { tenantSorts } from '../../models/identity/tenants';
 import { listQuery } from '../lists';
@@ -31,4 +32,11 @@ export const ListApiKeys = listQuery({
       .transform((text) => text === 'true')
       .optional(),
   },
+});
+
+export const ListInvitations = listQuery({
+  item: Invitation,
+  sorts: invitationSorts,
+  defaultSort: '-createdAt',
+  filters: {},
 });

@@ -11,6 +11,10 @@ export const auditActions = {
 
   'audit.exported': 'The audit log was taken out as a file.',
 
+  'invitation.sent': 'Somebody was invited to the tenant by mail.',
+  'invitation.resent': 'An invitation was sent again, with another link.',
+  'invitation.revoked': 'An invitation was taken back.',
+  'invitation.accepted': 'Somebody who was invited works in the tenant now.',
   'member.roleChanged': 'Somebody was given another role in the tenant.',
   'member.removed': 'Somebody was taken out of the tenant.',
   'member.left': 'Somebody left the tenant.',

@@ -82,6 +82,9 @@ export async function changeRole(
   await Membership.query(trx)
     .findById([key.tenantId, key.userId])
     .patch({ role: key.role, updatedAt: new Date() });
+  if (key.role !== 'owner') {
+    await revokeInvitationsOf(trx, key);
+  }
   return { before };
 }
 
@@ -102,11 +105,25 @@ export async function removeMember(
   const before = roleOf(members, key.userId);
   requireAnotherOwner(members, key.userId);
   await Membership.query(trx).deleteById([key.tenantId, key.userId]);
+  await revokeInvitationsOf(trx, key);
   await trx.raw('update sessions set tenant_id = null where user_id = ? and tenant_id = ?', [
     key.userId,
     key.tenantId,
   ]);
   return { before };
+}
+
+// Whoever was an owner does not come back, or bring others, by what they sent out before.
+async function revokeInvitationsOf(
+  trx: Knex.Transaction,
+  { tenantId, userId }: MemberKey,
+): Promise<void> {
+  await trx.raw(
+    `update invitations set revoked_at = now()
+      where tenant_id = :tenantId and invited_by = :userId
+        and accepted_at is null and revoked_at is null`,
+    { tenantId, userId },
+  );
 }
 
 type Members = ReadonlyMap<string, Role>;

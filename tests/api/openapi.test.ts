@@ -20,15 +20,18 @@ afterAll(async () => {
 /** Whoever adds a route that needs no token says so here. */
 const publicOperations = [
   'GET /.well-known/jwks.json',
+  'GET /account/invitation',
   'GET /account/reset',
   'GET /account/verify',
   'GET /api/v1/plans',
   'GET /health',
   'GET /metrics',
   'GET /ready',
+  'POST /account/invitation',
   'POST /account/reset',
   'POST /account/verify',
   'POST /api/v1/auth/forgot',
+  'POST /api/v1/auth/invitations/accept',
   'POST /api/v1/auth/login',
   'POST /api/v1/auth/mfa/login',
   'POST /api/v1/auth/refresh',

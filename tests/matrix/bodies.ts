@@ -17,6 +17,7 @@ export function bodyFor(operation: string, other: FullTenant): object {
     createTenant: { name: 'Another one' },
     replaceTenant: { name: 'Taken over', timeZone: 'UTC', defaultLanguage: 'en' },
     switchTenant: { tenantId },
+    joinTenant: { token: 'a token of nobody’s' },
     changeRole: { role: 'viewer' },
     replaceSubscription: { plan: 'enterprise' },
     createCustomer: { email: 'a.customer@example.com' },

@@ -185,6 +185,7 @@ function foreignStatuses({ id, path }: Operation): number[] {
     createCampaign: [422],
     sendMessage: [422],
     switchTenant: [404],
+    joinTenant: [404],
   };
   return named[id] ?? [200, 201, 202, 204];
 }

@@ -105,3 +105,25 @@ export const Invitation = z
     isExpired: z.boolean(),
   })
   .meta({ id: 'Invitation' });
+
+/**
+ * By the token of the mail: whoever has no account with the address chooses a password, and whoever has
+ * one shows it.
+ */
+export const AcceptInvitation = z
+  .strictObject({
+    token: z.string().min(1).max(200),
+    password: z.string().min(1).max(1024),
+    firstName: name.nullish(),
+    lastName: name.nullish(),
+  })
+  .meta({ id: 'AcceptInvitation' });
+
+/** For whoever is signed in with the address that was invited. */
+export const JoinTenant = z
+  .strictObject({ token: z.string().min(1).max(200) })
+  .meta({ id: 'JoinTenant' });
+
+export const AcceptedInvitation = z
+  .object({ tenantId: z.uuid(), tenantName: z.string(), role, email: z.string() })
+  .meta({ id: 'AcceptedInvitation' });
