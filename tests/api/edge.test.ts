@@ -166,6 +166,17 @@ describe('headers', () => {
     expect(headers.get('Strict-Transport-Security')).toBeNull();
   });
 
+  test('in production browsers are told to come by TLS alone', async () => {
+    const config = { ...api.deps.config, NODE_ENV: 'production' as const };
+    const production = await startTestApi({ config });
+    try {
+      const { headers } = await production.send('get', '/health');
+      expect(headers.get('Strict-Transport-Security')).toMatch(/^max-age=31536000/);
+    } finally {
+      await production.stop();
+    }
+  });
+
   test('only origins of the list may read answers', async () => {
     const { token } = await buildTenant(api.deps);
     const from = (origin: string) =>
