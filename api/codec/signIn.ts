@@ -16,7 +16,7 @@ import { auditOf, ipOf } from '../audit';
 import { bytes } from '../bodies';
 import type { ApiContext } from '../context';
 import { userAgentOf } from '../identity/beginSession';
-import { checkPassword } from '../identity/checkPassword';
+import { checkPassword, rememberFailure } from '../identity/checkPassword';
 import { formCookie, sessionCookie, sessionIdOf, setCookie, setSessionCookie } from './cookies';
 import type { CodecDeps } from './deps';
 import { homePage, loginPage, pageHeaders } from './pages';
@@ -143,6 +143,9 @@ async function begin(
     return true;
   });
   if (!begun) {
+    const request = { deps, context, requestId: context.state.requestId };
+    const attempt = { isAllowed: true, locksOut: false } as const;
+    await rememberFailure(request, { userId: user.id, email: user.email, attempt });
     return wrongSignIn;
   }
   setSessionCookie(context, id, { sealing: deps.sealing, isSecure: isSecure(deps) });
