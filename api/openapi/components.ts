@@ -29,6 +29,30 @@ export class Components {
     }
     return pointed(body, nameOf);
   }
+
+  /** The same schema, or the same for each item, where any field may have been left out. */
+  partOf(schema: JsonSchema): JsonSchema {
+    if (schema['type'] === 'array' && isSchema(schema['items'])) {
+      return { ...schema, items: this.partOf(schema['items']) };
+    }
+    const { $ref: reference } = schema;
+    const name = typeof reference === 'string' ? (reference.split('/').at(-1) ?? '') : '';
+    const { [name]: named } = this.schemas;
+    if (named === undefined) {
+      return withoutRequired(schema);
+    }
+    this.schemas[`${name}Part`] = withoutRequired(named);
+    return { $ref: `#/components/schemas/${name}Part` };
+  }
+}
+
+function withoutRequired(schema: JsonSchema): JsonSchema {
+  const { required: _, ...open } = schema;
+  return open;
+}
+
+function isSchema(value: unknown): value is JsonSchema {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function simplify(schema: JsonSchema, direction: Direction): void {

@@ -91,7 +91,8 @@ function answerOf(answer: Answers[number], route: Route, parts: Parts): JsonSche
     const content = Object.fromEntries(types.map((type) => [type, { schema: {} }]));
     return { description: 'Done', ...headersOf(route, answer), content };
   }
-  const data = components.schemaOf(answer, 'output');
+  const whole = components.schemaOf(answer, 'output');
+  const data = hasFields(route) ? components.partOf(whole) : whole;
   const metaSchema = route.meta ?? (data['type'] === 'array' ? ListMeta : undefined);
   const links = linksOf(route, answer, routes);
   return {
@@ -113,6 +114,11 @@ function answerOf(answer: Answers[number], route: Route, parts: Parts): JsonSche
       },
     },
   };
+}
+
+// Who asks for some fields gets no others.
+function hasFields({ query }: Route): boolean {
+  return query instanceof z.ZodObject && 'fields' in query.shape;
 }
 
 const ListMeta = z

@@ -255,6 +255,18 @@ test('the answer of a POST links to what may be done with what it made', () => {
   expect(linksOf('/api/v1/tenants', '201')).toBeUndefined();
 });
 
+test('an answer with some of its fields is as the document says', async () => {
+  const { parameters, responses } = document.paths['/api/v1/customers'].get;
+  const fields = parameters.find((each: { name: string }) => each.name === 'fields');
+  expect(fields).toMatchObject({ style: 'form', explode: false, schema: { type: 'array' } });
+  expect(fields.schema.items.enum).toContain('email');
+  const { data } = responses['200'].content['application/json'].schema.properties;
+  expect(data.items.$ref).toBe('#/components/schemas/CustomerPart');
+  const { Customer, CustomerPart } = document.components.schemas;
+  expect(Customer.required).toContain('email');
+  expect(CustomerPart).toEqual({ ...Customer, required: undefined });
+});
+
 test('every link names an operation and all of its path parameters', () => {
   const byId = new Map(operations().map((each) => [each.spec.operationId, each]));
   const links = holdersOf('operationId').filter((each) => Object.hasOwn(each, 'parameters'));
