@@ -1,31 +1,46 @@
-import { createServer } from 'node:http';
 import { once } from 'node:events';
+import { createServer } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { z } from 'zod';
-import type { AccessTokens } from '../../lib/accessTokens';
-import type { Residents } from './residents';
 
-const TokenOrder = z.object({ permission: z.string().nullable() });
+const Orders = {
+  token: z.object({ permission: z.string().nullable() }),
+  signature: z.object({ url: z.string(), body: z.base64() }),
+};
 
-/**
- * Answers the fuzzer's process: case by case with a token for what the case needs, and reads the
- * signing keys anew when a case has replaced them.
- */
+/** What the fuzzer's process asks for besides the API. */
+export interface Services {
+  /** A valid token for the next case. */
+  token(permission: string | null): Promise<string>;
+  /** The path parameters of things there are. */
+  facts(): Promise<object>;
+  /** The headers of a webhook as its vendor signs it. */
+  signature(post: { url: string; body: Buffer }): object;
+  /** A case has replaced the keys that sign tokens. */
+  keysChanged(): Promise<void>;
+}
+
+/** Answers the fuzzer's process over HTTP, where its hooks ask. */
 export async function openDoor(
-  residents: Residents,
-  accessTokens: Pick<AccessTokens, 'reload'>,
+  services: Services,
 ): Promise<{ url: string; close(): Promise<void> }> {
   const answers = new Map<string, (order: unknown) => Promise<object>>([
     [
       '/token',
-      async (order: unknown) => ({
-        token: await residents.tokenFor(TokenOrder.parse(order).permission),
-      }),
+      async (order) => ({ token: await services.token(Orders.token.parse(order).permission) }),
+    ],
+    ['/facts', () => services.facts()],
+    [
+      '/signature',
+      async (order) => {
+        const { url, body } = Orders.signature.parse(order);
+        return services.signature({ url, body: Buffer.from(body, 'base64') });
+      },
     ],
     [
       '/keys',
       async () => {
-        await accessTokens.reload();
+        await services.keysChanged();
         return {};
       },
     ],

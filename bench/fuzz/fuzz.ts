@@ -2,13 +2,16 @@
  * Asks every operation of the OpenAPI document things it never thought of, with valid tokens, and
  * fails on each answer of ours that is a 5xx or is not as the document says.
  */
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { loadConfig } from '../../lib/config';
 import { startProcessGround, type ProcessGround } from '../chaos/ground';
 import { openDoor } from './doorman';
-import { furnish } from './furnish';
+import { furnish, sendGridKeys, trackingSecret } from './furnish';
 import { parseFuzzOptions, type FuzzOptions } from './options';
 import { createResidents } from './residents';
 import { findSchemathesis, runSchemathesis } from './schemathesis';
+import { signed } from './signatures';
 import { writeSettings } from './settings';
 
 async function main(): Promise<void> {
@@ -26,6 +29,7 @@ async function main(): Promise<void> {
     seed: String(options.seed),
     keep: options.keep,
     environment: {
+      TRACKING_SECRET: trackingSecret,
       RATE_LIMIT_AUTH_PER_MIN: '0',
       RATE_LIMIT_API_PER_MIN: '0',
       RATE_LIMIT_UPLOAD_PER_MIN: '0',
@@ -44,7 +48,16 @@ async function main(): Promise<void> {
 async function fuzz(ground: ProcessGround, options: FuzzOptions, program: string): Promise<number> {
   const residents = createResidents(ground, (tenant) => furnish(ground, tenant));
   await residents.tokenFor(null);
-  const door = await openDoor(residents, ground.accessTokens);
+  const signer = {
+    platformKeyPem: readFileSync(path.join(ground.folder, 'webhook-key.pem'), 'utf8'),
+    accountKeyPem: sendGridKeys.privateKeyPem,
+  };
+  const door = await openDoor({
+    token: (permission) => residents.tokenFor(permission),
+    facts: () => residents.facts(),
+    signature: (post) => signed(post, signer),
+    keysChanged: () => ground.accessTokens.reload(),
+  });
   try {
     const settings = writeSettings(ground, options);
     const code = await runSchemathesis({

@@ -5,6 +5,7 @@ import { acrossTenants } from '../../models/base';
 import { findStanding, type Standing } from '../../models/identity/sessions';
 import { buildTenant, type TestTenant } from '../../tests/support/factories';
 import { signInAs } from '../../tests/support/tokens';
+import type { Facts } from './furnish';
 
 interface Deps {
   readonly db: Knex;
@@ -15,6 +16,8 @@ interface Deps {
 export interface Residents {
   /** A token with which the permission is had right now. */
   tokenFor(permission: string | null): Promise<string>;
+  /** What there is in the owner's tenant. */
+  facts(): Promise<Facts>;
   /** How many came in the place of one who was made unable to ask. */
   readonly replaced: number;
 }
@@ -29,9 +32,9 @@ export const residentsPassword = 'a password of the fuzzing alone';
  */
 export function createResidents(
   deps: Deps,
-  furnish: (tenant: TestTenant) => Promise<void>,
+  furnish: (tenant: TestTenant) => Promise<Facts>,
 ): Residents {
-  let tenant: TestTenant | undefined;
+  let home: { tenantId: string; facts: Facts } | undefined;
   // Made once, because it is made to be slow.
   let passwordHash: Promise<string> | undefined;
   const arrive = async (tenantId: string, isPlatformAdmin: boolean) => {
@@ -46,11 +49,11 @@ export function createResidents(
   const owner = new Seat(deps.db, {
     mayStay: ({ role }) => role === 'owner',
     async succeed(isTenantOpen) {
-      if (tenant === undefined || !isTenantOpen) {
-        tenant = await buildTenant(deps);
-        await furnish(tenant);
+      if (home === undefined || !isTenantOpen) {
+        const tenant = await buildTenant(deps);
+        home = { tenantId: tenant.tenantId, facts: await furnish(tenant) };
       }
-      return arrive(tenant.tenantId, false);
+      return arrive(home.tenantId, false);
     },
   });
   const admin = new Seat(deps.db, {
@@ -62,6 +65,10 @@ export function createResidents(
   return {
     get replaced() {
       return owner.replaced + admin.replaced;
+    },
+    async facts() {
+      await owner.claims();
+      return home?.facts ?? {};
     },
     async tokenFor(permission) {
       const seat = permission?.startsWith('platform:') === true ? admin : owner;
