@@ -12,7 +12,8 @@ export interface RateCounterStore {
 
 /**
  * The library's statements on our pool and behind our walls: who asks may be of any tenant or of
- * none. Each is one trip to the database, so a request waits for its counter once.
+ * none. Each is one trip to the database, so a request waits for its counter once. `rowCount` is of rows
+ * that came back: what a delete took away is not counted.
  */
 export function rateCounterStore(db: Knex): RateCounterStore {
   return {
