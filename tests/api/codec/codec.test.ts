@@ -164,6 +164,8 @@ describe('signing in', () => {
     const wrong = await codec.signIn({ ...person, password: 'not it' });
     const unknown = await codec.signIn({ email: `nobody-${newId()}@example.com`, password: 'x' });
     expect([wrong.status, unknown.status]).toEqual([401, 401]);
+    const odd = await codec.signIn({ email: 'a\0@b.c', password: '\0', code: '\0' });
+    expect(odd.status).toBe(401);
     const alone = (page: string) => page.replace(/value="[^"]*"/, '');
     expect(alone(await wrong.text())).toBe(alone(await unknown.text()));
     expect(wrong.headers.getSetCookie().some((line) => line.startsWith('carillon_codec='))).toBe(
