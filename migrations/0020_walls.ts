@@ -129,12 +129,12 @@ const walls: Walls = {
   transactional_messages: { tenant: add },
   transactional_contents: { tenant: add, platform: { transactional: ['select', 'delete'] } },
 
-  // Tenants send by the platform's accounts, too, and change none but their own.
+  // Tenants send by the platform's accounts, too: what they may know of these is in usable_accounts.
   provider_accounts: {
     tenant: doAll,
-    seen: 'tenant_id is null',
     platform: {
       platformAccounts: keep,
+      credentials: read,
       resealing: change,
       rates: change,
       reconcile: read,
@@ -147,8 +147,7 @@ const walls: Walls = {
   provider_limits: {
     tenant: doAll,
     own: ofOwnAccount,
-    seen: `exists (
-      select 1 from provider_accounts a where a.id = account_id and a.tenant_id is null)`,
+    seen: 'exists (select 1 from usable_accounts a where a.id = account_id)',
     platform: { platformAccounts: add, rates: change, transactional: read },
   },
   provider_shares: { platform: { rates: keep } },
@@ -172,6 +171,14 @@ const customersOfEmails = `
         limit 1) found;
   end`;
 
+// What a tenant sends by: its own accounts and the platform's, without what opens them.
+const usableAccounts = `
+  create view usable_accounts with (security_barrier) as
+    select id, tenant_id, channel, vendor, name, settings, senders, active, is_default, version,
+           blocked_until, updated_at
+      from provider_accounts
+     where tenant_id is null or tenant_id = ${thisTenant}`;
+
 const tenantsOfEmail = `
   create function tenants_of_email(key text) returns setof uuid
   language sql stable security definer rows 10 set search_path = pg_catalog
@@ -184,6 +191,8 @@ const tenantsOfEmail = `
 
 export async function up(knex: Knex): Promise<void> {
   await ensureRoles(knex);
+  await knex.raw(usableAccounts);
+  await knex.raw(`grant select on usable_accounts to ${tenantRole}`);
   await raiseWalls(knex, walls);
   await knex.raw(`grant usage on sequence transactional_numbers to ${tenantRole}`);
   // Whether all migrations were run is asked by the readiness check.
@@ -199,4 +208,5 @@ export async function down(knex: Knex): Promise<void> {
   await knex.raw(`revoke select on knex_migrations from ${platformRole}`);
   await knex.raw(`revoke usage on sequence transactional_numbers from ${tenantRole}`);
   await lowerWalls(knex, Object.keys(walls));
+  await knex.raw('drop view usable_accounts');
 }

@@ -84,6 +84,7 @@ export type CrossTenantPurpose =
   | 'reconcile'
   | 'tracking'
   | 'platformAccounts'
+  | 'credentials'
   | 'rates'
   | 'inbound'
   | 'transactional'

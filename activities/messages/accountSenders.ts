@@ -1,11 +1,12 @@
 import { notFound } from '../../domain/errors';
 import type { Channel } from '../../domain/campaigns/types';
-import type { OpenedAccount, Sender, Vendor } from '../../domain/messages/accounts/types';
+import type { Sender, Vendor } from '../../domain/messages/accounts/types';
 import type { Knex } from '../../lib/db';
 import type { Sealing } from '../../lib/sealing';
-import { withTenant } from '../../models/base';
+import { acrossTenants, withTenant } from '../../models/base';
 import { openAccount } from '../../models/messages/accountCredentials';
 import { ProviderAccount } from '../../models/messages/ProviderAccount';
+import { UsableAccount } from '../../models/messages/UsableAccount';
 import type { EmailCall, EmailProvider } from '../../providers/email/types';
 import type { LookUp, MessageOutcome, MessageReference } from '../../providers/types';
 import type { WhatsAppContent } from '../../providers/whatsapp/types';
@@ -93,17 +94,12 @@ const longestSliceMs = 10 * 60_000;
 /** Opens accounts as they are asked for and keeps them until their credentials or settings change. */
 export function createAccountSenders(options: SenderOptions): AccountSenders {
   const open = new Map<string, { version: number; sender: OpenSender }>();
+  const opening = new Map<string, Promise<OpenSender>>();
   return {
     async of(tenantId, accountId) {
       const account = await load(options.db, tenantId, accountId);
       const kept = open.get(accountId);
-      const isKept = kept?.version === account.version;
-      const sender = isKept ? kept.sender : createSender(options, account, opened(account));
-      if (!isKept) {
-        open.set(accountId, { version: account.version, sender });
-        // Slices that have the other one end with it.
-        setTimeout(() => void kept?.sender.close(), longestSliceMs).unref();
-      }
+      const sender = kept?.version === account.version ? kept.sender : await openOnce(account);
       return {
         accountId,
         channel: account.channel,
@@ -119,24 +115,56 @@ export function createAccountSenders(options: SenderOptions): AccountSenders {
       };
     },
     async close() {
+      await Promise.allSettled(opening.values());
       await Promise.all([...open.values()].map(({ sender }) => sender.close()));
       open.clear();
     },
   };
 
-  function opened(account: ProviderAccount): OpenedAccount {
-    return openAccount(options.sealing, account);
+  // Whoever asks meanwhile waits for the same connections.
+  function openOnce(account: UsableAccount): Promise<OpenSender> {
+    const key = `${account.id} ${account.version}`;
+    const opened = opening.get(key) ?? openNow(account).finally(() => opening.delete(key));
+    opening.set(key, opened);
+    return opened;
+  }
+
+  async function openNow({ id, tenantId }: UsableAccount): Promise<OpenSender> {
+    const account = await loadWhole(options.db, { id, tenantId });
+    const kept = open.get(id);
+    if (kept?.version === account.version) {
+      return kept.sender;
+    }
+    const sender = createSender(options, account, openAccount(options.sealing, account));
+    open.set(id, { version: account.version, sender });
+    // Slices that have the other one end with it.
+    setTimeout(() => void kept?.sender.close(), longestSliceMs).unref();
+    return sender;
   }
 }
 
-async function load(db: Knex, tenantId: string, accountId: string): Promise<ProviderAccount> {
+async function load(db: Knex, tenantId: string, accountId: string): Promise<UsableAccount> {
   const account = await withTenant(db, tenantId, async (trx) =>
-    ProviderAccount.query(trx)
+    UsableAccount.query(trx)
       .findById(accountId)
       .whereNotNull('vendor')
       .where((mine) => {
         void mine.where('tenant_id', tenantId).orWhereNull('tenant_id');
       }),
+  );
+  if (account === undefined) {
+    throw notFound('providerAccount');
+  }
+  return account;
+}
+
+/** With what opens it, which no tenant's transaction may read of the platform's accounts. */
+async function loadWhole(
+  db: Knex,
+  { id, tenantId }: Pick<UsableAccount, 'id' | 'tenantId'>,
+): Promise<ProviderAccount> {
+  const account = await acrossTenants(db, 'credentials', async (trx) =>
+    ProviderAccount.query(trx).findById(id).where({ tenant_id: tenantId }),
   );
   if (account === undefined) {
     throw notFound('providerAccount');

@@ -18,6 +18,7 @@ import {
 } from './accountCredentials';
 import { ProviderAccount } from './ProviderAccount';
 import { ensureAccount } from './rates';
+import { UsableAccount } from './UsableAccount';
 
 export const accountSorts = {
   createdAt: { by: 'created_at', type: 'timestamptz' },
@@ -233,7 +234,7 @@ export async function resolveAccount(
   tenantId: string,
   channel: AccountChannel,
 ): Promise<ResolvedAccount | null> {
-  const account = await ProviderAccount.query(trx)
+  const account = await UsableAccount.query(trx)
     .where({ channel, is_default: true })
     .where((mine) => {
       void mine.where('tenant_id', tenantId).orWhereNull('tenant_id');

@@ -178,7 +178,7 @@ export async function lookUpFacts(
          join messages m on m.run_id = d.run_id and m.dispatch_n = d.n
           and m.n between d.first_message_n and d.last_message_n
          left join customers c on c.tenant_id = m.tenant_id and c.id = m.customer_id
-         left join provider_accounts p on p.id = :accountId,
+         left join usable_accounts p on p.id = :accountId,
          lateral (
            select a.called_at - :longestChangeMs * interval '1 millisecond' as at) latest
         where d.tenant_id = :tenantId and d.run_id = :runId

@@ -199,7 +199,7 @@ function passBlockStatement(
             or (d.state = 'calling' and d.attempt = :attempt and d.settled_upto = :settledUpto
               and d.intent_upto <= d.settled_upto))
           and d.claim_n = :claimN and d.lease_until > clock_timestamp()
-          and not exists (select 1 from provider_accounts a
+          and not exists (select 1 from usable_accounts a
                            where a.id = :accountId
                              and (not a.active or a.blocked_until > clock_timestamp()))
           and ${mayLeave}

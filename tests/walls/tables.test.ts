@@ -36,11 +36,12 @@ beforeAll(async () => {
     `select table_name as name from information_schema.tables
       where table_schema = 'public' and table_type = 'BASE TABLE' order by 1`,
   );
-  ofTenants = await names(
+  const withTenantColumn = await names(
     db,
     `select table_name as name from information_schema.columns
       where table_schema = 'public' and column_name = 'tenant_id' order by 1`,
   );
+  ofTenants = withTenantColumn.filter((table) => tables.includes(table));
   for (const tenantId of [mine, theirs]) {
     await fill(db, tenantId);
   }
@@ -148,6 +149,18 @@ test('a tenant sees the limits of its own accounts', async () => {
   const accounts = await database.db('provider_accounts').where({ tenant_id: mine });
   expect(rows).toHaveLength(1);
   expect(rows[0].account_id).toBe(accounts[0].id);
+});
+
+test('a tenant sees of the platform’s accounts what it needs to send by them, and no other’s', async () => {
+  await database.db('provider_accounts').insert({ id: 'ours' });
+  const seen = await withTenant(database.app, mine, (trx) => trx('usable_accounts'));
+  const owners = seen.map(({ tenant_id }: { tenant_id: string | null }) => tenant_id);
+  expect(owners).toHaveLength(2);
+  expect(new Set(owners)).toEqual(new Set([mine, null]));
+  expect(seen[0]).not.toHaveProperty('credentials');
+  const rows = await withTenant(database.app, mine, (trx) => trx('provider_accounts'));
+  expect(rows).toMatchObject([{ tenant_id: mine }]);
+  await database.db('provider_accounts').where({ id: 'ours' }).delete();
 });
 
 describe.each(['update', 'delete'] as const)('%s without a condition', (verb) => {
