@@ -27,6 +27,7 @@ export const auditActions = {
 
   'user.profileChanged': 'A person wrote their own profile.',
   'user.passwordChanged': 'A person chose another password; their other sessions ended.',
+  'user.madePlatformAdmin': 'Somebody at the machine made a person a platform admin.',
   'user.suspended': 'The platform suspended a person everywhere.',
   'user.resumed': 'The platform let a suspended person sign in again.',
   'user.impersonated':

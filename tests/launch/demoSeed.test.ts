@@ -19,7 +19,7 @@ const Campaign = z.object({ id: z.string(), name: z.string(), status: z.string()
 const Metrics = z.object({ planned: z.number() });
 const Inbox = z.object({ total: z.number() });
 const Welcome = z.object({
-  demo: z.object({ email: z.string(), password: z.string() }),
+  demo: z.object({ email: z.string(), password: z.string(), adminEmail: z.string() }),
   tryNext: z.array(z.object({ what: z.string(), command: z.string() })),
 });
 
@@ -84,6 +84,16 @@ describe('the first start', () => {
     expect(statuses).toEqual(['completed', 'scheduled']);
   });
 
+  test('has an admin of the platform, who sees all tenants', async () => {
+    const { demo } = Welcome.parse(await carillon?.ready());
+    const api = await signedIn(ports, { demo: { ...demo, email: demo.adminEmail } });
+    const tenants = await api.call(
+      { method: 'GET', path: '/admin/tenants' },
+      z.array(z.object({ name: z.string() })),
+    );
+    expect(tenants.map(({ name }) => name)).toContain('Bell & Brass (demo)');
+  });
+
   test('prints commands that work as they are', async () => {
     const { tryNext } = Welcome.parse(await carillon?.ready());
     expect(tryNext).toHaveLength(3);
@@ -104,10 +114,11 @@ describe('the first start', () => {
 
 async function signedIn(
   ports: CarillonPorts,
-  { demo }: z.output<typeof Welcome>,
+  { demo: { email, password } }: Pick<z.output<typeof Welcome>, 'demo'>,
 ): Promise<ApiCaller> {
   const api = createApiCaller(`http://127.0.0.1:${ports.API_PORT}/api/v1`);
-  const session = await api.call({ method: 'POST', path: '/auth/login', body: demo }, Session);
+  const body = { email, password };
+  const session = await api.call({ method: 'POST', path: '/auth/login', body }, Session);
   api.useToken(session.accessToken);
   return api;
 }

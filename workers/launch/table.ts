@@ -7,7 +7,7 @@ import type { Plan } from './plan';
 /** What to show once everything runs: addresses, the demo login, and commands to try next. */
 export interface Welcome {
   addresses: Record<string, string>;
-  demo: { email: string; password: string } | undefined;
+  demo: { email: string; password: string; adminEmail?: string | undefined } | undefined;
   tryNext: { what: string; command: string }[];
 }
 
@@ -27,7 +27,11 @@ export function makeWelcome(plan: Plan, demo: DemoFacts | undefined): Welcome {
       'Codec server': codecUrl(plan),
       ...(plan.hasSandbox ? { Inbox: inbox } : {}),
     },
-    demo: demo && { email: demo.email, password: demo.password },
+    demo: demo && {
+      email: demo.email,
+      password: demo.password,
+      ...(demo.adminEmail === undefined ? {} : { adminEmail: demo.adminEmail }),
+    },
     tryNext: [
       ...(demo === undefined ? [] : demoCommands(publicUrl, demo)),
       ...(plan.hasSandbox
@@ -62,6 +66,9 @@ export function showWelcome(output: Output, welcome: Welcome): void {
     ...(welcome.demo === undefined
       ? []
       : [['Demo login', `${welcome.demo.email}  ${welcome.demo.password}`]]),
+    ...(welcome.demo?.adminEmail === undefined
+      ? []
+      : [['Platform admin', `${welcome.demo.adminEmail}  ${welcome.demo.password}`]]),
   );
   const commands = welcome.tryNext.map(({ what, command }) => `# ${what}\n${command}`).join('\n\n');
   output.print(`\n${table.toString()}\n\nTry next:\n\n${commands}\n`);

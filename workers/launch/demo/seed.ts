@@ -3,8 +3,10 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { createDatabase, type Knex } from '../../../lib/db';
+import { hashPassword } from '../../../lib/passwords';
 import { acrossTenants } from '../../../models/base';
 import { findUserByEmail } from '../../../models/identity/accounts';
+import { makePlatformAdmin } from '../../../models/identity/admins';
 import { waitUntil } from '../dataFolder';
 import { projectRoot } from '../ourScript';
 import type { Output } from '../output';
@@ -16,6 +18,8 @@ import { demoCampaigns, type DemoCampaign } from './campaigns';
 const DemoFacts = z.object({
   email: z.string(),
   password: z.string(),
+  /** Of the platform's admin, who has the same password; older demos have none. */
+  adminEmail: z.string().optional(),
   campaigns: z.array(z.object({ id: z.string(), name: z.string() })),
 });
 
@@ -23,6 +27,7 @@ const DemoFacts = z.object({
 export type DemoFacts = z.output<typeof DemoFacts>;
 
 const demoEmail = 'owner@demo.carillon.test';
+const demoAdminEmail = 'admin@demo.carillon.test';
 const importTimeoutMs = 120_000;
 
 /**
@@ -49,7 +54,10 @@ export async function seedDemo(options: {
     return undefined;
   }
   try {
-    const facts = await seed(plan, options.secrets, output);
+    const facts = {
+      ...(await seed(plan, options.secrets, output)),
+      adminEmail: await makeDemoAdmin(options.databaseUrl, options.secrets),
+    };
     writePrivately(factsFile, `${JSON.stringify(facts, null, 2)}\n`);
     return facts;
   } catch (error) {
@@ -160,6 +168,19 @@ async function startCampaign(
     );
   }
   return { id: found.id, name: found.name };
+}
+
+// There is no way to an admin through the API, and none by mail where the mail stays here.
+async function makeDemoAdmin(databaseUrl: string, { demoPassword }: Secrets): Promise<string> {
+  const passwordHash = await hashPassword(demoPassword);
+  const db = createDatabase({ url: databaseUrl, applicationName: 'carillon-demo', poolMax: 1 });
+  try {
+    const admin = { email: demoAdminEmail, passwordHash, expiresAt: null, mayPromote: false };
+    await acrossTenants(db, 'identity', (trx) => makePlatformAdmin(trx, admin));
+    return demoAdminEmail;
+  } finally {
+    await db.destroy();
+  }
 }
 
 // Somebody's own database is no place for a demo.
