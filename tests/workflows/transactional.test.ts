@@ -168,7 +168,7 @@ test('a hundred messages of ten tenants arrive once each', async () => {
 test('whoever asks for hundreds at once, at a provider that is slow, holds nobody up', async () => {
   const [greedy, other] = [await buildTenant(api.deps), await buildTenant(api.deps)];
   const { messages } = await askForMessages(ground.db, 1, { tenantId: greedy.tenantId });
-  await setFaults(ground.sandbox, { latencyMs: 1_000, match: 'a thousand codes' });
+  await setFaults(ground.sandbox, { latencyMs: 3_000, match: 'a thousand codes' });
   const [first] = messages;
   if (first?.content.channel !== 'email') {
     throw new Error('a mail was expected');
@@ -183,6 +183,7 @@ test('whoever asks for hundreds at once, at a provider that is slow, holds nobod
     .db('dispatches')
     .where({ tenant_id: greedy.tenantId, state: 'planned' });
   expect(waiting.length).toBeGreaterThan(0);
+  await clearFaults(ground.sandbox);
   await until('the others to have left', async () => {
     const open = await ground
       .db('dispatches')
