@@ -62,7 +62,13 @@ async function fuzz(ground: ProcessGround, options: FuzzOptions, program: string
     const settings = writeSettings(ground, options);
     const code = await runSchemathesis({
       program,
-      args: ['--config-file', settings, 'run', `${ground.apiUrl}/openapi.json`],
+      args: [
+        '--config-file',
+        settings,
+        'run',
+        `${ground.apiUrl}/openapi.json`,
+        ...(options.only === undefined ? [] : ['--include-operation-id-regex', options.only]),
+      ],
       environment: { SCHEMATHESIS_HOOKS: 'hooks', PYTHONPATH: __dirname, FUZZ_DOORMAN: door.url },
       cwd: ground.folder,
       limitMs: options.limitMs,

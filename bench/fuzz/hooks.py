@@ -40,7 +40,7 @@ turns = itertools.count()
 def before_call(context, case, kwargs):
     turn = next(turns)
     take_things_that_exist(case, turn)
-    forget_most_keys(case, turn)
+    forget_what_is_made_up(case, turn)
     if case.operation.path.startswith("/webhooks/") and turn % 4 != 0:
         kwargs["auth"] = sign
 
@@ -56,11 +56,15 @@ def take_things_that_exist(case, turn):
                 case.path_parameters[name] = values[name]
 
 
-def forget_most_keys(case, turn):
-    # Few are made up, so that most cases would only be told that theirs was used before.
-    is_meant = is_negative(case, ParameterLocation.HEADER)
-    if "Idempotency-Key" in case.headers and not is_meant and turn % 4 != 0:
-        del case.headers["Idempotency-Key"]
+def forget_what_is_made_up(case, turn):
+    # Most cases would only be told that their key was used before, or that there is no such cursor.
+    if turn % 4 == 0:
+        return
+    if not is_negative(case, ParameterLocation.HEADER):
+        case.headers.pop("Idempotency-Key", None)
+        case.headers.pop("If-Match", None)
+    if not is_negative(case, ParameterLocation.QUERY):
+        case.query.pop("cursor", None)
 
 
 def sign(request):
