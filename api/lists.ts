@@ -51,7 +51,6 @@ export function fieldsOf(item: z.ZodObject) {
       type: 'array',
       items: { type: 'string', enum: [...known] },
       minItems: 1,
-      uniqueItems: true,
       maxLength: undefined,
     })
     .transform((text, context) => {

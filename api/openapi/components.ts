@@ -51,7 +51,8 @@ function withoutRequired(schema: JsonSchema): JsonSchema {
   return open;
 }
 
-function isSchema(value: unknown): value is JsonSchema {
+/** Whether it is a schema, or another object of the document. */
+export function isSchema(value: unknown): value is JsonSchema {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 

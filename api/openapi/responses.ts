@@ -4,7 +4,7 @@ import { statusOf } from '../middleware/problem';
 import { problemKinds } from '../problemKinds';
 import { hasEtag } from '../replies';
 import type { Answers, Route } from '../route';
-import type { Components, JsonSchema } from './components';
+import { isSchema, type Components, type JsonSchema } from './components';
 import { linksOf } from './links';
 
 /** What the operations of one document share. */
@@ -17,17 +17,22 @@ export interface Parts {
 /** The responses of an operation by status: its own answers and the problems it may tell. */
 export function responsesOf(route: Route, parts: Parts): JsonSchema {
   const { problem } = parts;
-  const answers = Object.entries(route.answers).map(([status, answer]) => [
-    status,
-    answerOf(answer, route, parts),
-  ]);
-  const problems = problemStatuses(route).map((status) => [
+  const problemContent = { 'application/problem+json': { schema: problem } };
+  const statuses = problemStatuses(route);
+  const answers = Object.entries(route.answers).map(([status, answer]) => {
+    const { content, ...answered } = answerOf(answer, route, parts);
+    // What is refused before it gets to the handler is no page, though the handler answers pages.
+    const mayBeProblem = isSchema(content) && statuses.some((each) => String(each) === status);
+    const contents = mayBeProblem ? { ...content, ...problemContent } : content;
+    return [status, { ...answered, ...(contents === undefined ? {} : { content: contents }) }];
+  });
+  const problems = statuses.map((status) => [
     String(status),
     {
       description: descriptions[status],
       ...(status === 401 ? { headers: wwwAuthenticate } : {}),
       ...(status === 429 ? { headers: { ...rateHeaders, ...retryAfter } } : {}),
-      content: { 'application/problem+json': { schema: problem } },
+      content: problemContent,
     },
   ]);
   const unchanged = answersNotModified(route)

@@ -50,7 +50,10 @@ const changePreferences = publicRoute({
   tags: ['tracking'],
   params: { token },
   query: ignoredQuery,
-  body: bytes({ types: ['application/x-www-form-urlencoded'], limitBytes }),
+  body: {
+    ...bytes({ types: ['application/x-www-form-urlencoded'], limitBytes }),
+    mayBeMissing: true,
+  },
   answers: { 200: html, 404: html, 503: html },
   async handler({ params, body, context, deps }) {
     const wishes = readWishes(new URLSearchParams(body.toString('utf8')));

@@ -34,16 +34,17 @@ export function createResidents(
   deps: Deps,
   furnish: (tenant: TestTenant) => Promise<Facts>,
 ): Residents {
-  let home: { tenantId: string; facts: Facts } | undefined;
+  let home: (Home & { facts: Facts }) | undefined;
   // Made once, because it is made to be slow.
   let passwordHash: Promise<string> | undefined;
-  const arrive = async (tenantId: string, isPlatformAdmin: boolean) => {
+  const arrive = async ({ tenantId, userId: founderId }: Home, isPlatformAdmin: boolean) => {
     const { userId, sessionId } = await signInAs(deps, { tenantId, role: 'owner' });
     passwordHash ??= hashPassword(residentsPassword);
-    const values = { is_platform_admin: isPlatformAdmin, password_hash: await passwordHash };
-    await acrossTenants(deps.db, 'identity', (trx) =>
-      trx('users').where({ id: userId }).update(values),
-    );
+    const values = { password_hash: await passwordHash };
+    await acrossTenants(deps.db, 'identity', async (trx) => {
+      await trx('users').whereIn('id', [userId, founderId]).update(values);
+      await trx('users').where({ id: userId }).update({ is_platform_admin: isPlatformAdmin });
+    });
     return { userId, sessionId, tenantId };
   };
   const owner = new Seat(deps.db, {
@@ -51,15 +52,15 @@ export function createResidents(
     async succeed(isTenantOpen) {
       if (home === undefined || !isTenantOpen) {
         const tenant = await buildTenant(deps);
-        home = { tenantId: tenant.tenantId, facts: await furnish(tenant) };
+        home = { ...tenant, facts: await furnish(tenant) };
       }
-      return arrive(home.tenantId, false);
+      return arrive(home, false);
     },
   });
   const admin = new Seat(deps.db, {
     mayStay: ({ isPlatformAdmin }) => isPlatformAdmin,
     async succeed() {
-      return arrive((await buildTenant(deps)).tenantId, true);
+      return arrive(await buildTenant(deps), true);
     },
   });
   return {
@@ -76,6 +77,8 @@ export function createResidents(
     },
   };
 }
+
+type Home = Pick<TestTenant, 'tenantId' | 'userId'>;
 
 interface Rule {
   mayStay(standing: Standing): boolean;

@@ -144,6 +144,7 @@ test('a body is required only where none will not do', () => {
   const isRequired = (path: string) => document.paths[path].post.requestBody.required;
   expect(isRequired('/api/v1/campaigns/{id}/pause')).toBe(false);
   expect(isRequired('/t/u/{token}')).toBe(false);
+  expect(isRequired('/t/p/{token}')).toBe(false);
   expect(isRequired('/api/v1/customers')).toBe(true);
   expect(isRequired('/api/v1/customers/upload')).toBe(true);
   expect(isRequired('/webhooks/sendgrid')).toBe(true);
@@ -265,6 +266,14 @@ test('an answer with some of its fields is as the document says', async () => {
   const { Customer, CustomerPart } = document.components.schemas;
   expect(Customer.required).toContain('email');
   expect(CustomerPart).toEqual({ ...Customer, required: undefined });
+});
+
+test('a page that may be refused before it is made says both forms of the refusal', () => {
+  const { '422': refused } = document.paths['/account/reset'].post.responses;
+  expect(Object.keys(refused.content)).toEqual([
+    expect.stringContaining('text/html'),
+    'application/problem+json',
+  ]);
 });
 
 test('every link names an operation and all of its path parameters', () => {
