@@ -1,9 +1,10 @@
 import { AppError } from '../../domain/errors';
 import { newId } from '../../lib/ids';
+import { newToken } from '../../lib/tokens';
 import type { Knex } from '../../lib/db';
 import { findAccount, type Account } from '../../models/identity/accounts';
 import { audit } from '../../models/identity/audit';
-import { issueRefreshToken, openSession } from '../../models/identity/sessions';
+import { openSession } from '../../models/identity/sessions';
 import { auditOf, ipOf, type AuditedRequest } from '../audit';
 import type { ApiContext } from '../context';
 import type { ApiDeps } from '../deps';
@@ -39,15 +40,19 @@ export async function beginSession(
   }
   const sessionId = newId();
   const place = found.place?.tenant.id ?? null;
-  await openSession(trx, {
-    id: sessionId,
-    userId,
-    tenantId: place,
-    mfaAt: new Date(),
-    ip: ipOf(request.context),
-    userAgent: userAgentOf(request.context),
-  });
-  const refreshToken = await issueRefreshToken(trx, sessionId);
+  const refreshToken = newToken();
+  const lastLoginAt = await openSession(
+    trx,
+    {
+      id: sessionId,
+      userId,
+      tenantId: place,
+      mfaAt: new Date(),
+      ip: ipOf(request.context),
+      userAgent: userAgentOf(request.context),
+    },
+    refreshToken,
+  );
   await audit(
     trx,
     auditOf(request, {
@@ -58,11 +63,8 @@ export async function beginSession(
       after: { sessionId },
     }),
   );
-  const account = await findAccount(trx, {
-    userId,
-    ...(place === null ? {} : { tenantId: place }),
-  });
-  return { account: account ?? found, sessionId, refreshToken };
+  found.user.lastLoginAt = lastLoginAt;
+  return { account: found, sessionId, refreshToken: refreshToken.token };
 }
 
 /** The session as an answer. */

@@ -1,11 +1,11 @@
 import { AppError } from '../../domain/errors';
 import { isPassword } from '../../lib/passwords';
 import { acrossTenants } from '../../models/base';
-import { findUserByEmail, firstTenantOf } from '../../models/identity/accounts';
+import { firstTenantOf } from '../../models/identity/accounts';
 import {
   clearAttempts,
   countAttempt,
-  isKnownNetwork,
+  findSignIn,
   type Attempt,
 } from '../../models/identity/attempts';
 import { audit } from '../../models/identity/audit';
@@ -37,8 +37,7 @@ export async function checkPassword(
 ): Promise<CheckedPerson> {
   const { deps } = request;
   const email = given.email.trim();
-  const user = await findUserByEmail(deps.db, email);
-  const subject = await subjectOf(request, { email, userId: user?.id ?? null });
+  const { user, subject } = await findSubject(request, email);
   const attempt = await requireAttempt(deps, subject);
   const matches = await isPassword(given.password, user?.passwordHash);
   if (user === null || !matches || isOver(user)) {
@@ -54,16 +53,16 @@ function isOver({ passwordExpiresAt }: User): boolean {
 }
 
 /**
- * What attempts to be this person are counted under. Attempts from where the person has been signed in
- * are counted apart: strangers who lock the address out do not lock out its owner.
+ * Who has the address, and what attempts to be them are counted under. Attempts from where they have
+ * been signed in are counted apart: strangers who lock the address out do not lock out its owner.
  */
-export async function subjectOf(
+export async function findSubject(
   { deps, context }: CheckedRequest,
-  { email, userId }: { email: string; userId: string | null },
-): Promise<string> {
+  email: string,
+): Promise<{ user: User | null; subject: string }> {
+  const { user, isKnownNetwork } = await findSignIn(deps.db, { email, ip: ipOf(context) });
   const subjects = subjectsOf(deps, email);
-  const isKnown = await isKnownNetwork(deps.db, { userId, ip: ipOf(context) });
-  return isKnown ? subjects.known : subjects.elsewhere;
+  return { user, subject: isKnownNetwork ? subjects.known : subjects.elsewhere };
 }
 
 /** Both counters of an address: of networks its owner is known from, and of all others. */

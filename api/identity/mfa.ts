@@ -20,7 +20,7 @@ import { auditOf } from '../audit';
 import { json } from '../bodies';
 import { publicRoute, reply, userRoute } from '../route';
 import { beginSession, presentBegun } from './beginSession';
-import { rememberFailure, requireAttempt, subjectOf } from './checkPassword';
+import { findSubject, rememberFailure, requireAttempt } from './checkPassword';
 
 const tags = ['identity'];
 
@@ -184,7 +184,7 @@ const logIn = publicRoute({
       throw tokenOver();
     }
     const { email, id: userId } = user;
-    const subject = await subjectOf(request, { email, userId });
+    const { subject } = await findSubject(request, email);
     const attempt = await requireAttempt(deps, subject);
     const factor: SecondFactor =
       'code' in body ? { code: body.code } : { recoveryCode: body.recoveryCode };

@@ -1,6 +1,6 @@
 import type { Knex } from '../../lib/db';
 import { hashToken, newToken } from '../../lib/tokens';
-import { issueRefreshToken, revokeSessions, sessionDays } from './sessions';
+import { writeRefreshToken, revokeSessions, sessionDays } from './sessions';
 
 /** What became of a refresh. */
 export type Refreshed =
@@ -69,8 +69,8 @@ export async function refreshSession(
         where id = :sessionId`,
       { sessionId, ip: options.ip, userAgent: options.userAgent },
     );
-    const refreshToken = await issueRefreshToken(trx, sessionId, next);
-    return { kind: 'refreshed', userId, sessionId, tenantId, refreshToken };
+    await writeRefreshToken(trx, sessionId, next);
+    return { kind: 'refreshed', userId, sessionId, tenantId, refreshToken: next.token };
   }
   if (repeatable !== null && (await isRepeat(trx, shown, repeatable))) {
     return { kind: 'refreshed', userId, sessionId, tenantId, refreshToken: repeatable.successor };

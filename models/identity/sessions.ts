@@ -1,7 +1,7 @@
 import type { QueryBuilder } from 'objection';
 import type { Role } from '../../domain/identity/permissions';
 import type { Knex } from '../../lib/db';
-import { newToken, type NewToken } from '../../lib/tokens';
+import type { NewToken } from '../../lib/tokens';
 import { acrossTenants, acrossTenantsInOneTrip } from '../base';
 import type { SortKey } from '../pages';
 import { Session } from './Session';
@@ -21,28 +21,50 @@ export interface NewSession {
   lastsMinutes?: number;
 }
 
-/** Begins a session, and remembers that its person came in now. */
+/**
+ * Begins a session, with its refresh token where one is given, and remembers that its person came in:
+ * answers when. One statement, because a login waits for each.
+ */
 export async function openSession(
   trx: Knex.Transaction,
   { lastsMinutes = sessionDays * 24 * 60, ...session }: NewSession,
-): Promise<void> {
-  await Session.query(trx).insert({
-    ...session,
-    expiresAt: trx.raw('now() + make_interval(mins => ?)', [lastsMinutes]),
-  });
-  if (session.impersonatedBy == null) {
-    await trx.raw('update users set last_login_at = now() where id = ?', [session.userId]);
-  }
+  refreshToken?: NewToken,
+): Promise<Date | null> {
+  const opened = await trx.raw(
+    `with opened as (
+       insert into sessions (id, user_id, tenant_id, expires_at, mfa_at, impersonated_by, ip, user_agent)
+       values (:id, :userId, :tenantId, now() + make_interval(mins => :lastsMinutes), :mfaAt,
+               :impersonatedBy, :ip, :userAgent)
+     ), token as (
+       insert into refresh_tokens (hash, session_id)
+       select cast(:hash as bytea), cast(:id as uuid) where cast(:hash as bytea) is not null
+     )
+     update users set last_login_at = now()
+      where id = :userId and cast(:impersonatedBy as uuid) is null
+     returning last_login_at as "lastLoginAt"`,
+    {
+      id: session.id,
+      userId: session.userId,
+      tenantId: session.tenantId,
+      lastsMinutes,
+      mfaAt: session.mfaAt ?? null,
+      impersonatedBy: session.impersonatedBy ?? null,
+      ip: session.ip ?? null,
+      userAgent: session.userAgent ?? null,
+      hash: refreshToken?.hash ?? null,
+    },
+  );
+  const row: { lastLoginAt: Date } | undefined = opened.rows[0];
+  return row?.lastLoginAt ?? null;
 }
 
-/** Writes a refresh token for the session and answers it, once. */
-export async function issueRefreshToken(
+/** Writes a refresh token for the session. */
+export async function writeRefreshToken(
   trx: Knex.Transaction,
   sessionId: string,
-  { token, hash }: NewToken = newToken(),
-): Promise<string> {
+  { hash }: NewToken,
+): Promise<void> {
   await trx.raw('insert into refresh_tokens (hash, session_id) values (?, ?)', [hash, sessionId]);
-  return token;
 }
 
 export type RevokedReason =
