@@ -63,7 +63,7 @@ async function main(): Promise<void> {
     pin(postgres.pid, itsCores);
     pin(process.pid, ourCores);
     const api = await startApi(dist, withLogin(databaseUrl, appLogin));
-    stopApi = api.stop;
+    stopApi = () => api.stop();
     report(await measure(api.url, emails));
   } finally {
     await stopApi();
