@@ -30,6 +30,7 @@ export function upload(options: {
   field: string;
   limitBytes: number;
   types: readonly string[];
+  example: string;
 }): BodyReader<UploadedFile> {
   return {
     contentTypes: ['multipart/form-data'],
@@ -38,7 +39,11 @@ export function upload(options: {
       type: 'object',
       required: [options.field],
       properties: {
-        [options.field]: { type: 'string', contentMediaType: 'application/octet-stream' },
+        [options.field]: {
+          type: 'string',
+          contentMediaType: 'application/octet-stream',
+          examples: [options.example],
+        },
       },
       additionalProperties: false,
     },

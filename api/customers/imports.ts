@@ -44,6 +44,7 @@ const uploadCustomers = route({
   body: upload({
     field: 'file',
     limitBytes: 50 * 1024 * 1024,
+    example: 'email,firstName\nkim@example.com,Kim\n',
     types: [
       'text/csv',
       'application/csv',

@@ -9,10 +9,11 @@ import { startProcessGround, type ProcessGround } from '../chaos/ground';
 import { openDoor } from './doorman';
 import { furnish, sendGridKeys, trackingSecret } from './furnish';
 import { parseFuzzOptions, type FuzzOptions } from './options';
+import { readReport } from './report';
 import { createResidents } from './residents';
 import { findSchemathesis, runSchemathesis } from './schemathesis';
 import { signed } from './signatures';
-import { writeSettings } from './settings';
+import { reportName, writeSettings } from './settings';
 
 async function main(): Promise<void> {
   const options = parseFuzzOptions(process.argv.slice(2));
@@ -76,8 +77,12 @@ async function fuzz(ground: ProcessGround, options: FuzzOptions, program: string
     say(`${residents.replaced} identities were replaced because of what was done to them`);
     if (code === null) {
       say('the run was stopped at its limit');
+      return 1;
     }
-    return code ?? 1;
+    const { neverDone, ...figures } = readReport(path.join(ground.folder, reportName));
+    say(`never done, only refused: ${neverDone.join(', ') || 'none'}`);
+    process.stdout.write(`${JSON.stringify({ ...figures, replaced: residents.replaced })}\n`);
+    return code;
   } finally {
     await door.close();
   }

@@ -4,8 +4,39 @@ import type { ProcessGround } from '../chaos/ground';
 import type { FuzzOptions } from './options';
 import { residentsPassword } from './residents';
 
+/** The fuzzer's own report, in the folder of the run. */
+export const reportName = 'report.json';
+
 /** What data may be answered that is not in the form of its schema. */
 const refusals = [400, 401, 403, 404, 405, 409, 412, 413, 415, 422, 431];
+
+/** Scenarios of several requests for each case of an operation. */
+const scenariosForEach = 10;
+
+const dayMs = 24 * 60 * 60_000;
+
+/** What hardly anybody guesses and many bodies need to be taken. */
+function dictionaries(): Record<string, string[]> {
+  const inDays = (days: number) => new Date(Date.now() + days * dayMs).toISOString();
+  return {
+    passwords: [residentsPassword],
+    zones: ['Europe/Berlin', 'America/Sao_Paulo', 'Asia/Kathmandu', 'UTC'],
+    languages: ['en', 'pt-BR', 'de'],
+    phones: ['+4915112345000', '+14155550123'],
+    instants: [inDays(1), inDays(30)],
+  };
+}
+
+const fields: Record<string, string> = {
+  current: 'passwords',
+  password: 'passwords',
+  timeZone: 'zones',
+  language: 'languages',
+  defaultLanguage: 'languages',
+  phone: 'phones',
+  expiresAt: 'instants',
+  'schedule.at': 'instants',
+};
 
 /** Writes the fuzzer's configuration into the folder of the run; answers the file. */
 export function writeSettings(ground: ProcessGround, options: FuzzOptions): string {
@@ -23,11 +54,16 @@ export function writeSettings(ground: ProcessGround, options: FuzzOptions): stri
       '[generation]',
       `max-examples = ${options.maxExamples}`,
       'database = "none"',
-      '[dictionaries.password]',
-      `values = ["${residentsPassword}"]`,
+      '[phases.stateful.generation]',
+      `max-examples = ${options.maxExamples * scenariosForEach}`,
+      ...Object.entries(dictionaries()).flatMap(([name, values]) => [
+        `[dictionaries.${name}]`,
+        `values = ${JSON.stringify(values)}`,
+      ]),
       '[parameters]',
-      '"body.current" = { dictionary = "password", probability = 0.5 }',
-      '"body.password" = { dictionary = "password", probability = 0.5 }',
+      ...Object.entries(fields).map(
+        ([field, name]) => `"body.${field}" = { dictionary = "${name}", probability = 0.6 }`,
+      ),
       // What is sent to us may be in the form of its schema and wrong all the same: an instant that
       // has passed, a cursor that was made up, two fields that do not go together.
       '[checks.positive_data_acceptance]',
@@ -40,7 +76,7 @@ export function writeSettings(ground: ProcessGround, options: FuzzOptions): stri
       `directory = "${path.join(ground.folder, 'reports')}"`,
       '[reports.json]',
       'enabled = true',
-      `path = "${path.join(ground.folder, 'report.json')}"`,
+      `path = "${path.join(ground.folder, reportName)}"`,
       '',
     ].join('\n'),
   );
