@@ -58,7 +58,7 @@ export const tenantActionNames = Object.keys(tenantActions).filter(isTenantActio
 
 /** What everybody who is signed in may do, whatever their role, in a tenant or in none. */
 export const ownActions = {
-  'self:read': 'See your own profile, sessions and tenants.',
+  'self:read': 'See your own profile, sessions and tenants, and log out.',
   'self:write': 'Change your own profile, password and second factor, and create tenants.',
 } as const;
 

@@ -286,6 +286,14 @@ describe('acting as somebody else', () => {
     expect(await api.db('sessions').where({ user_id: tenant.userId })).toHaveLength(1);
   });
 
+  test('ends by logging out, and ends no session of the person', async () => {
+    const tenant = await buildTenant(api.deps);
+    const { accessToken } = (await impersonate(tenant.userId, tenant.tenantId)).body.data;
+    expect((await call('post', '/auth/logout', accessToken)).status).toBe(204);
+    expect((await call('get', '/customers', accessToken)).status).toBe(401);
+    expect((await call('get', '/customers', tenant.token)).status).toBe(200);
+  });
+
   test('is over when the admin is none any more', async () => {
     const tenant = await buildTenant(api.deps);
     const other = await buildAdmin();
