@@ -38,8 +38,10 @@ describe('the first start', () => {
 
   test('that is killed while it seeds goes on at the next start, nothing twice', async () => {
     carillon = startCarillon({ dataDir, ports });
-    await eventually('the customers are imported', () =>
-      Boolean(carillon?.lines.some(({ msg }) => msg === '2000 customers imported')),
+    await eventually(
+      'the customers are imported',
+      () => Boolean(carillon?.lines.some(({ msg }) => msg === '2000 customers imported')),
+      60_000,
     );
     carillon.child.kill('SIGKILL');
     await carillon.ended();
