@@ -29,7 +29,7 @@ export interface PlatformFilters {
   suspended?: boolean | undefined;
 }
 
-/** All tenants. */
+/** All tenants, but for the platform's own, which is nobody's. */
 export function allTenants(
   trx: Knex.Transaction,
   { search, suspended }: PlatformFilters = {},
@@ -40,6 +40,7 @@ export function allTenants(
                where r.tenant_id = tenants.id and r.kind = 'campaign'
                  and r.state in ('planning', 'waiting', 'sending')) as open_run_count`),
   );
+  query.whereRaw('not tenants.is_platform');
   if (search !== undefined) {
     query.whereRaw(`strpos(lower(tenants.name), lower(?)) > 0`, [search]);
   }
@@ -107,7 +108,7 @@ export async function resumeTenant(trx: Knex.Transaction, id: string): Promise<T
 }
 
 async function lockTenant(trx: Knex.Transaction, id: string): Promise<Tenant> {
-  const tenant = await Tenant.query(trx).findById(id).forUpdate();
+  const tenant = await Tenant.query(trx).findById(id).where({ is_platform: false }).forUpdate();
   if (tenant === undefined) {
     throw notFound('tenant');
   }
@@ -201,7 +202,7 @@ export async function countPlatform(trx: Knex.Transaction): Promise<PlatformStat
        from (select count(*) filter (where ended_at is null) as tenants,
                     count(*) filter (where suspended_at is not null and ended_at is null)
                       as "suspendedTenants"
-               from tenants) t,
+               from tenants where not is_platform) t,
             (select count(*) as users,
                     count(*) filter (where suspended_at is not null) as "suspendedUsers"
                from users) u,

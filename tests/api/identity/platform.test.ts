@@ -1,6 +1,7 @@
 import { newId } from '../../../lib/ids';
 import { withTenant } from '../../../models/base';
 import { createRun, setGate } from '../../../models/campaigns/runs';
+import { platformTenantId } from '../../../models/identity/platformTenant';
 import { startTestApi, type TestApi } from '../../support/api';
 import { buildTenant } from '../../support/factories';
 import { buildLedger } from '../../support/ledger';
@@ -94,6 +95,17 @@ describe('what is of the platform', () => {
     expect(user.text).not.toMatch(/password|secret|hash/i);
     const stats = await call('get', '/admin/stats', admin.token);
     expect(stats.body.data.tenants).toBeGreaterThan(1);
+  });
+
+  test('shows nothing of the tenant that mails about accounts are sent for, nor suspends it', async () => {
+    const path = `/admin/tenants/${platformTenantId}`;
+    expect((await call('get', path, admin.token)).status).toBe(404);
+    const suspended = await call('post', `${path}/suspend`, admin.token, { reason: 'x' });
+    expect(suspended.status).toBe(404);
+    const listed = await call('get', '/admin/tenants?perPage=200', admin.token);
+    expect(JSON.stringify(listed.body.data)).not.toContain(platformTenantId);
+    const [tenant] = await api.db('tenants').where({ id: platformTenantId });
+    expect(tenant.suspended_at).toBeNull();
   });
 });
 
