@@ -17,6 +17,8 @@ export function bodyFor(operation: string, other: FullTenant): object {
     createTenant: { name: 'Another one' },
     replaceTenant: { name: 'Taken over', timeZone: 'UTC', defaultLanguage: 'en' },
     switchTenant: { tenantId },
+    verifyMfa: { code: '000000' },
+    stepUp: { password },
     joinTenant: { token: 'a token of nobody’s' },
     changeRole: { role: 'viewer' },
     replaceSubscription: { plan: 'enterprise' },

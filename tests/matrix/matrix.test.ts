@@ -186,6 +186,10 @@ function foreignStatuses({ id, path }: Operation): number[] {
     sendMessage: [422],
     switchTenant: [404],
     joinTenant: [404],
+    // Of the caller's own second factor, which there is none of.
+    verifyMfa: [403, 409, 422],
+    disableMfa: [409],
+    renewRecoveryCodes: [409],
   };
   return named[id] ?? [200, 201, 202, 204];
 }
