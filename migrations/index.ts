@@ -25,6 +25,7 @@ import * as rateCounters from './0023_rate_counters';
 import * as plans from './0024_plans';
 import * as dataKeys from './0025_data_keys';
 import * as sealingKeys from './0026_sealing_keys';
+import * as customerTags from './0027_customer_tags';
 import * as signIn from './0030_sign_in';
 import * as tenantsAndPeople from './0031_people';
 
@@ -61,6 +62,7 @@ const migrations = new Map<string, Migration>([
   ['0024_plans', plans],
   ['0025_data_keys', dataKeys],
   ['0026_sealing_keys', sealingKeys],
+  ['0027_customer_tags', customerTags],
   ['0030_sign_in', signIn],
   ['0031_people', tenantsAndPeople],
 ]);

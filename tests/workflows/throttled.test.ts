@@ -15,6 +15,7 @@ import { startCampaignGround, startRun, type CampaignGround } from '../support/c
 import { until } from '../support/conditions';
 import { insertCampaign, insertCustomers, insertTenant } from '../support/records';
 import { sandboxStats } from '../support/sandboxControl';
+import { inClearText } from '../support/histories';
 
 jest.setTimeout(60_000);
 
@@ -154,7 +155,9 @@ async function detailsOf(workflowId: string): Promise<string> {
 
 /** The summaries of all timers a workflow has started. */
 async function timersOf(workflowId: string): Promise<string[]> {
-  const history = await ground.temporal.client.workflow.getHandle(workflowId).fetchHistory();
+  const { client } = ground.temporal;
+  const encrypted = await client.workflow.getHandle(workflowId).fetchHistory();
+  const history = await inClearText(client, encrypted);
   return (history.events ?? []).flatMap((event) => {
     const summary = event.userMetadata?.summary?.data;
     const isTimer = event.timerStartedEventAttributes !== undefined;
