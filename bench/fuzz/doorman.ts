@@ -4,6 +4,7 @@ import { text } from 'node:stream/consumers';
 import { z } from 'zod';
 
 const Orders = {
+  facts: z.object({ path: z.string() }),
   token: z.object({ permission: z.string().nullable() }),
   signature: z.object({ url: z.string(), body: z.base64() }),
 };
@@ -12,8 +13,8 @@ const Orders = {
 export interface Services {
   /** A valid token for the next case. */
   token(permission: string | null): Promise<string>;
-  /** The path parameters of things there are. */
-  facts(): Promise<object>;
+  /** The path parameters of a thing there is, for an operation's path. */
+  facts(path: string): Promise<object>;
   /** The headers of a webhook as its vendor signs it. */
   signature(post: { url: string; body: Buffer }): object;
   /** A case has replaced the keys that sign tokens. */
@@ -29,7 +30,7 @@ export async function openDoor(
       '/token',
       async (order) => ({ token: await services.token(Orders.token.parse(order).permission) }),
     ],
-    ['/facts', () => services.facts()],
+    ['/facts', async (order) => services.facts(Orders.facts.parse(order).path)],
     [
       '/signature',
       async (order) => {

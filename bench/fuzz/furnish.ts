@@ -89,7 +89,8 @@ function accountsIn(baseUrl: string) {
   ];
 }
 
-async function request(
+/** Posts to the API and answers the id of what was made. */
+export async function request(
   apiUrl: string,
   { token, path, body }: { token: string; path: string; body: unknown },
 ): Promise<string> {

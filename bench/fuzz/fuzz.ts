@@ -55,7 +55,7 @@ async function fuzz(ground: ProcessGround, options: FuzzOptions, program: string
   };
   const door = await openDoor({
     token: (permission) => residents.tokenFor(permission),
-    facts: () => residents.facts(),
+    facts: (path) => residents.facts(path),
     signature: (post) => signed(post, signer),
     keysChanged: () => ground.accessTokens.reload(),
   });

@@ -10,6 +10,7 @@ import os
 import urllib.request
 
 import schemathesis
+from schemathesis.core import NOT_SET
 from schemathesis.core.failures import AcceptedNegativeData
 from schemathesis.core.jsonschema import make_validator
 from schemathesis.core.parameters import ParameterLocation
@@ -42,6 +43,7 @@ def before_call(context, case, kwargs):
     take_things_that_exist(case, turn)
     forget_what_is_made_up(case, turn)
     if case.operation.path.startswith("/webhooks/") and turn % 4 != 0:
+        tell_as_vendors_do(case, turn)
         kwargs["auth"] = sign
 
 
@@ -50,10 +52,9 @@ def take_things_that_exist(case, turn):
     is_scenario = case.meta is not None and case.meta.phase.name.name == "STATEFUL_TESTING"
     if is_scenario or is_negative(case, ParameterLocation.PATH) or turn % 3 == 0:
         return
-    for beginning, values in ask("facts", {}).items():
-        if case.operation.path.startswith(beginning):
-            for name in values.keys() & case.path_parameters.keys():
-                case.path_parameters[name] = values[name]
+    values = ask("facts", {"path": case.operation.path})
+    for name in values.keys() & case.path_parameters.keys():
+        case.path_parameters[name] = values[name]
 
 
 def forget_what_is_made_up(case, turn):
@@ -65,6 +66,24 @@ def forget_what_is_made_up(case, turn):
         case.headers.pop("If-Match", None)
     if not is_negative(case, ParameterLocation.QUERY):
         case.query.pop("cursor", None)
+
+
+def tell_as_vendors_do(case, turn):
+    # What was made up stays, in the place of what a vendor would tell.
+    if case.method != "POST" or turn % 2 == 0 or case.body is NOT_SET:
+        return
+    made_up = case.body
+    if "/twilio/" in case.operation.path:
+        sid = "SM" + "0" * 32
+        told = {"MessageSid": sid, "MessageStatus": "delivered", "From": "+4915112345000"}
+        case.body = {**told, "To": "+15005550006", "Body": "STOP", "Odd": str(made_up)}
+    elif "/sendgrid" in case.operation.path:
+        told = {"event": "delivered", "timestamp": 1_800_000_000, "sg_event_id": str(turn)}
+        case.body = [{**told, "email": "c0@example.com", "odd": made_up}, made_up]
+    else:
+        status = {"id": f"wamid.{turn}", "status": "read", "timestamp": "1800000000"}
+        value = {"metadata": {"phone_number_id": made_up}, "statuses": [status, made_up]}
+        case.body = {"entry": [{"changes": [{"field": "messages", "value": value}, made_up]}]}
 
 
 def sign(request):

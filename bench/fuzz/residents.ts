@@ -6,8 +6,10 @@ import { findStanding, type Standing } from '../../models/identity/sessions';
 import { buildTenant, type TestTenant } from '../../tests/support/factories';
 import { signInAs } from '../../tests/support/tokens';
 import type { Facts } from './furnish';
+import { makeFor } from './madeFor';
 
 interface Deps {
+  readonly apiUrl: string;
   readonly db: Knex;
   readonly accessTokens: AccessTokens;
 }
@@ -16,8 +18,8 @@ interface Deps {
 export interface Residents {
   /** A token with which the permission is had right now. */
   tokenFor(permission: string | null): Promise<string>;
-  /** What there is in the owner's tenant. */
-  facts(): Promise<Facts>;
+  /** The path parameters of a thing there is, for an operation's path. */
+  facts(path: string): Promise<Record<string, string>>;
   /** How many came in the place of one who was made unable to ask. */
   readonly replaced: number;
 }
@@ -67,9 +69,15 @@ export function createResidents(
     get replaced() {
       return owner.replaced + admin.replaced;
     },
-    async facts() {
-      await owner.claims();
-      return home?.facts ?? {};
+    async facts(path) {
+      const claims = await owner.claims();
+      if (home === undefined) {
+        return {};
+      }
+      const found = Object.entries(home.facts).filter(([beginning]) => path.startsWith(beginning));
+      const token = deps.accessTokens.issue(claims);
+      const fresh = await makeFor(path, { ...deps, token, tenantId: home.tenantId });
+      return Object.assign({}, ...found.map(([, values]) => values), fresh);
     },
     async tokenFor(permission) {
       const seat = permission?.startsWith('platform:') === true ? admin : owner;
