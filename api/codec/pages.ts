@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { PayloadReader } from '../../models/identity/codecSessions';
+import { escapeHtml, htmlPage } from '../html';
 
 const style = `
 :root { color-scheme: light dark; }
@@ -85,31 +86,5 @@ function readable({ isPlatformAdmin, tenants }: PayloadReader): string {
 }
 
 function page(title: string, main: string): string {
-  return `<!doctype html>
-<html lang="en">
-  <head>
-    <meta charset="utf-8">
-    <meta name="viewport" content="width=device-width, initial-scale=1">
-    <title>${title}</title>
-    <style>${style}</style>
-  </head>
-  <body>
-    <main>
-    ${main}
-    </main>
-  </body>
-</html>
-`;
-}
-
-const entities: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-};
-
-function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => entities[character] ?? '');
+  return htmlPage({ language: 'en', title, style, main });
 }

@@ -7,7 +7,7 @@ import { resolveAccount } from '../../models/messages/accounts';
 import { acceptMessage } from '../../models/transactional/accept';
 import { tellLanes } from '../../models/transactional/channel';
 import type { ApiDeps } from '../deps';
-import { escapeHtml } from '../tracking/pages';
+import { escapeHtml } from '../html';
 import { accountTextsOf, type MailText } from './accountTexts';
 
 /** The pages that mails lead to, each of which takes a token. */

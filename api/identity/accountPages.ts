@@ -4,7 +4,7 @@ import { AppError } from '../../domain/errors';
 import { bytes } from '../bodies';
 import type { ApiContext } from '../context';
 import { rawAnswer, rawReply } from '../route';
-import { escapeHtml } from '../tracking/pages';
+import { escapeHtml, htmlPage } from '../html';
 import {
   accountTextsOf,
   allAccountTexts,
@@ -152,20 +152,6 @@ function fieldOf({ name, label, hint, isCurrent = false }: Field): string {
   return `<label>${escapeHtml(label)}${hintText}<input name="${name}" ${input}></label>`;
 }
 
-function page(texts: AccountTexts, title: string, main: string): string {
-  return `<!doctype html>
-<html lang="${texts.language}">
-  <head>
-    <meta charset="utf-8">
-    <meta name="viewport" content="width=device-width, initial-scale=1">
-    <title>${escapeHtml(title)}</title>
-    <style>${style}</style>
-  </head>
-  <body>
-    <main>
-    ${main}
-    </main>
-  </body>
-</html>
-`;
+function page({ language }: AccountTexts, title: string, main: string): string {
+  return htmlPage({ language, title, style, main });
 }

@@ -3,6 +3,7 @@ import { maskAddress } from '../../domain/tracking/maskAddress';
 import type { PreferenceChannel } from '../../domain/tracking/preferences';
 import type { ChannelPreference, Preferences } from '../../models/tracking/preferences';
 import type { Texts } from './texts';
+import { escapeHtml, htmlPage } from '../html';
 
 const style = `
 :root { color-scheme: light dark; }
@@ -153,33 +154,6 @@ function undoForm(
   return `<form method="post"${action === '' ? '' : ` action="${action}"`}>${fields}<button type="submit" class="plain" name="do" value="undo">${texts.undo}</button></form>`;
 }
 
-function page(texts: Texts, title: string, main: string): string {
-  return `<!doctype html>
-<html lang="${texts.language}">
-  <head>
-    <meta charset="utf-8">
-    <meta name="viewport" content="width=device-width, initial-scale=1">
-    <title>${title}</title>
-    <style>${style}</style>
-  </head>
-  <body>
-    <main>
-    ${main}
-    </main>
-  </body>
-</html>
-`;
-}
-
-const entities: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-};
-
-/** The text as it may stand in HTML, also between the quotes of an attribute. */
-export function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => entities[character] ?? '');
+function page({ language }: Texts, title: string, main: string): string {
+  return htmlPage({ language, title, style, main });
 }
