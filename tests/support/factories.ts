@@ -8,7 +8,7 @@ import { createAccount } from '../../models/identity/accounts';
 import type { PlanName } from '../../domain/identity/plans';
 import { changeSubscription } from '../../models/identity/subscriptions';
 import { openSession } from '../../models/identity/sessions';
-import { signInAs } from './tokens';
+import { noPassword, signInAs } from './tokens';
 
 /** A tenant with its owner, and access tokens for it. */
 export interface TestTenant {
@@ -42,7 +42,7 @@ export async function buildTenant(
     userId,
     email,
     companyName: overrides.companyName ?? 'Bells & Co',
-    passwordHash: 'no password fits this',
+    passwordHash: noPassword,
     firstName: 'Olga',
     lastName: 'Owner',
     timeZone: overrides.timeZone ?? 'UTC',

@@ -11,6 +11,10 @@ export interface TokenDeps {
   readonly accessTokens: Pick<AccessTokens, 'issue'>;
 }
 
+/** The hash of a random password that was thrown away. */
+export const noPassword =
+  '$argon2id$v=19$m=19456,t=2,p=1$vrnDVz+v+KlDZWHk/vSGLw$uUZNfwknsvEPKLewhM3DbLQa1C1NAj4aJSJZzXmJ3FU';
+
 /** Somebody who is signed in. */
 export interface SignedIn {
   userId: string;
@@ -29,7 +33,7 @@ export async function signInAs(
     await trx('users').insert({
       id: userId,
       email: `${role}-${userId}@example.com`,
-      password_hash: 'no password fits this',
+      password_hash: noPassword,
       email_verified_at: trx.fn.now(),
     });
     await trx('memberships').insert({ tenant_id: tenantId, user_id: userId, role });
