@@ -15,6 +15,7 @@ beforeAll(async () => {
       NODE_ENV: 'test',
       // So many wrong requests a minute would be refused for their number.
       RATE_LIMIT_AUTH_PER_MIN: '0',
+      RATE_LIMIT_UPLOAD_PER_MIN: '0',
       RATE_LIMIT_API_PER_MIN: '0',
       TRACKING_SECRET: 'another secret of the tests, long enough',
       PUBLIC_URL: 'http://carillon.test',
