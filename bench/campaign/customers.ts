@@ -2,7 +2,7 @@ import { planWaves } from '../../domain/campaigns/waves';
 import { canonicalZone } from '../../domain/campaigns/zones';
 import type { Schedule } from '../../domain/campaigns/types';
 import type { Knex } from '../../lib/db';
-import { newId } from '../../lib/ids';
+import { insertTenant } from '../../tests/support/records';
 
 /** How many waves the plan of the benchmark has. */
 export const waveCount = 38;
@@ -42,8 +42,7 @@ function findZones(): { zones: string[]; schedule: Schedule } {
 /** Writes the tenant and, in one statement, its customers. */
 export async function createTenant(db: Knex, customers: number): Promise<BenchTenant> {
   const { zones, schedule } = findZones();
-  const tenantId = newId();
-  await db('tenants').insert({ id: tenantId, name: 'The Corner Shop', time_zone: 'UTC' });
+  const tenantId = await insertTenant(db, 'UTC', 'The Corner Shop');
   // Zones alternate from row to row, as they do in a list that grew over years.
   await db.raw(
     `insert into customers (id, tenant_id, external_id, email, first_name, last_name, language,

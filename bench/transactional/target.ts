@@ -16,6 +16,7 @@ import {
   type BenchProcess,
 } from '../campaign/ground';
 import type { TransactionalTarget } from './measure';
+import { insertTenant } from '../../tests/support/records';
 import { tokenFor } from '../../tests/support/tokens';
 
 /** What asks for single messages and takes them, beside a benchmark's campaign. */
@@ -63,8 +64,7 @@ export async function startTransactionalTarget(ground: BenchGround): Promise<Run
     ),
     ...(await ground.startWorkers(1, ['--queues=transactional'])),
   ];
-  const tenantId = newId();
-  await ground.db('tenants').insert({ id: tenantId, name: 'The Corner Shop', time_zone: 'UTC' });
+  const tenantId = await insertTenant(ground.db, 'UTC', 'The Corner Shop');
   await withTenant(ground.db, tenantId, async (trx) => {
     const key = { tenantId, id: newId() };
     await createProviderAccount(

@@ -26,9 +26,13 @@ export async function insertCustomers(
 }
 
 /** A tenant without people. */
-export async function insertTenant(db: Knex, timeZone = 'UTC'): Promise<string> {
+export async function insertTenant(
+  db: Knex,
+  timeZone = 'UTC',
+  name = 'Test shop',
+): Promise<string> {
   const id = newId();
-  await db('tenants').insert({ id, name: 'Test shop', time_zone: timeZone });
+  await db('tenants').insert({ id, name, time_zone: timeZone });
   await db('subscriptions').insert({ tenant_id: id, plan: 'enterprise', status: 'active' });
   return id;
 }
