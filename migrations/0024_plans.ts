@@ -67,7 +67,10 @@ export async function up(knex: Knex): Promise<void> {
     select id, gen_random_uuid(), 'enterprise', 'active', '{}', 'had no plan before', 'system'
       from tenants;
     insert into quota_usage (tenant_id, quota, period, used)
-    select tenant_id, 'customers', '-infinity', count(*) from customers group by tenant_id;
+    select tenant_id, 'customers', cast('-infinity' as date), count(*) from customers group by tenant_id
+    union all
+    select tenant_id, 'apiKeys', cast('-infinity' as date), count(*) from api_keys
+     where revoked_at is null group by tenant_id;
   `);
   await raiseWalls(knex, {
     subscriptions: {

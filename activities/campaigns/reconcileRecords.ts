@@ -40,9 +40,10 @@ export function createReconcileRecords(deps: ActivityDeps) {
       await forgetContacts(trx);
       await expireTestSends(trx);
       await failAbandonedImports(trx, abandonedAfterMs);
-      await settleAbandonedQuotas(trx);
-      await expireSubscriptions(trx);
     });
+    // Each by itself: what one of them waits for must not hold up the others, or lock their rows.
+    await acrossTenants(deps.db, 'reconcile', settleAbandonedQuotas);
+    await acrossTenants(deps.db, 'reconcile', expireSubscriptions);
     const runs = await acrossTenants(deps.db, 'reconcile', listOpenRuns);
     const doubts = await acrossTenants(deps.db, 'reconcile', countOpenDoubts);
     const found: Reconciled = {

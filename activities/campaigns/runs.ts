@@ -7,7 +7,7 @@ import type { Knex } from '../../lib/db';
 import { withTenant } from '../../models/base';
 import { countAudience } from '../../models/campaigns/audience';
 import { planRun, readPlan, type SealedPlan } from '../../models/campaigns/planning';
-import type { HeldReason } from '../../models/campaigns/heldRuns';
+import { holdForPlan } from '../../models/campaigns/heldRuns';
 import { replanLate, replanRun } from '../../models/campaigns/replanning';
 import {
   endRun,
@@ -290,10 +290,7 @@ async function holdBeyondPlan(
     if (!(error instanceof AppError) || error.code !== 'quotaReached') {
       throw error;
     }
-    const actor: Actor = { kind: 'system', id: null };
-    const reason: HeldReason = 'planLimit';
-    const { changed } = await setGate(trx, { tenantId, runId, gate: 'paused', reason, actor });
-    return changed;
+    return holdForPlan(trx, { tenantId, runId });
   }
 }
 

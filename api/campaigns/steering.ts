@@ -145,11 +145,10 @@ function targetOf({ campaignId }: Pick<Run, 'campaignId'>) {
   return { kind: 'campaign', id: campaignId };
 }
 
-/** What was paused for the plan's sake goes on when the plan has room for it. */
+/** Whatever it was paused for, it goes on when the plan that holds now has room for it. */
 async function requireRoomInPlan(trx: Knex.Transaction, { tenantId, id }: Run): Promise<void> {
   const run = await getRun(trx, tenantId, id);
-  const isHeld = run.gateReason === 'planLimit' || run.gateReason === 'planExpired';
-  if (run.gate === 'paused' && isHeld) {
+  if (run.gate === 'paused') {
     await (run.planSealedAt === null ? reserveForRun : reservePlanned)(trx, run);
   }
 }

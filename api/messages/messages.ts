@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { AppError } from '../../domain/errors';
 import { messageState } from '../../domain/messages/states';
 import {
   AcceptedMessage,
@@ -89,15 +90,18 @@ async function counted<T extends { isNew: boolean }>(
   accept: () => Promise<T>,
 ): Promise<T> {
   await quotas.take(tenantId, 'messages');
-  let isCounted = false;
   try {
     const accepted = await accept();
-    isCounted = accepted.isNew;
-    return accepted;
-  } finally {
-    if (!isCounted) {
+    if (!accepted.isNew) {
       quotas.giveBack(tenantId, 'messages');
     }
+    return accepted;
+  } catch (error) {
+    // Where the answer of the commit was lost the message may be there: it stays counted.
+    if (error instanceof AppError) {
+      quotas.giveBack(tenantId, 'messages');
+    }
+    throw error;
   }
 }
 

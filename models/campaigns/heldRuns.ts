@@ -29,6 +29,25 @@ export async function pauseOpenRuns(
 }
 
 /**
+ * Pauses one campaign for its plan's sake, whatever it was paused for before: neither the end of a
+ * suspension nor a person opens it without asking the plan again. Answers whether it is paused.
+ */
+export async function holdForPlan(
+  trx: Knex.Transaction,
+  { tenantId, runId }: { tenantId: string; runId: string },
+): Promise<boolean> {
+  const paused = await turnRuns(trx, {
+    tenantIds: [tenantId],
+    runId,
+    which: `gate <> 'closed'`,
+    gate: 'paused',
+    reason: 'planLimit',
+    logKind: 'paused',
+  });
+  return paused.length > 0;
+}
+
+/**
  * Keeps everything of a tenant from leaving, single messages too. Which tenant is suspended has to be
  * written before, in the same transaction: whoever opens a run looks at that.
  */
@@ -83,6 +102,8 @@ export async function isTenantSuspended(trx: Knex.Transaction, tenantId: string)
 
 interface Turn {
   tenantIds: readonly string[];
+  /** Of these one run alone. */
+  runId?: string;
   /** SQL: which of their open runs. */
   which: string;
   gate: 'open' | 'paused' | 'closed';
@@ -100,6 +121,7 @@ async function turnRuns(trx: Knex.Transaction, turn: Turn): Promise<TurnedCampai
           set gate = :gate, gate_reason = :reason, steered_at = clock_timestamp(),
               updated_at = now()
         where tenant_id = any(cast(:tenantIds as uuid[])) and ${turn.which}
+          and (cast(:runId as uuid) is null or id = :runId)
           and state in ('planning', 'waiting', 'sending')
        returning tenant_id, campaign_id, id
      )
@@ -108,7 +130,7 @@ async function turnRuns(trx: Knex.Transaction, turn: Turn): Promise<TurnedCampai
             jsonb_strip_nulls(jsonb_build_object('reason', cast(:reason as text)))
        from turned where campaign_id is not null
      returning tenant_id as "tenantId", campaign_id as "campaignId"`,
-    { ...turn, reason: turn.reason },
+    { ...turn, runId: turn.runId ?? null },
   );
   return turned.rows;
 }

@@ -1,7 +1,7 @@
 import type { Knex } from 'knex';
 import { findPlan } from '../identity/subscriptions';
 import { reserveQuota, settleQuota } from '../identity/quotas';
-import { countRun } from '../messages/counts';
+import { countRun, following } from '../messages/counts';
 import { countAudience } from './audience';
 import type { CampaignRun } from './runs';
 
@@ -36,14 +36,19 @@ export async function reservePlanned(trx: Knex.Transaction, run: RunKey): Promis
   await reserveMessages(trx, run, planned);
 }
 
-/** Ends what was kept for a run: what left, or may have, was used. */
+/** Ends what was kept for a run: what left, or may have, or is on its way, was used. */
 export async function settleRunQuota(trx: Knex.Transaction, run: RunKey): Promise<void> {
-  const { accepted, unconfirmed, inDoubt } = await countRun(trx, run.tenantId, run.id);
+  const counted = await trx.raw(
+    `select coalesce(sum(${following}), 0) as left from dispatches d
+      where d.tenant_id = ? and d.run_id = ?
+        and d.state in ('accepted', 'unconfirmed', 'in_doubt', 'calling')`,
+    [run.tenantId, run.id],
+  );
   await settleQuota(trx, {
     tenantId: run.tenantId,
     quota: 'messages',
     id: run.id,
-    amount: accepted + unconfirmed + inDoubt,
+    amount: Number(counted.rows[0].left),
   });
 }
 

@@ -59,9 +59,10 @@ export async function freeQuota(trx: Knex.Transaction, use: Amount): Promise<voi
 }
 
 /**
- * Keeps so much of a quota for work that begins; `id` names the work. Asked again it keeps the new
- * amount in place of the old one, in the month it was asked first. With `forMs` it counts as used when
- * it is not settled by then.
+ * Keeps so much of a quota for work that begins; `id` names the work. Asked again, it keeps the new
+ * amount in place of the old one, in the month that is now, if the plan of now has room for all of it:
+ * work that waited for a month or outlived its plan is measured by what holds when it goes on. With
+ * `forMs` it counts as used when it is not settled by then.
  *
  * @throws planLimit quotaReached; what was kept before stays kept then
  */
@@ -85,21 +86,31 @@ export async function reserveQuota(
   );
   const kept = await trx.raw(
     `with work as (
-       select period, cast(:amount as bigint) - amount as more from quota_reservations
+       select period, amount, ${periodOf[quotas[work.quota].per]} as current
+         from quota_reservations
         where tenant_id = :tenantId and quota = :quota and id = :id for update
      ), usage as (
-       update quota_usage u set reserved = u.reserved + work.more
+       update quota_usage u
+          set reserved = u.reserved + :amount
+                - case when work.period = work.current then work.amount else 0 end
+         from work
+        where u.tenant_id = :tenantId and u.quota = :quota and u.period = work.current
+          and (cast(:limit as bigint) is null or :limit >= u.used + u.reserved + :amount
+                - case when work.period = work.current then work.amount else 0 end)
+       returning 1
+     ), earlier as (
+       update quota_usage u set reserved = greatest(0, u.reserved - work.amount)
          from work
         where u.tenant_id = :tenantId and u.quota = :quota and u.period = work.period
-          and (work.more <= 0 or cast(:limit as bigint) is null
-            or u.used + u.reserved + work.more <= :limit)
-       returning 1
+          and work.period <> work.current and exists (select 1 from usage)
      )
-     update quota_reservations
-        set amount = :amount,
+     update quota_reservations r
+        set amount = :amount, period = work.current,
             expires_at = clock_timestamp() + cast(:forMs as bigint) * interval '1 millisecond'
-      where tenant_id = :tenantId and quota = :quota and id = :id and exists (select 1 from usage)
-     returning amount`,
+       from work
+      where r.tenant_id = :tenantId and r.quota = :quota and r.id = :id
+        and exists (select 1 from usage)
+     returning r.amount`,
     values,
   );
   if (kept.rows.length === 0) {

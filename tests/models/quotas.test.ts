@@ -132,6 +132,37 @@ describe('what is reserved', () => {
     expect(await usageOf(tenantId)).toEqual({ used: 0, reserved: 40 });
   });
 
+  test('is measured by the plan of now when it is asked for again', async () => {
+    const tenantId = await tenantWith(100);
+    const run = newId();
+    await reserve(tenantId, run, 80);
+    await withTenant(database.db, tenantId, (trx) =>
+      changeSubscription(
+        trx,
+        { tenantId, plan: 'starter', status: 'active', expiresAt: null, limits: { messages: 50 } },
+        { actor, reason: null },
+      ),
+    );
+    await expect(reserve(tenantId, run, 80)).rejects.toMatchObject({ code: 'quotaReached' });
+    await reserve(tenantId, run, 50);
+    expect(await usageOf(tenantId)).toEqual({ used: 0, reserved: 50 });
+  });
+
+  test('moves to the month in which its work goes on', async () => {
+    const tenantId = await tenantWith(100);
+    const run = newId();
+    await reserve(tenantId, run, 100);
+    for (const table of ['quota_usage', 'quota_reservations']) {
+      await database.db(table).where({ tenant_id: tenantId }).update({ period: '2020-01-01' });
+    }
+    await reserve(tenantId, run, 90);
+    expect(await usageOf(tenantId)).toEqual({ used: 0, reserved: 90 });
+    const [earlier] = await database
+      .db('quota_usage')
+      .where({ tenant_id: tenantId, period: '2020-01-01' });
+    expect(earlier).toMatchObject({ used: 0, reserved: 0 });
+  });
+
   test('cannot pass the limit, however many ask at once', async () => {
     const tenantId = await tenantWith(100);
     const refused = await refusals(

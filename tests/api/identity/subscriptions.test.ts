@@ -195,6 +195,26 @@ describe('a plan', () => {
     expect((await resume()).status).toBe(202);
   });
 
+  test('asks again on every resume: neither a reservation nor another pause opens it', async () => {
+    const ledger = await buildLedger(api.db, { customers: 3 });
+    const { tenantId } = ledger;
+    const token = await tokenFor(api.deps, tenantId);
+    const steer = (what: string) =>
+      api.send('post', `${campaignsPath}/${ledger.campaignId}/${what}`, { token });
+    await steer('pause');
+    expect((await steer('resume')).status).toBe(202);
+    await steer('pause');
+    await subscribe(tenantId, { limits: { messages: 2 } });
+    expect((await steer('resume')).body.code).toBe('quotaReached');
+
+    await acrossTenants(api.deps.db, 'reconcile', (trx) =>
+      pauseOpenRuns(trx, [tenantId], 'planExpired'),
+    );
+    expect((await steer('resume')).body.code).toBe('quotaReached');
+    const [run] = await api.db('campaign_runs').where({ id: ledger.run.id });
+    expect(run.gate).toBe('paused');
+  });
+
   test('keeps the customers it has room for, however they come', async () => {
     const tenant = await buildTenant(api.deps);
     await subscribe(tenant.tenantId, { limits: { customers: 2 } });
