@@ -125,6 +125,10 @@ async function begin(
   if (user.suspendedAt !== null) {
     return { status: 403, text: 'This account is suspended; ask support.' };
   }
+  // A one-time password sets another one and opens nothing else.
+  if (user.passwordExpiresAt !== null) {
+    return { status: 403, text: 'This password is good once: set a new one at the API first.' };
+  }
   const id = newId();
   const begun = await acrossTenants(deps.db, 'identity', async (trx) => {
     const hasFactor = user.mfaEnabledAt !== null;

@@ -40,8 +40,8 @@ export async function openCodecSession(
 }
 
 /**
- * Who a session is of, and what they may read at this moment: null when it is over or its person is
- * suspended. A tenant that is suspended shows its payloads to platform admins alone.
+ * Who a session is of, and what they may read at this moment: null when it is over, its person is
+ * suspended or has a one-time password to replace. A tenant that is suspended shows its payloads to platform admins alone.
  */
 export async function findPayloadReader(
   db: Knex,
@@ -56,7 +56,7 @@ export async function findPayloadReader(
          left join (memberships m join tenants t on t.id = m.tenant_id and t.suspended_at is null)
            on m.user_id = u.id
         where s.id = ? and s.kind = 'codec' and s.revoked_at is null and s.expires_at > now()
-          and u.suspended_at is null
+          and u.suspended_at is null and u.password_expires_at is null
         order by m.created_at, t.id`,
       [sessionId],
     );

@@ -258,6 +258,20 @@ test('a suspended person does not get in', async () => {
   expect((await codec.signIn(person)).status).toBe(403);
 });
 
+test('a one-time password opens nothing, before or after signing in', async () => {
+  const { db } = database;
+  const person = await buildPerson(db, { isPlatformAdmin: true });
+  const cookie = await codec.cookieOf(person);
+  const own = await encrypted(person.tenantId, 'x');
+  const expire = (at: unknown) =>
+    db('users').where({ id: person.userId }).update({ password_expires_at: at });
+  await expire(db.raw(`now() + interval '1 day'`));
+  expect((await codec.signIn(person)).status).toBe(403);
+  expect((await codec.ask('decode', [own], cookie)).status).toBe(401);
+  await expire(null);
+  expect((await codec.ask('decode', [own], cookie)).status).toBe(200);
+});
+
 test('lets nobody try passwords without end, and counts with the API', async () => {
   const { db } = database;
   const { logger } = codec.deps;
