@@ -1,3 +1,5 @@
+import { addressKey } from '../domain/identity/addressKey';
+import { callerNetwork } from '../lib/callerNetwork';
 import type { ApiContext, ApiMiddleware } from './context';
 import type { ApiDeps } from './deps';
 import { once } from './idempotency';
@@ -15,8 +17,10 @@ export function handle(route: Route, deps: ApiDeps, limits: RateLimits): ApiMidd
       render(route, await call.run(), { fields: fieldsOf(context), isChecked });
     try {
       if (call.limitedAddress !== undefined && route.limit !== 'none') {
-        const digest = deps.addressHash(call.limitedAddress.trim().toLowerCase());
-        await countCaller(context, limits, route.limit, `address:${digest}`);
+        // With the network: a stranger who uses an address up elsewhere keeps nobody out.
+        const digest = deps.addressHash(addressKey(call.limitedAddress));
+        const caller = `address:${digest}:${callerNetwork(context.ip)}`;
+        await countCaller(context, limits, route.limit, caller);
       }
       send(context, route.idempotent ? await once(context, deps, call, run) : await run());
     } finally {

@@ -1,4 +1,5 @@
 import { AppError } from '../../domain/errors';
+import { addressKey } from '../../domain/identity/addressKey';
 import { isPassword } from '../../lib/passwords';
 import { acrossTenants } from '../../models/base';
 import { firstTenantOf } from '../../models/identity/accounts';
@@ -67,8 +68,8 @@ export async function findSubject(
 
 /** Both counters of an address: of networks its owner is known from, and of all others. */
 export function subjectsOf({ addressHash }: Pick<ApiDeps, 'addressHash'>, email: string) {
-  const elsewhere = addressHash(email.toLowerCase());
-  return { elsewhere, known: addressHash(`${email.toLowerCase()} from a known network`) };
+  const key = addressKey(email);
+  return { elsewhere: addressHash(key), known: addressHash(`${key} from a known network`) };
 }
 
 /**
@@ -112,7 +113,7 @@ export async function rememberFailure(
     const tenantId = await firstTenantOf(trx, userId);
     const target = { kind: 'user', id: userId };
     // An address that nobody has may be a person's all the same, or a password in the wrong field.
-    const after = userId === null ? { addressDigest: addressHash(email.toLowerCase()) } : null;
+    const after = userId === null ? { addressDigest: addressHash(addressKey(email)) } : null;
     const entry = (action: 'user.loginFailed' | 'user.lockedOut') =>
       auditOf(request, {
         action,

@@ -29,8 +29,8 @@ export function limitStrangers(limits: RateLimits): ApiMiddleware {
     try {
       await next();
     } catch (error) {
-      const isStranger = error instanceof AppError && error.kind === 'unauthenticated';
-      if (isStranger && context.state.principal === undefined) {
+      // Also who has a key that is not taken from there: it shows that the key is one.
+      if (error instanceof AppError && context.state.principal === undefined) {
         await countCaller(context, limits, 'api', `ip:${callerNetwork(context.ip)}`);
       }
       throw error;

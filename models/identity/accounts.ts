@@ -1,3 +1,4 @@
+import { addressKey } from '../../domain/identity/addressKey';
 import type { Role } from '../../domain/identity/permissions';
 import type { Knex } from '../../lib/db';
 import { brokenUniqueConstraint } from '../../lib/databaseErrors';
@@ -87,7 +88,9 @@ export async function createAccount(
 /** Who has the address. Somebody who signs in has not said which tenant is theirs. */
 export function findUserByEmail(db: Knex, email: string): Promise<User | null> {
   return acrossTenants(db, 'identity', async (trx) => {
-    const user = await User.query(trx).whereRaw('email_key = lower(?)', [email]).first();
+    const user = await User.query(trx)
+      .where({ email_key: addressKey(email) })
+      .first();
     return user ?? null;
   });
 }

@@ -1,3 +1,4 @@
+import { addressKey } from '../../domain/identity/addressKey';
 import type { Knex } from '../../lib/db';
 import { acrossTenantsInOneTrip } from '../base';
 import { User } from './User';
@@ -90,19 +91,20 @@ export async function findSignIn(
   db: Knex,
   { email, ip }: { email: string; ip: string | null },
 ): Promise<{ user: User | null; isKnownNetwork: boolean }> {
+  const key = addressKey(email);
   const user = db
-    .raw('select * from users where email_key = lower(?)', [email])
+    .raw('select * from users where email_key = ?', [key])
     .options({ name: 'findSignIn' });
   const network = db
     .raw(
       // A provider gives a household at least 64 bits of IPv6 to itself.
       `select exists (
          select 1 from users u join sessions s on s.user_id = u.id
-          where u.email_key = lower(:email) and s.impersonated_by is null
+          where u.email_key = :key and s.impersonated_by is null
             and s.created_at > now() - interval '30 days'
             and s.ip <<= set_masklen(cast(:ip as inet), case family(cast(:ip as inet))
                   when 6 then 64 else 32 end)) as "isKnown"`,
-      { email, ip },
+      { key, ip },
     )
     .options({ name: 'isKnownNetwork' });
   const [users, networks] = await acrossTenantsInOneTrip(

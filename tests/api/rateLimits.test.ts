@@ -129,17 +129,32 @@ describe('signing in', () => {
     expect((await api.send('post', login, elsewhere)).status).toBe(401);
   });
 
-  test('is limited for an address, from whatever network it is tried', async () => {
+  test('is counted for an address in each network apart, however the address is written', async () => {
     const email = `${newId()}@Example.com`;
+    const stranger = fromElsewhere();
     const written = [email, email.toUpperCase(), ` ${email}`, email.toLowerCase(), email];
     const statuses: number[] = [];
     for (const each of written) {
-      const asked = { ...wrong(each), headers: fromElsewhere() };
+      const asked = { ...wrong(each), headers: stranger };
       statuses.push((await api.send('post', login, asked)).status);
     }
     expect(statuses).toEqual([401, 401, 401, 401, 429]);
+    const network = stranger['X-Forwarded-For'];
+    const ofStranger = await api
+      .db('rate_counters')
+      .where('key', 'like', `auth:address:%:${network}`);
+    expect(ofStranger).toMatchObject([{ points: limit }]);
     const counters = await api.db('rate_counters').select('key');
     expect(JSON.stringify(counters)).not.toContain('xample.com');
+  });
+
+  test('goes on for its owner while strangers of many networks try the address', async () => {
+    const email = `${newId()}@example.com`;
+    for (let n = 0; n < limit + 2; n += 1) {
+      await api.send('post', login, { ...wrong(email), headers: fromElsewhere() });
+    }
+    const owner = { ...wrong(email), headers: fromElsewhere() };
+    expect((await api.send('post', login, owner)).status).toBe(401);
   });
 
   test('counts all addresses of an IPv6 network as one', async () => {
@@ -180,6 +195,14 @@ describe('strangers', () => {
     expect(await times(limit + 1, attempt)).toEqual([401, 401, 401, 401, 429]);
     const { token } = await buildTenant(api.deps);
     expect((await api.send('get', me, { token, headers })).status).toBe(200);
+  });
+
+  test('who are suspended are counted as well', async () => {
+    const headers = fromElsewhere();
+    const { token, userId } = await buildTenant(api.deps);
+    await api.db('users').where({ id: userId }).update({ suspended_at: new Date() });
+    const attempt = () => api.send('get', me, { token, headers });
+    expect(await times(limit + 1, attempt)).toEqual([403, 403, 403, 403, 429]);
   });
 
   test('vendors and readers of mail are not limited', async () => {

@@ -1,6 +1,7 @@
 import { startTestApi, type ApiAnswer, type TestApi } from '../../support/api';
 import { ensureTestAccount } from '../../support/accounts';
 import { loadConfig } from '../../../lib/config';
+import { newId } from '../../../lib/ids';
 import { auditedActions, logIn, mailTo, password, registerPerson } from './people';
 
 let api: TestApi;
@@ -76,6 +77,16 @@ test('guesses from home are counted as well', async () => {
   await logIn(api, person, home);
   await guess(person.email, 10, home);
   expect((await logIn(api, person, home)).status).toBe(429);
+});
+
+test.each(['\u0130', '\u212a'])('%j stands for no letter of an address', async (letter) => {
+  const person = await registerPerson(api, { email: `kim-i-${newId()}@example.com` });
+  const similar = person.email.replace(letter === '\u212a' ? 'k' : 'i', letter);
+  expect((await logIn(api, { email: similar }, stranger)).status).toBe(401);
+  const answers = await guess(similar, 12);
+  const statuses = answers.map(({ status }) => status).sort((a, b) => a - b);
+  expect(statuses).toEqual([...Array<number>(9).fill(401), 429, 429, 429]);
+  expect((await logIn(api, person, stranger)).status).toBe(200);
 });
 
 test('a right password in between begins anew', async () => {
