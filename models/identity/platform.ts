@@ -107,8 +107,12 @@ export async function resumeTenant(trx: Knex.Transaction, id: string): Promise<T
   return { isChanged: true, campaigns };
 }
 
+// Rows that name a tenant go on being written meanwhile: their foreign keys wait for no change of it.
 async function lockTenant(trx: Knex.Transaction, id: string): Promise<Tenant> {
-  const tenant = await Tenant.query(trx).findById(id).where({ is_platform: false }).forUpdate();
+  const tenant = await Tenant.query(trx)
+    .findById(id)
+    .where({ is_platform: false })
+    .forNoKeyUpdate();
   if (tenant === undefined) {
     throw notFound('tenant');
   }

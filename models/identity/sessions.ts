@@ -78,20 +78,23 @@ export type RevokedReason =
 
 /**
  * Ends sessions of a person, with every token of them: the one that is named, all but the one that is
- * named, or all. Answers the ids of those that were still going on.
+ * named, or all. Unless one is named that was just left, those in which an admin acts as somebody else
+ * end as well. Answers the ids of those that were still going on.
  */
 export async function revokeSessions(
   trx: Knex.Transaction,
   { userId, only, but }: { userId: string; only?: string; but?: string | null },
   reason: RevokedReason,
 ): Promise<string[]> {
+  const withActing = only === undefined || reason === 'refreshReused';
   const revoked = await trx.raw(
     `update sessions set revoked_at = clock_timestamp(), revoked_reason = :reason
-      where user_id = :userId and revoked_at is null and expires_at > clock_timestamp()
-        and (cast(:only as uuid) is null or id = :only)
+      where (user_id = :userId or (impersonated_by = :userId and :withActing))
+        and revoked_at is null and expires_at > clock_timestamp()
+        and (cast(:only as uuid) is null or id = :only or impersonated_by = :userId)
         and (cast(:but as uuid) is null or id <> :but)
      returning id`,
-    { userId, reason, only: only ?? null, but: but ?? null },
+    { userId, reason, only: only ?? null, but: but ?? null, withActing },
   );
   return revoked.rows.map(({ id }: { id: string }) => id);
 }

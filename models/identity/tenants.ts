@@ -70,9 +70,9 @@ export async function requireTenant(trx: Knex.Transaction, id: string): Promise<
   return orNotFound(await Tenant.query(trx).findById(id));
 }
 
-/** The same, kept from changes until the transaction ends. */
+/** The same, kept from changes until the transaction ends; rows that name it are written meanwhile. */
 export async function lockTenant(trx: Knex.Transaction, id: string): Promise<Tenant> {
-  return orNotFound(await Tenant.query(trx).findById(id).forUpdate());
+  return orNotFound(await Tenant.query(trx).findById(id).forNoKeyUpdate());
 }
 
 /** Writes the values over a tenant. */

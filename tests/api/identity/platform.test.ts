@@ -1,7 +1,9 @@
 import { newId } from '../../../lib/ids';
-import { withTenant } from '../../../models/base';
+import { acrossTenants, withTenant } from '../../../models/base';
 import { createRun, setGate } from '../../../models/campaigns/runs';
 import { platformTenantId } from '../../../models/identity/platformTenant';
+import { revokeSessions } from '../../../models/identity/sessions';
+import { lockTenant } from '../../../models/identity/tenants';
 import { startTestApi, type TestApi } from '../../support/api';
 import { buildTenant } from '../../support/factories';
 import { buildLedger } from '../../support/ledger';
@@ -211,6 +213,19 @@ describe('a suspended tenant', () => {
   });
 });
 
+test('rows that name a tenant are written while the tenant is kept from changes', async () => {
+  const { tenantId } = await buildTenant(api.deps);
+  await acrossTenants(api.db, 'identity', async (trx) => {
+    await lockTenant(trx, tenantId);
+    await api.db.transaction(async (other) => {
+      await other.raw(`set local lock_timeout = '5s'`);
+      // What a foreign key asks for.
+      const seen = await other.raw('select from tenants where id = ? for key share', [tenantId]);
+      expect(seen.rowCount).toBe(1);
+    });
+  });
+});
+
 describe('a suspended person', () => {
   test('is signed out everywhere, until resumed', async () => {
     const tenant = await buildTenant(api.deps);
@@ -314,6 +329,21 @@ describe('acting as somebody else', () => {
     expect((await call('get', '/customers', accessToken)).status).toBe(200);
     await api.db('users').where({ id: other.userId }).update({ is_platform_admin: false });
     expect((await call('get', '/customers', accessToken)).status).toBe(401);
+  });
+
+  test('is over when the admin ends all of their sessions, or a token of theirs is shown again', async () => {
+    const tenant = await buildTenant(api.deps);
+    for (const reason of ['logout', 'refreshReused'] as const) {
+      const other = await buildAdmin();
+      const { accessToken } = (await impersonate(tenant.userId, tenant.tenantId, other.token)).body
+        .data;
+      expect((await call('get', '/customers', accessToken)).status).toBe(200);
+      const userId = other.userId;
+      const whose = reason === 'logout' ? { userId } : { userId, only: other.sessionId };
+      await acrossTenants(api.db, 'identity', (trx) => revokeSessions(trx, whose, reason));
+      expect((await call('get', '/customers', accessToken)).status).toBe(401);
+    }
+    expect((await call('get', '/customers', tenant.token)).status).toBe(200);
   });
 
   test('is not done with another admin, or in a suspended tenant', async () => {
