@@ -6,6 +6,7 @@ import {
 } from '../../domain/identity/apiKeys/schema';
 import { differences } from '../../domain/identity/auditValues';
 import { newApiKey } from '../../lib/apiKeys';
+import type { Knex } from '../../lib/db';
 import type { ApiKey } from '../../models/identity/ApiKey';
 import {
   apiKeySorts,
@@ -16,12 +17,15 @@ import {
   requireApiKey,
   revokeApiKey,
 } from '../../models/identity/apiKeys';
+import { acrossTenantsWithin } from '../../models/base';
 import { audit } from '../../models/identity/audit';
+import { requireStillAllowed } from '../../models/identity/members';
 import { auditOf } from '../audit';
 import { json } from '../bodies';
 import { etagOf, requireUnchanged } from '../etags';
 import { listPage } from '../lists';
-import { basePath, reply, route } from '../route';
+import { basePath, reply, route, type TenantRequest } from '../route';
+import { actorOf } from './actor';
 import { presentApiKey } from './present';
 import { ListApiKeys } from './requests';
 
@@ -47,6 +51,7 @@ const create = route({
     const made = newApiKey();
     const key = { tenantId, id: idempotentId(), createdBy: userId };
     const shown = await inTenant(async (trx) => {
+      await requireStillOwner(trx, request);
       const created = presentApiKey(await createApiKey(trx, key, made, body));
       await audit(
         trx,
@@ -122,6 +127,7 @@ const replace = route({
   async handler(request) {
     const { params: path, body, ifMatch, inTenant, tenantId } = request;
     const key = await inTenant(async (trx) => {
+      await requireStillOwner(trx, request);
       const stored = await lockApiKey(trx, { tenantId, id: path.id });
       requireUnwritten(ifMatch, stored);
       const written = await replaceApiKey(trx, stored, body);
@@ -163,6 +169,16 @@ const revoke = route({
 });
 
 export const apiKeyRoutes = [create, list, get, replace, revoke];
+
+function requireStillOwner(
+  trx: Knex.Transaction,
+  request: Pick<TenantRequest<object, unknown, unknown>, 'tenantId' | 'userId' | 'principal'>,
+): Promise<void> {
+  const { tenantId } = request;
+  return acrossTenantsWithin(trx, { tenantId, purpose: 'identity' }, (within) =>
+    requireStillAllowed(within, actorOf(request), 'apiKey:write'),
+  );
+}
 
 // When a key was last used is shown, but is no change of it: its validator has a part of either.
 function validatorOf(key: ApiKey): string {

@@ -3,7 +3,7 @@ import { AppError } from '../../domain/errors';
 import { Invitation as InvitationShape, Invite } from '../../domain/identity/people/schema';
 import { maskAddress } from '../../domain/tracking/maskAddress';
 import { newToken } from '../../lib/tokens';
-import { acrossTenants } from '../../models/base';
+import { acrossTenants, acrossTenantsWithin } from '../../models/base';
 import { audit } from '../../models/identity/audit';
 import type { Invitation } from '../../models/identity/Invitation';
 import {
@@ -13,6 +13,7 @@ import {
   renewInvitation,
   revokeInvitation,
 } from '../../models/identity/invitations';
+import { requireStillAllowed } from '../../models/identity/members';
 import { requireTenant } from '../../models/identity/tenants';
 import type { Tenant } from '../../models/identity/Tenant';
 import { auditOf } from '../audit';
@@ -20,6 +21,7 @@ import { json } from '../bodies';
 import { listPage } from '../lists';
 import { basePath, reply, route, type TenantRequest } from '../route';
 import { sendAccountMail } from './accountMails';
+import { actorOf } from './actor';
 import { requireOwnTenant } from './ownTenant';
 import { presentInvitation } from './present';
 import { ListInvitations } from './requests';
@@ -49,6 +51,7 @@ const create = route({
     const id = idempotentId();
     // Who has the address and who is a member is asked across tenants: people are of none.
     const sent = await acrossTenants(deps.db, 'identity', async (trx) => {
+      await requireStillAllowed(trx, actorOf(request), 'member:write');
       const invitation = await invite(trx, { ...body, tenantId, id, invitedBy: userId, hash });
       await audit(trx, {
         ...auditOf(request, { action: 'invitation.sent', ...told(invitation) }),
@@ -104,6 +107,9 @@ const resend = route({
     const { inTenant, tenantId, params: path } = request;
     const { token, hash } = newToken();
     const sent = await inTenant(async (trx) => {
+      await acrossTenantsWithin(trx, { tenantId, purpose: 'identity' }, (within) =>
+        requireStillAllowed(within, actorOf(request), 'member:write'),
+      );
       const invitation = await renewInvitation(trx, { tenantId, id: path.invitationId }, hash);
       await audit(trx, auditOf(request, { action: 'invitation.resent', ...told(invitation) }));
       return { invitation, tenant: await requireTenant(trx, tenantId) };

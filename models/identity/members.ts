@@ -1,6 +1,6 @@
 import type { QueryBuilder } from 'objection';
 import { AppError, conflict, notFound } from '../../domain/errors';
-import type { Role } from '../../domain/identity/permissions';
+import { permissionsOf, type Role, type TenantAction } from '../../domain/identity/permissions';
 import type { Knex } from '../../lib/db';
 import type { SortKey } from '../pages';
 import { Membership } from './Membership';
@@ -56,6 +56,33 @@ export async function requireMember(
     throw notFound('user');
   }
   return member;
+}
+
+/**
+ * Refuses whoever has lost the permission, or was signed out, while their request was still coming in:
+ * a body may take its time. They keep the role they have until the transaction ends.
+ *
+ * @throws forbidden
+ */
+export async function requireStillAllowed(
+  trx: Knex.Transaction,
+  actor: MemberKey & { sessionId: string | null },
+  action: TenantAction,
+): Promise<void> {
+  const membership = await Membership.query(trx)
+    .findById([actor.tenantId, actor.userId])
+    .forShare();
+  const isAllowed = membership !== undefined && permissionsOf(membership.role).has(action);
+  if (!isAllowed || (await isSignedOut(trx, actor.sessionId))) {
+    throw new AppError('forbidden', 'forbidden', 'You may not do this any more.');
+  }
+}
+
+async function isSignedOut(trx: Knex.Transaction, sessionId: string | null): Promise<boolean> {
+  const over = await trx.raw('select 1 from sessions where id = ? and revoked_at is not null', [
+    sessionId,
+  ]);
+  return over.rows.length > 0;
 }
 
 interface MemberKey {

@@ -1,7 +1,9 @@
 import { isScope, tenantActionNames } from '../../../domain/identity/permissions';
 import { hashOfApiKey, newApiKey } from '../../../lib/apiKeys';
+import type { Knex } from '../../../lib/db';
 import { startTestApi, type TestApi } from '../../support/api';
 import { buildCustomer, buildTenant, type TestTenant } from '../../support/factories';
+import { untilWaiting } from './people';
 
 let api: TestApi;
 
@@ -314,3 +316,49 @@ describe('PUT and DELETE /api-keys/:id', () => {
     expect(await api.db('api_keys').where({ id }).first()).toEqual(before);
   });
 });
+
+describe('whoever lost the permission while the request came in', () => {
+  test.each([
+    ['is an owner no more', (tenant: TestTenant) => roleOf(tenant)],
+    ['was signed out', (tenant: TestTenant) => signedOut(tenant)],
+  ])('neither creates nor changes a key: %s', async (_, lose) => {
+    const tenant = await buildTenant(api.deps);
+    const { id } = await keyOf(tenant);
+    const replace = () =>
+      api.send('put', `${path}/${id}`, { token: tenant.token, json: { ...values, name: 'Mine' } });
+    for (const ask of [() => create(tenant), replace]) {
+      const { loses, regains } = lose(tenant);
+      const answer = await api.db.transaction(async (trx) => {
+        await trx('memberships').where({ tenant_id: tenant.tenantId }).forUpdate();
+        const asked = { answer: ask() };
+        await untilWaiting(api);
+        await loses(trx);
+        return asked;
+      });
+      const { status, body } = await answer.answer;
+      expect([status, body.code]).toEqual([403, 'forbidden']);
+      await regains(api.db);
+    }
+
+    const keys = await api.db('api_keys').where({ tenant_id: tenant.tenantId });
+    expect(keys.map(({ name }) => name)).toEqual(['Shop']);
+  });
+});
+
+function roleOf({ tenantId, userId }: TestTenant) {
+  const write = (db: Knex, role: string) =>
+    db('memberships').where({ tenant_id: tenantId, user_id: userId }).update({ role });
+  return {
+    loses: (db: Knex) => write(db, 'viewer'),
+    regains: (db: Knex) => write(db, 'owner'),
+  };
+}
+
+function signedOut({ userId }: TestTenant) {
+  const write = (db: Knex, at: Date | null) =>
+    db('sessions').where({ user_id: userId }).update({ revoked_at: at });
+  return {
+    loses: (db: Knex) => write(db, new Date()),
+    regains: (db: Knex) => write(db, null),
+  };
+}

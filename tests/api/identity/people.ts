@@ -1,5 +1,6 @@
 import { Secret, TOTP } from 'otpauth';
 import { newId } from '../../../lib/ids';
+import { until } from '../../support/conditions';
 import type { ApiAnswer, TestApi } from '../../support/api';
 
 export const password = 'correct horse battery staple';
@@ -39,6 +40,32 @@ export function logIn(
     json: { email, password: given.password ?? password },
     ...(ip === undefined ? {} : { headers: { 'X-Forwarded-For': ip } }),
   });
+}
+
+/** Until somebody waits for a row that another transaction holds. */
+export async function untilWaiting({ db }: Pick<TestApi, 'db'>): Promise<void> {
+  await until('the request waits for the row', async () => {
+    const waiting = await db('pg_stat_activity')
+      .where({ wait_event_type: 'Lock' })
+      .whereRaw('datname = current_database()');
+    return waiting.length > 0;
+  });
+}
+
+/** Asks while a row is held by somebody, who changes it once the request waits for it. */
+export async function askWhileChanged<T>(
+  api: Pick<TestApi, 'db'>,
+  row: { table: string; where: Record<string, unknown>; to: Record<string, unknown> },
+  ask: () => Promise<T>,
+): Promise<T> {
+  const { answer } = await api.db.transaction(async (trx) => {
+    await trx(row.table).where(row.where).forUpdate();
+    const asked = { answer: ask() };
+    await untilWaiting(api);
+    await trx(row.table).where(row.where).update(row.to);
+    return asked;
+  });
+  return answer;
 }
 
 /** The actions of the audit log about the person's tenant or of nobody, in order. */
