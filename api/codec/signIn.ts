@@ -3,6 +3,7 @@ import { AppError } from '../../domain/errors';
 import { callerNetwork } from '../../lib/callerNetwork';
 import { newId, newRandomId } from '../../lib/ids';
 import { acrossTenants } from '../../models/base';
+import { lockUnchanged } from '../../models/identity/accounts';
 import { clearAttempts } from '../../models/identity/attempts';
 import { audit } from '../../models/identity/audit';
 import {
@@ -16,7 +17,12 @@ import { auditOf, ipOf } from '../audit';
 import { bytes } from '../bodies';
 import type { ApiContext } from '../context';
 import { userAgentOf } from '../identity/beginSession';
-import { checkPassword, rememberFailure } from '../identity/checkPassword';
+import {
+  checkPassword,
+  factorSubjectOf,
+  rememberFailure,
+  requireAttempt,
+} from '../identity/checkPassword';
 import { formCookie, sessionCookie, sessionIdOf, setCookie, setSessionCookie } from './cookies';
 import type { CodecDeps } from './deps';
 import { homePage, loginPage, pageHeaders } from './pages';
@@ -116,7 +122,7 @@ async function signIn(
   }
 }
 
-// A wrong code stays counted as an attempt, like a wrong password.
+// A wrong code stays counted as an attempt, like a wrong password, and as a wrong code.
 async function begin(
   context: ApiContext,
   deps: CodecDeps,
@@ -130,12 +136,17 @@ async function begin(
     return { status: 403, text: 'This password is good once: set a new one at the API first.' };
   }
   const id = newId();
+  const hasFactor = user.mfaEnabledAt !== null;
+  const factorSubject = factorSubjectOf(deps, subject);
+  const attempt = hasFactor ? await requireAttempt(deps, factorSubject) : allowed;
   const begun = await acrossTenants(deps.db, 'identity', async (trx) => {
-    const hasFactor = user.mfaEnabledAt !== null;
+    if (!(await lockUnchanged(trx, user))) {
+      return false;
+    }
     if (hasFactor && !(await takeSecondFactor(trx, deps.sealing, factorOf(user.id, code)))) {
       return false;
     }
-    await clearAttempts(trx, [subject]);
+    await clearAttempts(trx, hasFactor ? [subject, factorSubject] : [subject]);
     await openCodecSession(trx, {
       id,
       userId: user.id,
@@ -148,13 +159,14 @@ async function begin(
   });
   if (!begun) {
     const request = { deps, context, requestId: context.state.requestId };
-    const attempt = { isAllowed: true, locksOut: false } as const;
     await rememberFailure(request, { userId: user.id, email: user.email, attempt });
     return wrongSignIn;
   }
   setSessionCookie(context, id, { sealing: deps.sealing, isSecure: isSecure(deps) });
   return null;
 }
+
+const allowed = { isAllowed: true, locksOut: false } as const;
 
 function factorOf(userId: string, typed: string) {
   const code = typed.replace(/\s/g, '');

@@ -6,11 +6,12 @@ import {
   JoinTenant,
 } from '../../domain/identity/people/schema';
 import { password as passwordSchema } from '../../domain/identity/schema';
+import type { Knex } from '../../lib/db';
 import { newId } from '../../lib/ids';
 import { requireGoodPassword } from '../../lib/passwordRules';
 import { hashPassword } from '../../lib/passwords';
 import { acrossTenants } from '../../models/base';
-import { clearAttempts } from '../../models/identity/attempts';
+import { clearAttempts, forgiveAttempt } from '../../models/identity/attempts';
 import { audit } from '../../models/identity/audit';
 import {
   acceptInvitation,
@@ -39,8 +40,8 @@ import {
   passwordProblemText,
 } from './accountPages';
 import type { AccountTexts } from './accountTexts';
-import type { SignInRequest } from './beginSession';
-import { checkPassword } from './checkPassword';
+import { requireUnchanged, type SignInRequest } from './beginSession';
+import { checkPassword, type CheckedPerson } from './checkPassword';
 
 const tags = ['identity'];
 
@@ -169,8 +170,7 @@ async function acceptWithPassword(
   }
   if (found.user !== null) {
     const checked = await checkPassword(request, { email: found.email, password: given.password });
-    await acrossTenants(deps.db, 'identity', (trx) => clearAttempts(trx, [checked.subject]));
-    return take(request, found, { token, userId: checked.user.id, newUser: null });
+    return take(request, found, { token, userId: checked.user.id, newUser: null, checked });
   }
   const names = { firstName: given.firstName ?? null, lastName: given.lastName ?? null };
   const passwordHash = await hashGood(given.password, found, names);
@@ -212,17 +212,22 @@ interface Taker {
   userId: string;
   /** To be written with it: the account and the membership are there together, or neither. */
   newUser: Parameters<typeof createInvitedUser>[1] | null;
+  /** Who has shown their password for it. */
+  checked?: CheckedPerson;
 }
 
 async function take(
   request: SignInRequest,
   { tenantId, id, email, role, tenant }: FoundInvitation,
-  { token, userId, newUser }: Taker,
+  { token, userId, newUser, checked }: Taker,
 ): Promise<z.output<typeof AcceptedInvitation>> {
   await acrossTenants(request.deps.db, 'identity', async (trx) => {
     if (newUser !== null && !(await createInvitedUser(trx, newUser))) {
       // Of two at once the other one made the account: this one begins anew, and shows its password.
       throw linkOver();
+    }
+    if (checked !== undefined) {
+      await takeBack(trx, checked);
     }
     const user = await User.query(trx).findById(userId).throwIfNotFound();
     if (user.suspendedAt !== null) {
@@ -243,6 +248,12 @@ async function take(
     );
   });
   return { tenantId, tenantName: tenant.name, role, email };
+}
+
+// A password is not all that is asked of whoever has a second factor: it takes itself back alone.
+async function takeBack(trx: Knex.Transaction, { user, subject }: CheckedPerson): Promise<void> {
+  await requireUnchanged(trx, user);
+  await (user.mfaEnabledAt === null ? clearAttempts(trx, [subject]) : forgiveAttempt(trx, subject));
 }
 
 function pageOf(

@@ -2,9 +2,10 @@ import { AppError } from '../../domain/errors';
 import { newId } from '../../lib/ids';
 import { newToken } from '../../lib/tokens';
 import type { Knex } from '../../lib/db';
-import { findAccount, type Account } from '../../models/identity/accounts';
+import { findAccount, lockUnchanged, type Account } from '../../models/identity/accounts';
 import { audit } from '../../models/identity/audit';
 import { openSession } from '../../models/identity/sessions';
+import type { User } from '../../models/identity/User';
 import { auditOf, ipOf, type AuditedRequest } from '../audit';
 import type { ApiContext } from '../context';
 import type { ApiDeps } from '../deps';
@@ -21,16 +22,18 @@ export interface BegunSession {
 }
 
 /**
- * Signs in a person who has just shown that it is them, in the tenant that is named or in their first
+ * Signs in a person who has just shown that it is them, as `user` was read before that, in the tenant that is named or in their first
  * one, and remembers it in the audit log. Present it with `presentSession` once it is committed.
  *
- * @throws forbidden userSuspended
+ * @throws forbidden userSuspended; unauthenticated wrongCredentials when what they showed is over
  */
 export async function beginSession(
   trx: Knex.Transaction,
   request: SignInRequest,
-  { userId, tenantId }: { userId: string; tenantId?: string | null },
+  { user, tenantId }: { user: User; tenantId?: string | null },
 ): Promise<BegunSession> {
+  await requireUnchanged(trx, user);
+  const { id: userId } = user;
   const found = await findAccount(trx, { userId, ...(tenantId == null ? {} : { tenantId }) });
   if (found === null) {
     throw wrongCredentials();
@@ -65,6 +68,19 @@ export async function beginSession(
   );
   found.user.lastLoginAt = lastLoginAt;
   return { account: found, sessionId, refreshToken: refreshToken.token };
+}
+
+/**
+ * Locks a person who has shown that it is them, before anything else of theirs is written. A password
+ * that was set, a second factor and a suspension count from their commit on, also for a login that was
+ * on its way.
+ *
+ * @throws unauthenticated wrongCredentials
+ */
+export async function requireUnchanged(trx: Knex.Transaction, seen: User): Promise<void> {
+  if (!(await lockUnchanged(trx, seen))) {
+    throw wrongCredentials();
+  }
 }
 
 /** The session as an answer. */

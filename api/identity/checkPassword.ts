@@ -73,6 +73,17 @@ export function subjectsOf({ addressHash }: Pick<ApiDeps, 'addressHash'>, email:
 }
 
 /**
+ * What wrong codes are counted under beside an address's wrong passwords: whoever reads the mailbox can
+ * set a password, which takes back those and not these.
+ */
+export function factorSubjectOf(
+  { addressHash }: Pick<ApiDeps, 'addressHash'>,
+  subject: string,
+): string {
+  return addressHash(`${subject} shows a second factor`);
+}
+
+/**
  * Counts an attempt.
  *
  * @throws rateLimited tooManyAttempts
@@ -93,7 +104,7 @@ export async function requireAttempt(
   return attempt;
 }
 
-/** Takes back all that was counted of a person, from wherever. */
+/** Takes back all wrong passwords that were counted of a person, from wherever. */
 export function forgiveAll(
   trx: Parameters<typeof clearAttempts>[0],
   deps: Pick<ApiDeps, 'addressHash'>,

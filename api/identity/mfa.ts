@@ -19,8 +19,8 @@ import { findUserToken, takeUserToken } from '../../models/identity/userTokens';
 import { auditOf } from '../audit';
 import { json } from '../bodies';
 import { publicRoute, reply, userRoute } from '../route';
-import { beginSession, presentBegun } from './beginSession';
-import { findSubject, rememberFailure, requireAttempt } from './checkPassword';
+import { beginSession, presentBegun, requireUnchanged } from './beginSession';
+import { factorSubjectOf, findSubject, rememberFailure, requireAttempt } from './checkPassword';
 
 const tags = ['identity'];
 
@@ -82,10 +82,15 @@ const verify = userRoute({
   tags,
   permission: 'self:write',
   body: json(z.strictObject({ code })),
+  limit: 'auth',
+  stepUp: true,
   answers: { 200: RecoveryCodes },
-  problems: ['mfaNotEnrolled', 'codeRefused'],
+  problems: ['mfaNotEnrolled', 'codeRefused', 'tooManyAttempts'],
   async handler(request) {
     const { deps, body, userId, principal } = request;
+    // Counted apart from logins: who has stolen a token cannot lock its owner out of those.
+    const subject = deps.addressHash(`${userId} turns a second factor on`);
+    await requireAttempt(deps, subject);
     const enabled = await acrossTenants(deps.db, 'identity', async (trx) => {
       const done = await enableMfa(trx, deps.sealing, {
         userId,
@@ -94,6 +99,7 @@ const verify = userRoute({
         at: new Date(),
       });
       if (done.kind === 'enabled') {
+        await clearAttempts(trx, [subject]);
         const target = { kind: 'user', id: userId };
         await audit(trx, auditOf(request, { action: 'user.mfaEnabled', target }));
       }
@@ -168,12 +174,19 @@ const logIn = publicRoute({
   path: '/auth/mfa/login',
   name: 'logInWithMfa',
   summary: 'The second step of a login: a code of the app, or a recovery code',
-  description: 'Wrong codes are counted together with wrong passwords.',
+  description:
+    'Wrong codes are counted apart from wrong passwords: a right one alone takes them back, and no password that is set by mail.',
   tags,
   body: json(LogInWithMfa),
   limit: 'auth',
   answers: { 200: Session },
-  problems: ['mfaTokenInvalid', 'wrongCode', 'tooManyAttempts', 'userSuspended'],
+  problems: [
+    'mfaTokenInvalid',
+    'wrongCode',
+    'wrongCredentials',
+    'tooManyAttempts',
+    'userSuspended',
+  ],
   async handler(request) {
     const { deps, body } = request;
     const user = await acrossTenants(deps.db, 'identity', async (trx) => {
@@ -184,18 +197,20 @@ const logIn = publicRoute({
       throw tokenOver();
     }
     const { email, id: userId } = user;
-    const { subject } = await findSubject(request, email);
+    const found = await findSubject(request, email);
+    const subject = factorSubjectOf(deps, found.subject);
     const attempt = await requireAttempt(deps, subject);
     const factor: SecondFactor =
       'code' in body ? { code: body.code } : { recoveryCode: body.recoveryCode };
     const begun = await acrossTenants(deps.db, 'identity', async (trx) => {
+      await requireUnchanged(trx, user);
       if (!(await takeSecondFactor(trx, deps.sealing, { userId, factor, at: new Date() }))) {
         return null;
       }
       if ((await takeUserToken(trx, body.mfaToken, 'mfaLogin')) === null) {
         throw tokenOver();
       }
-      await clearAttempts(trx, [subject]);
+      await clearAttempts(trx, [subject, found.subject]);
       if ('recoveryCode' in factor) {
         await audit(
           trx,
@@ -207,7 +222,7 @@ const logIn = publicRoute({
           }),
         );
       }
-      return beginSession(trx, request, { userId });
+      return beginSession(trx, request, { user });
     });
     if (begun === null) {
       await rememberFailure(request, { userId, email, attempt });

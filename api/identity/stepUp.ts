@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { AppError, invalidField } from '../../domain/errors';
 import { isPassword } from '../../lib/passwords';
 import { acrossTenants } from '../../models/base';
+import { lockUnchanged } from '../../models/identity/accounts';
 import { clearAttempts } from '../../models/identity/attempts';
 import { audit } from '../../models/identity/audit';
 import { takeSecondFactor } from '../../models/identity/mfa';
@@ -48,10 +49,13 @@ const stepUp = userRoute({
     const isRight =
       'password' in check ? await isPassword(check.password, user.passwordHash) : null;
     const isDone = await acrossTenants(deps.db, 'identity', async (trx) => {
+      // Whoever set another password, or turned a second factor on meanwhile, has to be shown that.
+      const isSame = await lockUnchanged(trx, user);
       const isShown =
-        'password' in check
+        isSame &&
+        ('password' in check
           ? isRight === true
-          : await takeSecondFactor(trx, deps.sealing, { userId, factor: check, at: new Date() });
+          : await takeSecondFactor(trx, deps.sealing, { userId, factor: check, at: new Date() }));
       if (isShown) {
         await clearAttempts(trx, [subject]);
         await noteStepUp(trx, sessionId);

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { AppError } from '../../domain/errors';
+import { AppError, invalidField } from '../../domain/errors';
 import { differences } from '../../domain/identity/auditValues';
 import { ChangePassword, WriteProfile } from '../../domain/identity/people/schema';
 import { Me } from '../../domain/identity/schema';
@@ -100,6 +100,10 @@ const replacePassword = userRoute({
     await requireAttempt(deps, subject);
     if (!(await isPassword(body.current, from))) {
       throw wrongPassword();
+    }
+    // It may be known to others, which is why people change it; the other sessions would end for nothing.
+    if (await isPassword(body.new, from)) {
+      throw invalidField('new', 'samePassword', 'This is your present password.');
     }
     const to = await hashPassword(body.new);
     const isChanged = await acrossTenants(deps.db, 'identity', async (trx) => {

@@ -96,6 +96,24 @@ export function findUserByEmail(db: Knex, email: string): Promise<User | null> {
 }
 
 /**
+ * Keeps a person as they are until the transaction ends. False when it is not any more what was looked
+ * at before, which is what they showed that it is them by: the password, the second factor, or that
+ * they are not suspended.
+ */
+export async function lockUnchanged(trx: Knex.Transaction, seen: User): Promise<boolean> {
+  const now = await User.query(trx)
+    .findById(seen.id)
+    .select('password_hash', 'mfa_enabled_at', 'suspended_at')
+    .forUpdate();
+  return (
+    now !== undefined &&
+    now.passwordHash === seen.passwordHash &&
+    now.mfaEnabledAt?.getTime() === seen.mfaEnabledAt?.getTime() &&
+    now.suspendedAt?.getTime() === seen.suspendedAt?.getTime()
+  );
+}
+
+/**
  * The person in the tenant, or where they began to work first when none is named, rather not in one
  * that is suspended. The place is null for a person who works in no tenant, or not in the one that is
  * named.

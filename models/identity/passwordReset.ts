@@ -1,6 +1,6 @@
 import type { Knex } from '../../lib/db';
 import { revokeSessions } from './sessions';
-import { endUserTokens, takeUserToken } from './userTokens';
+import { endUserTokens, findUserToken, takeUserToken } from './userTokens';
 
 /**
  * Gives a person another password by the token of a mail, which shows that the address is theirs, too.
@@ -11,8 +11,13 @@ export async function resetPassword(
   trx: Knex.Transaction,
   { token, passwordHash }: { token: string; passwordHash: string },
 ): Promise<{ userId: string; email: string } | null> {
-  const userId = await takeUserToken(trx, token, 'resetPassword');
+  const userId = await findUserToken(trx, token, 'resetPassword');
   if (userId === null) {
+    return null;
+  }
+  // The person first, as whoever changes the password or logs in does: none waits for another in turn.
+  await trx.raw('select 1 from users where id = ? for update', [userId]);
+  if ((await takeUserToken(trx, token, 'resetPassword')) === null) {
     return null;
   }
   const written = await trx.raw(

@@ -1,5 +1,6 @@
 import type { Knex } from '../../lib/db';
 import { User } from './User';
+import { endUserTokens } from './userTokens';
 
 export interface ProfileValues {
   firstName: string | null;
@@ -21,7 +22,8 @@ export async function replaceProfile(
 }
 
 /**
- * Gives a person another password, and ends all of their sessions but the one that asks. False when
+ * Gives a person another password, and ends all of their sessions but the one that asks, logins that
+ * wait for the second factor and links to set a password. False when
  * the password has changed since its hash was read: of two changes at once one counts.
  */
 export async function changePassword(
@@ -45,5 +47,6 @@ export async function changePassword(
         and id is distinct from cast(:sessionId as uuid)`,
     { userId: change.userId, sessionId: change.sessionId },
   );
+  await endUserTokens(trx, change.userId, ['resetPassword', 'mfaLogin']);
   return true;
 }

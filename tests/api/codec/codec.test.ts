@@ -20,6 +20,7 @@ import {
 } from '../../support/codec';
 import { testDataKeys } from '../../support/dataConverter';
 import { createTestDatabase, type TestDatabase } from '../../support/postgres';
+import { askWhileChanged } from '../identity/people';
 
 let database: TestDatabase;
 let codec: TestCodec;
@@ -249,6 +250,14 @@ test('ten wrong passwords lock the address out, here and at the API', async () =
   expect([right.status, Number(right.headers.get('Retry-After')) > 60]).toEqual([429, true]);
   const subject = codec.deps.addressHash(person.email.toLowerCase());
   expect(await countAttempt(database.db, subject)).toMatchObject({ isAllowed: false });
+});
+
+test('a sign-in on its way is refused when another password is set', async () => {
+  const person = await buildPerson(database.db);
+  const row = { table: 'users', where: { id: person.userId }, to: { password_hash: 'another' } };
+  const answer = await askWhileChanged(database, row, () => codec.signIn(person));
+  expect(answer.status).toBe(401);
+  expect(await database.db('sessions').where({ user_id: person.userId })).toHaveLength(0);
 });
 
 test('a suspended person does not get in', async () => {

@@ -1,4 +1,5 @@
 import { startTestApi, type TestApi } from '../../support/api';
+import { askWhileChanged, logIn, password, registerPerson } from './people';
 
 let api: TestApi;
 
@@ -104,6 +105,35 @@ describe('POST /auth/register', () => {
     expect(other.body.code).toBe('idempotencyKeyReused');
   });
 
+  test.each([
+    ['has a second factor now', { mfa_enabled_at: new Date() }],
+    ['is suspended', { suspended_at: new Date() }],
+    ['is older than ten minutes', { created_at: new Date(Date.now() - 11 * 60_000) }],
+  ])('is no login to an account that %s', async (_, columns) => {
+    const json = registration();
+    const headers = { 'Idempotency-Key': 'later' };
+    const { user } = (await register(json, headers)).body.data;
+    await api.db('users').where({ id: user.id }).update(columns);
+    const answer = await register(json, headers);
+
+    expect([answer.status, answer.body.code]).toEqual([409, 'emailTaken']);
+    expect(await api.db('sessions').where({ user_id: user.id })).toHaveLength(1);
+  });
+
+  test('counts wrong passwords of a repeated registration like those of a login', async () => {
+    const json = registration();
+    const headers = { 'Idempotency-Key': 'guessed' };
+    await register(json, headers);
+    const statuses: number[] = [];
+    for (let n = 0; n < 11; n += 1) {
+      const guess = await register({ ...json, password: `a wrong long guess ${n}` }, headers);
+      statuses.push(guess.status);
+    }
+
+    expect(statuses).toEqual([...Array<number>(10).fill(409), 429]);
+    expect((await register(json, headers)).status).toBe(429);
+  });
+
   test('lets one of many who come at once have the address', async () => {
     const json = registration();
     const answers = await Promise.all(Array.from({ length: 5 }, () => register(json)));
@@ -140,6 +170,35 @@ describe('POST /auth/login', () => {
     expect(unknown?.status).toBe(401);
     expect(wrong?.status).toBe(401);
     expect({ ...unknown?.body, requestId: '' }).toEqual({ ...wrong?.body, requestId: '' });
+  });
+});
+
+describe('a login that is on its way', () => {
+  test.each([
+    ['another password is set', { password_hash: 'another' }],
+    ['a second factor is turned on', { mfa_enabled_at: new Date() }],
+    ['the account is suspended', { suspended_at: new Date() }],
+  ])('is refused when %s', async (_, to) => {
+    const person = await registerPerson(api);
+    const row = { table: 'users', where: { id: person.userId }, to };
+    const answer = await askWhileChanged(api, row, () => logIn(api, person));
+
+    expect([answer.status, answer.body.code]).toEqual([401, 'wrongCredentials']);
+    expect(await api.db('sessions').where({ user_id: person.userId })).toHaveLength(1);
+  });
+
+  test('does not show in a step-up what was the password before', async () => {
+    const person = await registerPerson(api);
+    const row = {
+      table: 'users',
+      where: { id: person.userId },
+      to: { password_hash: 'another' },
+    };
+    const answer = await askWhileChanged(api, row, () =>
+      api.send('post', '/api/v1/auth/step-up', { token: person.accessToken, json: { password } }),
+    );
+
+    expect([answer.status, answer.body.code]).toEqual([403, 'stepUpRefused']);
   });
 });
 

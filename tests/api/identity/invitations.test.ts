@@ -3,7 +3,7 @@ import { ensureTestAccount } from '../../support/accounts';
 import { startTestApi, type TestApi } from '../../support/api';
 import { buildTenant, type TestTenant } from '../../support/factories';
 import { signInAs } from '../../support/tokens';
-import { logIn, mailTo, password, registerPerson } from './people';
+import { askWhileChanged, logIn, mailTo, password, registerPerson } from './people';
 
 let api: TestApi;
 
@@ -330,4 +330,40 @@ describe('inviting', () => {
     expect((await accept(token)).status).toBe(404);
     expect(await rolesOf(tenant.tenantId, json.email)).toEqual([]);
   });
+});
+
+test('whoever is an owner no more when the request has come in invites nobody', async () => {
+  const tenant = await buildInviter();
+  const { id } = await invited(tenant);
+  await patch(id, { expires_at: new Date(Date.now() + 86_400_000) });
+  const { tenantId, userId, token } = tenant;
+  const row = {
+    table: 'memberships',
+    where: { tenant_id: tenantId, user_id: userId },
+    to: { role: 'member' },
+  };
+  const asks = [
+    () => invite(tenant, { email: 'friend@example.com', role: 'owner' }),
+    () => api.send('post', pathOf(tenantId, `invitations/${id}/resend`), { token }),
+  ];
+  for (const ask of asks) {
+    const answer = await askWhileChanged(api, row, ask);
+    expect([answer.status, answer.body.code]).toEqual([403, 'forbidden']);
+    await api.db('memberships').where(row.where).update({ role: 'owner' });
+  }
+  expect(await api.db('invitations').where({ tenant_id: tenantId }).pluck('id')).toEqual([id]);
+});
+
+test('the password of who has a second factor takes no earlier wrong one back', async () => {
+  const tenant = await buildInviter();
+  const person = await registerPerson(api);
+  await invite(tenant, { email: person.email, role: 'member' });
+  const token = await tokenTo(person.email);
+  await api.db('users').where({ id: person.userId }).update({ mfa_enabled_at: new Date() });
+  await api.db('sign_in_failures').delete();
+  for (let n = 0; n < 3; n += 1) {
+    await logIn(api, { email: person.email, password: 'a wrong guess' });
+  }
+  expect((await accept(token)).status).toBe(200);
+  expect(await api.db('sign_in_failures').pluck('failures')).toEqual([3]);
 });

@@ -1,3 +1,5 @@
+import { forgiveAll } from '../../../api/identity/checkPassword';
+import { acrossTenants } from '../../../models/base';
 import { startTestApi, type TestApi } from '../../support/api';
 import { auditedActions, codeOf, logIn, password, registerPerson, type TestPerson } from './people';
 
@@ -156,6 +158,40 @@ describe('logging in with a second factor', () => {
     }
     expect(statuses.slice(0, 9)).toEqual(Array(9).fill(401));
     expect(statuses.at(-1)).toBe(429);
+  });
+});
+
+test('a password that is changed or set takes no wrong codes back', async () => {
+  const person = await withMfa();
+  const mfaToken = await mfaTokenOf(person);
+  const show = (code: string, token = mfaToken) =>
+    post('/mfa/login', undefined, { mfaToken: token, code });
+  for (let n = 0; n < 10; n += 1) {
+    expect((await show('000000')).status).toBe(401);
+  }
+  await acrossTenants(api.deps.db, 'identity', (trx) => forgiveAll(trx, api.deps, person.email));
+  const answer = await show(codeOf(person.secret), await mfaTokenOf(person));
+  expect([answer.status, answer.body.code]).toEqual([429, 'tooManyAttempts']);
+});
+
+describe('turning a second factor on', () => {
+  test('asks for a step-up', async () => {
+    const person = await registerPerson(api);
+    const { secret } = (await post('/mfa/enroll', person.accessToken)).body.data;
+    await forgetStepUp(person);
+    const answer = await post('/mfa/verify', person.accessToken, { code: codeOf(secret) });
+    expect([answer.status, answer.body.code]).toEqual([403, 'stepUpRequired']);
+  });
+
+  test('looks at ten wrong codes in a row', async () => {
+    const person = await registerPerson(api);
+    const { secret } = (await post('/mfa/enroll', person.accessToken)).body.data;
+    for (let n = 0; n < 10; n += 1) {
+      const wrong = await post('/mfa/verify', person.accessToken, { code: '000000' });
+      expect(wrong.body.code).toBe('codeRefused');
+    }
+    const answer = await post('/mfa/verify', person.accessToken, { code: codeOf(secret) });
+    expect([answer.status, answer.body.code]).toEqual([429, 'tooManyAttempts']);
   });
 });
 

@@ -35,6 +35,22 @@ async function resetMailTo(email: string) {
   return mail;
 }
 
+test('choosing another password ends the links to set one, and takes not the same', async () => {
+  const person = await registerPerson(api);
+  await forgot(person.email);
+  const { token } = await resetMailTo(person.email);
+  const choose = (to: string) =>
+    api.send('put', '/api/v1/users/me/password', {
+      token: person.accessToken,
+      json: { current: password, new: to },
+    });
+  const same = await choose(password);
+  expect(same.status).toBe(422);
+  expect(same.body.errors).toMatchObject([{ path: 'new', code: 'samePassword' }]);
+  expect((await choose(another)).status).toBe(204);
+  expect((await reset(token, 'one more password of mine')).body.code).toBe('linkOver');
+});
+
 describe('a forgotten password', () => {
   test('is set anew by the link of the mail, in the language of the person', async () => {
     const person = await registerPerson(api, { language: 'de' });
