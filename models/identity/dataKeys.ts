@@ -127,6 +127,10 @@ export function createDataKeys(deps: {
       if (cause instanceof PayloadError) {
         throw cause;
       }
+      if (cause instanceof Late) {
+        pausedUntil = Date.now() + pauseMs;
+        forget(name, asked);
+      }
       const reason = cause instanceof Error ? cause.message : String(cause);
       throw new PayloadError('keyUnavailable', `A data key is not to be had now: ${reason}`, {
         cause,
@@ -138,18 +142,24 @@ export function createDataKeys(deps: {
     if (pausedUntil > Date.now()) {
       return Promise.reject(new Error('the database did not answer a moment ago'));
     }
-    const asked = work()
-      .catch((error: unknown) => {
-        if (isDatabaseUnavailable(error)) {
-          pausedUntil = Date.now() + pauseMs;
-        }
-        throw error;
-      })
-      .finally(() => underWay.delete(name));
+    const asked = work().catch((error: unknown) => {
+      if (isDatabaseUnavailable(error)) {
+        pausedUntil = Date.now() + pauseMs;
+      }
+      throw error;
+    });
     underWay.set(name, asked);
     // Its answer may come after everybody has stopped waiting.
-    asked.catch(() => undefined);
+    const over = () => forget(name, asked);
+    asked.then(over, over);
     return asked;
+  }
+
+  // Not one that was begun since: nobody would wait for it together.
+  function forget(name: string, asked: Promise<DataKey>): void {
+    if (underWay.get(name) === asked) {
+      underWay.delete(name);
+    }
   }
 }
 
@@ -244,10 +254,16 @@ function remember<K, V>(cache: Map<K, V>, name: K, value: V): void {
   }
 }
 
+class Late extends Error {
+  constructor(timeMs: number) {
+    super(`no answer within ${timeMs} ms`);
+  }
+}
+
 async function within<T>(timeMs: number, promise: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${timeMs} ms`)), timeMs);
+    timer = setTimeout(() => reject(new Late(timeMs)), timeMs);
   });
   try {
     return await Promise.race([promise, late]);

@@ -119,6 +119,33 @@ describe('who sees what', () => {
     expect(valueOf(payloads[2])).toEqual({ campaignId: 'c1' });
   });
 
+  test('looks for each key once, and for no more once too many were made up', async () => {
+    const asked: string[] = [];
+    const real = testDataKeys(database.db);
+    const byId = (keyId: string) => {
+      asked.push(keyId);
+      return real.byId(keyId);
+    };
+    const counting = await startTestCodec(database.db, { dataKeys: { ...real, byId } });
+    try {
+      const madeUp = Array.from({ length: 250 }, () => {
+        const metadata = { ...ofOwner.metadata, 'encryption-key-id': base64(newId()) };
+        return { ...ofOwner, metadata };
+      });
+      const cookie = await counting.cookieOf(owner);
+      const all = [ofOwner, ...madeUp, ...madeUp, ofOwner];
+      const { payloads } = await counting.ask('decode', all, cookie);
+      expect(payloads.slice(1, -1)).toEqual([...madeUp, ...madeUp]);
+      expect([payloads[0], payloads.at(-1)].map(valueOf)).toEqual(
+        Array(2).fill({ campaignId: 'c1' }),
+      );
+      expect(asked).toHaveLength(201);
+      expect(new Set(asked).size).toBe(201);
+    } finally {
+      await counting.stop();
+    }
+  });
+
   test('what somebody enters is encrypted with a key of theirs', async () => {
     const cookie = await codec.cookieOf(owner);
     const clear = { metadata: { encoding: base64('json/plain') }, data: base64('"go"') };

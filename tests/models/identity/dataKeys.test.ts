@@ -9,6 +9,7 @@ import { createDataKeys, rotateDataKey } from '../../../models/identity/dataKeys
 import { freePort } from '../../../workers/launch/ports';
 import { testSealing } from '../../support/accounts';
 import { testDataKeys } from '../../support/dataConverter';
+import { until } from '../../support/conditions';
 import { createTestDatabase, type TestDatabase } from '../../support/postgres';
 import { buildTenant } from '../../support/factories';
 
@@ -124,6 +125,27 @@ describe('while the database is away', () => {
     const [clear] = (await codec?.decode([encrypted])) ?? [];
     expect(Buffer.from(clear?.data ?? []).toString()).toBe('x');
     await expect(keys.byId(newRandomId())).rejects.toMatchObject({ failure: 'keyUnavailable' });
+  });
+
+  test('asks anew for a key once somebody has waited for it in vain', async () => {
+    const tenantId = await newTenant();
+    const { id } = await testDataKeys(db).current(tenantId);
+    const keys = testDataKeys(db);
+    await db.transaction(async (trx) => {
+      await trx.raw('lock table tenant_data_keys in access exclusive mode');
+      // Nobody joins the one that hangs, nor begins another for now.
+      await until('nobody waits for it', async () => {
+        const failure = await keys.byId(id).catch((error: unknown) => String(error));
+        return String(failure).includes('did not answer a moment ago');
+      });
+    });
+    await until('it is found again', () =>
+      keys.byId(id).then(
+        () => true,
+        () => false,
+      ),
+    );
+    expect((await keys.byId(id)).id).toBe(id);
   });
 
   test('does not pretend to have a key that it never had', async () => {
