@@ -43,7 +43,7 @@ export function openInvitations(
  * Invites whoever has the address. A row with this id was written by the same request before it could
  * answer; its mail may not have left, so that it gets this token.
  *
- * @throws conflict alreadyMember, alreadyInvited, tooManyInvitations
+ * @throws conflict alreadyMember, alreadyInvited, tooManyInvitations; rateLimited invitationJustSent
  */
 export async function invite(
   trx: Knex.Transaction,
@@ -63,6 +63,7 @@ export async function invite(
   if ((await openInvitations(trx, tenantId).resultSize()) >= mostOpen) {
     throw conflict('tooManyInvitations', 'Too many invitations are open; take some back first.');
   }
+  await requireNoneJustSent(trx, invitation);
   try {
     // A savepoint: who reads the error must still be able to ask something.
     await trx.transaction((inner) =>
@@ -81,6 +82,34 @@ export async function invite(
     throw error;
   }
   return requireInvitation(trx, { tenantId, id });
+}
+
+// One that was taken back has been read all the same; what is open is refused by its row. When it was
+// sent last shows in when it ends.
+async function requireNoneJustSent(
+  trx: Knex.Transaction,
+  { tenantId, id, email }: Key & { email: string },
+): Promise<void> {
+  const sent = await trx.raw(
+    `select from invitations
+      where tenant_id = :tenantId and email_key = lower(:email) and id <> :id
+        and (revoked_at is not null or accepted_at is not null)
+        and expires_at > ${expiry} - interval '1 minute'
+      limit 1`,
+    { tenantId, id, email },
+  );
+  if (sent.rowCount > 0) {
+    throw justSent();
+  }
+}
+
+function justSent(): AppError {
+  return new AppError(
+    'rateLimited',
+    'invitationJustSent',
+    'The invitation was sent less than a minute ago.',
+    { retryAfterSeconds: 60 },
+  );
 }
 
 /** The open invitation, or notFound. */
@@ -110,12 +139,7 @@ export async function renewInvitation(
     { ...key, hash },
   );
   if (renewed.rowCount === 0) {
-    throw new AppError(
-      'rateLimited',
-      'invitationJustSent',
-      'The invitation was sent less than a minute ago.',
-      { retryAfterSeconds: 60 },
-    );
+    throw justSent();
   }
   return requireInvitation(trx, key);
 }

@@ -320,6 +320,18 @@ describe('inviting', () => {
     expect((await list()).body.data).toEqual([]);
   });
 
+  test('mails to an address once a minute, also when it is taken back in between', async () => {
+    const tenant = await buildInviter();
+    const { id, email, token } = await invited(tenant);
+    await api.send('delete', pathOf(tenant.tenantId, `invitations/${id}`), tenant);
+    const json = { email: email.toUpperCase(), role: 'member' };
+    const again = await invite(tenant, json);
+    expect([again.status, again.body.code]).toEqual([429, 'invitationJustSent']);
+    expect(await tokenTo(email)).toBe(token);
+    await patch(id, { expires_at: api.db.raw(`expires_at - interval '61 seconds'`) });
+    expect((await invite(tenant, json)).status).toBe(201);
+  });
+
   test('is over with the role of whoever did it', async () => {
     const tenant = await buildInviter();
     const owner = await signInAs(api.deps, { ...tenant, role: 'owner' });
