@@ -7,7 +7,7 @@ import { buildLedger } from '../support/ledger';
 import { createTestDatabase, type TestDatabase } from '../support/postgres';
 
 const operations = readFileSync(path.join(__dirname, '../../docs/OPERATIONS.md'), 'utf8');
-const afterRestore = /```sql\n(\s*begin;.*?commit;)\n/s.exec(operations)?.[1] ?? '';
+const afterRestore = /```sql\n(\s*begin;(?:(?!```).)*?commit;)\n/s.exec(operations)?.[1] ?? '';
 
 let database: TestDatabase;
 
