@@ -28,6 +28,7 @@ import * as sealingKeys from './0026_sealing_keys';
 import * as customerTags from './0027_customer_tags';
 import * as signIn from './0030_sign_in';
 import * as tenantsAndPeople from './0031_people';
+import * as signInLimits from './0032_sign_in_limits';
 
 interface Migration {
   up(knex: Knex): Promise<void>;
@@ -65,6 +66,7 @@ const migrations = new Map<string, Migration>([
   ['0027_customer_tags', customerTags],
   ['0030_sign_in', signIn],
   ['0031_people', tenantsAndPeople],
+  ['0032_sign_in_limits', signInLimits],
 ]);
 
 /** All of them, in order. */

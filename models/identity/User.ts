@@ -23,6 +23,8 @@ export class User extends BaseModel {
   declare suspendedReason: string | null;
   /** Sealed. */
   declare mfaSecret: string | null;
+  /** When the seed was shown, which is to be turned on soon after. */
+  declare mfaProposedAt: Date | null;
   declare mfaEnabledAt: Date | null;
   declare mfaLastStep: number | null;
   declare lastLoginAt: Date | null;

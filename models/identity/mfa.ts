@@ -7,6 +7,9 @@ import { sealedPlace } from './sealedPlaces';
 /** What somebody shows as their second factor. */
 export type SecondFactor = { code: string } | { recoveryCode: string };
 
+// Whoever looked on when the seed was shown does not turn it on some other day.
+const proposedMinutes = 15;
+
 /**
  * Keeps a seed that is to be shown by a code before it counts; one before it that was not is replaced.
  * False for a person who has a second factor already.
@@ -17,7 +20,8 @@ export async function proposeMfa(
   { userId, secret }: { userId: string; secret: string },
 ): Promise<boolean> {
   const written = await trx.raw(
-    `update users set mfa_secret = :sealed, mfa_last_step = null
+    `update users set mfa_secret = :sealed, mfa_last_step = null,
+            mfa_proposed_at = clock_timestamp()
       where id = :userId and mfa_enabled_at is null
      returning id`,
     { userId, sealed: sealing.seal(secret, placeOf(userId)) },
@@ -47,6 +51,7 @@ export async function enableMfa(
   const found = await trx.raw(
     `select mfa_secret as sealed from users
       where id = :userId and mfa_enabled_at is null and mfa_secret is not null
+        and mfa_proposed_at > clock_timestamp() - make_interval(mins => ${proposedMinutes})
         for update`,
     { userId },
   );

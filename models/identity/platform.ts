@@ -11,6 +11,7 @@ import type { SortKey } from '../pages';
 import { findSubscription } from './subscriptions';
 import { Tenant } from './Tenant';
 import { User } from './User';
+import { endUserTokens } from './userTokens';
 
 /** A tenant as the platform's admins see it. */
 export class PlatformTenant extends Tenant {
@@ -164,6 +165,7 @@ export async function suspendUser(
       where (user_id = :id or impersonated_by = :id) and revoked_at is null`,
     { id },
   );
+  await endUserTokens(trx, id, ['resetPassword', 'mfaLogin']);
   return { isChanged: true };
 }
 

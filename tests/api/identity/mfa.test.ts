@@ -183,6 +183,20 @@ describe('turning a second factor on', () => {
     expect([answer.status, answer.body.code]).toEqual([403, 'stepUpRequired']);
   });
 
+  test('takes no seed that was shown a quarter of an hour ago', async () => {
+    const person = await registerPerson(api);
+    const { secret } = (await post('/mfa/enroll', person.accessToken)).body.data;
+    await api
+      .db('users')
+      .where({ id: person.userId })
+      .update({ mfa_proposed_at: api.db.raw(`now() - interval '15 minutes'`) });
+    const late = await post('/mfa/verify', person.accessToken, { code: codeOf(secret) });
+    expect([late.status, late.body.code]).toEqual([409, 'mfaNotEnrolled']);
+    const again = (await post('/mfa/enroll', person.accessToken)).body.data;
+    const json = { code: codeOf(again.secret) };
+    expect((await post('/mfa/verify', person.accessToken, json)).status).toBe(200);
+  });
+
   test('looks at ten wrong codes in a row', async () => {
     const person = await registerPerson(api);
     const { secret } = (await post('/mfa/enroll', person.accessToken)).body.data;

@@ -4,6 +4,7 @@ import { createRun, setGate } from '../../../models/campaigns/runs';
 import { platformTenantId } from '../../../models/identity/platformTenant';
 import { revokeSessions } from '../../../models/identity/sessions';
 import { lockTenant } from '../../../models/identity/tenants';
+import { findUserToken, issueUserToken } from '../../../models/identity/userTokens';
 import { startTestApi, type TestApi } from '../../support/api';
 import { buildTenant } from '../../support/factories';
 import { buildLedger } from '../../support/ledger';
@@ -239,6 +240,25 @@ describe('a suspended person', () => {
     const resumed = await call('post', `${path}/resume`, admin.token);
     expect(resumed.body.data).toMatchObject({ isSuspended: false, suspendedReason: null });
     expect((await call('get', '/users/me', tenant.token)).status).toBe(401);
+  });
+
+  test('has no open link or login any more, also once resumed', async () => {
+    const tenant = await buildTenant(api.deps);
+    const { userId } = await signInAs(api.deps, { tenantId: tenant.tenantId, role: 'member' });
+    const purposes = ['resetPassword', 'mfaLogin'] as const;
+    const tokens = await acrossTenants(api.deps.db, 'identity', async (trx) => [
+      await issueUserToken(trx, { userId, purpose: purposes[0] }),
+      await issueUserToken(trx, { userId, purpose: purposes[1] }),
+    ]);
+    const path = `/admin/users/${userId}`;
+    expect((await call('post', `${path}/suspend`, admin.token, { reason: 'x' })).status).toBe(200);
+    await call('post', `${path}/resume`, admin.token);
+    const found = await acrossTenants(api.deps.db, 'identity', async (trx) => [
+      await findUserToken(trx, tokens[0] ?? '', purposes[0]),
+      await findUserToken(trx, tokens[1] ?? '', purposes[1]),
+    ]);
+    expect(tokens).toEqual([expect.any(String), expect.any(String)]);
+    expect(found).toEqual([null, null]);
   });
 
   test('is not oneself', async () => {
