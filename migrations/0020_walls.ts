@@ -118,11 +118,15 @@ const walls: Walls = {
       transactional: read,
     },
   },
-  // What somebody wrote to a number of the platform is of every tenant that has them as a customer.
+  // What somebody wrote to a number of the platform is of every tenant that has them as a customer and
+  // has reached them there: anybody can write anybody's number into their customers.
   inbound_messages: {
     tenant: read,
     seen: `tenant_id is null and exists (
-      select 1 from customers c where c.tenant_id = ${thisTenant} and c.phone = from_address)`,
+      select 1 from customers c
+        join messages m on m.tenant_id = c.tenant_id and m.customer_id = c.id
+       where c.tenant_id = ${thisTenant} and c.phone = from_address
+         and m.channel = inbound_messages.channel and m.delivered_at is not null)`,
     platform: { inbound: add },
   },
 

@@ -5,6 +5,7 @@ import { storeInbound } from '../../../models/messages/inbound';
 import { ensurePlatformAccount } from '../../../models/messages/platformAccounts';
 import { openWindows } from '../../../models/messages/windows';
 import { startTestApi, type TestApi } from '../../support/api';
+import { buildLedger } from '../../support/ledger';
 import { insertTenant } from '../../support/records';
 import { postForm, publicUrl, twilioAccount, type TestAccount } from './twilioGround';
 
@@ -190,6 +191,33 @@ test('STOP and START at once leave consent and suppression saying the same', asy
 });
 
 describe('between tenants', () => {
+  test('what came to the platform’s number is shown to those who reached the customer there', async () => {
+    const ledger = await buildLedger(api.db, { customers: 1 });
+    const { customerIds, run } = ledger;
+    await api.db('customers').whereIn('id', customerIds).update({ phone });
+    await api.db('inbound_messages').insert({
+      id: newId(),
+      account_id: 'twilio',
+      tenant_id: null,
+      channel: 'whatsapp',
+      from_address: phone,
+      to_address: '+4930000000',
+      provider_message_id: newSid(),
+      written_at: new Date(),
+    });
+    const seen = async (by: string) => {
+      const asked = { tenantId: by, accountId: 'twilio', phones: [phone] };
+      const windows = await withTenant(api.deps.db, by, (trx) => openWindows(trx, asked));
+      return windows.length;
+    };
+    const messages = api.db('messages').where({ run_id: run.id });
+    expect(await messages.clone().update({ channel: 'whatsapp' })).toBe(1);
+    expect(await seen(ledger.tenantId)).toBe(0);
+    await messages.clone().update({ delivered_at: new Date() });
+    expect(await seen(ledger.tenantId)).toBe(1);
+    expect(await seen(tenantId)).toBe(0);
+  });
+
   test('a STOP to a tenant’s number is heard by that tenant alone', async () => {
     const other = await insertTenant(api.db);
     const otherCustomer = await insertCustomer(other);
