@@ -42,7 +42,13 @@ const create = route({
   body: json(Invite),
   idempotent: true,
   answers: { 201: InvitationShape },
-  problems: ['alreadyInvited', 'alreadyMember', 'emailNotVerified', 'tooManyInvitations'],
+  problems: [
+    'alreadyInvited',
+    'alreadyMember',
+    'emailNotVerified',
+    'invitationJustSent',
+    'tooManyInvitations',
+  ],
   async handler(request) {
     requireOwnTenant(request);
     requireVerified(request);

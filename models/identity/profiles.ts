@@ -43,7 +43,7 @@ export async function changePassword(
   }
   await trx.raw(
     `update sessions set revoked_at = now(), revoked_reason = 'passwordChanged'
-      where user_id = :userId and revoked_at is null
+      where (user_id = :userId or impersonated_by = :userId) and revoked_at is null
         and id is distinct from cast(:sessionId as uuid)`,
     { userId: change.userId, sessionId: change.sessionId },
   );
