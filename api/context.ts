@@ -20,7 +20,7 @@ export interface Principal {
   readonly isEmailVerified: boolean;
   /** Why nearly everything is kept from them now, whatever their role. */
   readonly restriction: Restriction | null;
-  /** When a second factor was last shown in this session. */
+  /** When a second factor, or the password, was last shown since the sign-in. */
   readonly mfaAt: Date | null;
 }
 

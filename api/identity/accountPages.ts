@@ -4,6 +4,9 @@ import { AppError } from '../../domain/errors';
 import { bytes } from '../bodies';
 import type { ApiContext } from '../context';
 import { rawAnswer, rawReply } from '../route';
+import { acrossTenants } from '../../models/base';
+import { findUserToken, type UserTokenPurpose } from '../../models/identity/userTokens';
+import type { ApiDeps } from '../deps';
 import { escapeHtml, htmlPage } from '../html';
 import {
   accountTextsOf,
@@ -93,6 +96,27 @@ export function formPage(
       <p><button type="submit">${escapeHtml(form.button)}</button></p>
     </form>`,
   );
+}
+
+/** The page that a mailed link leads to: its form, or that it is over. Looking at it changes nothing. */
+export async function linkPage(
+  {
+    deps,
+    query,
+    context,
+  }: { deps: Pick<ApiDeps, 'db'>; query: { token: string }; context: ApiContext },
+  purpose: UserTokenPurpose,
+  formOf: (texts: AccountTexts) => Omit<Parameters<typeof formPage>[1], 'token'>,
+) {
+  const { token } = query;
+  const userId = await acrossTenants(deps.db, 'identity', (trx) =>
+    findUserToken(trx, token, purpose),
+  );
+  if (userId === null) {
+    return overPage(context);
+  }
+  const texts = accountTextsFor(context);
+  return rawReply(200, formPage(texts, { ...formOf(texts), token }), accountPageHeaders);
 }
 
 /** A page that only says something. */

@@ -5,12 +5,7 @@ import { acrossTenants } from '../../models/base';
 import { firstTenantOf } from '../../models/identity/accounts';
 import { audit } from '../../models/identity/audit';
 import { User } from '../../models/identity/User';
-import {
-  endUserTokens,
-  findUserToken,
-  issueUserToken,
-  takeUserToken,
-} from '../../models/identity/userTokens';
+import { endUserTokens, issueUserToken, takeUserToken } from '../../models/identity/userTokens';
 import { auditOf } from '../audit';
 import { json } from '../bodies';
 import { publicRoute, rawReply, reply, userRoute } from '../route';
@@ -21,7 +16,7 @@ import {
   accountPageHeaders,
   AccountPageQuery,
   accountTextsFor,
-  formPage,
+  linkPage,
   formValue,
   notePage,
   overPage,
@@ -83,18 +78,8 @@ const showVerification = publicRoute({
   tags,
   query: AccountPageQuery,
   answers: { 200: accountPageAnswer, 404: accountPageAnswer },
-  async handler({ deps, query, context }) {
-    const { token } = query;
-    const userId = await acrossTenants(deps.db, 'identity', (trx) =>
-      findUserToken(trx, token, 'verifyEmail'),
-    );
-    if (userId === null) {
-      return overPage(context);
-    }
-    const texts = accountTextsFor(context);
-    const form = formPage(texts, { ...texts.verifyPage, token, fields: [] });
-    return rawReply(200, form, accountPageHeaders);
-  },
+  handler: (request) =>
+    linkPage(request, 'verifyEmail', (texts) => ({ ...texts.verifyPage, fields: [] })),
 });
 
 const confirmVerification = publicRoute({

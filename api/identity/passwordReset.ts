@@ -22,6 +22,7 @@ import {
   AccountPageQuery,
   accountTextsFor,
   formPage,
+  linkPage,
   formValue,
   notePage,
   overPage,
@@ -93,18 +94,11 @@ const showReset = publicRoute({
   tags,
   query: AccountPageQuery,
   answers: { 200: accountPageAnswer, 404: accountPageAnswer },
-  async handler({ deps, query, context }) {
-    const { token } = query;
-    const userId = await acrossTenants(deps.db, 'identity', (trx) =>
-      findUserToken(trx, token, 'resetPassword'),
-    );
-    if (userId === null) {
-      return overPage(context);
-    }
-    const texts = accountTextsFor(context);
-    const form = { ...texts.resetPage, token, fields: [passwordField(texts)] };
-    return rawReply(200, formPage(texts, form), accountPageHeaders);
-  },
+  handler: (request) =>
+    linkPage(request, 'resetPassword', (texts) => ({
+      ...texts.resetPage,
+      fields: [passwordField(texts)],
+    })),
 });
 
 const confirmReset = publicRoute({

@@ -80,7 +80,7 @@ const logout = userRoute({
   method: 'post',
   path: '/auth/logout',
   name: 'logout',
-  summary: 'End this session: its access token and its refresh token are over at once',
+  summary: 'Sign out: the access token and the refresh token are over at once',
   tags,
   // Whoever acts as somebody else must be able to stop.
   permission: 'self:read',

@@ -26,7 +26,7 @@ const stepUp = userRoute({
   path: '/auth/step-up',
   name: 'stepUp',
   summary: 'Show again that it is you, before something dangerous',
-  description: `Whoever has a second factor shows that; everybody else their password. It holds for this session, for ${stepUpMinutes} minutes. A login counts as well.`,
+  description: `Whoever has a second factor shows that; everybody else their password. It holds for ${stepUpMinutes} minutes, at most until the sign-out. A login counts as well.`,
   tags: ['identity'],
   permission: 'self:write',
   body: json(StepUp),

@@ -246,7 +246,7 @@ async function sumOf(db: Knex, table: string, column: string, id: string): Promi
 // oxlint-disable-next-line typescript/no-explicit-any -- the document is JSON of any shape
 function operationsOf(document: any): Operation[] {
   return Object.entries<object>(document.paths).flatMap(([path, methods]) =>
-    // oxlint-disable-next-line typescript/no-explicit-any
+    // oxlint-disable-next-line typescript/no-explicit-any -- so are its operations
     Object.entries<any>(methods).map(([method, spec]) => {
       const types = Object.keys(spec.requestBody?.content ?? {});
       return {
