@@ -29,6 +29,7 @@ import * as customerTags from './0027_customer_tags';
 import * as signIn from './0030_sign_in';
 import * as tenantsAndPeople from './0031_people';
 import * as signInLimits from './0032_sign_in_limits';
+import * as llm from './0033_llm';
 
 interface Migration {
   up(knex: Knex): Promise<void>;
@@ -67,6 +68,7 @@ const migrations = new Map<string, Migration>([
   ['0030_sign_in', signIn],
   ['0031_people', tenantsAndPeople],
   ['0032_sign_in_limits', signInLimits],
+  ['0033_llm', llm],
 ]);
 
 /** All of them, in order. */

@@ -92,7 +92,9 @@ export type CrossTenantPurpose =
   | 'rateCounters'
   | 'payloadKeys'
   | 'resealing'
-  | 'readiness';
+  | 'readiness'
+  | 'llmRing'
+  | 'llmLedger';
 
 /** Runs one of the few cross-tenant statements, as a role that sees what its purpose needs alone. */
 export function acrossTenants<T>(

@@ -33,6 +33,19 @@ export const sealedColumns = {
     key: { kid: 'text' },
     tenant: null,
   },
+  llmAccounts: {
+    table: 'llm_accounts',
+    column: 'management_key',
+    key: { id: 'uuid' },
+    tenant: 'tenant_id',
+  },
+  llmKeys: { table: 'llm_keys', column: 'secret', key: { id: 'uuid' }, tenant: 'tenant_id' },
+  llmPrompts: {
+    table: 'llm_prompts',
+    column: 'content',
+    key: { call_id: 'uuid' },
+    tenant: 'tenant_id',
+  },
   mfaSecrets: { table: 'users', column: 'mfa_secret', key: { id: 'uuid' }, tenant: null },
 } as const satisfies Record<string, SealedColumn>;
 

@@ -11,6 +11,7 @@ import {
 import { rotateDataKey } from '../../models/identity/dataKeys';
 import { rotateSigningKeys } from '../../models/identity/signingKeys';
 import { ensureTestAccount, testSealing } from '../support/accounts';
+import { insertLlmAccount, insertLlmKey } from '../support/llm';
 import { createTestDatabase, type TestDatabase } from '../support/postgres';
 import { insertTenant } from '../support/records';
 import { writeSealedAccounts } from '../support/sealedAccounts';
@@ -37,6 +38,36 @@ const writers = {
   },
   signingKeys: async () => {
     await rotateSigningKeys(database.app, testSealing);
+    return 1;
+  },
+  llmAccounts: async () => {
+    await insertLlmAccount(database.db, { baseUrl: 'https://example.com', managementKey: 'sk-m' });
+    return 1;
+  },
+  llmKeys: async () => {
+    const accountId = await insertLlmAccount(database.db, { baseUrl: 'https://example.com' });
+    await insertLlmKey(database.db, { accountId, secret: 'sk-a' });
+    return 1;
+  },
+  llmPrompts: async () => {
+    const [tenantId, callId] = [await insertTenant(database.db), newId()];
+    await database.db('llm_calls').insert({
+      id: callId,
+      tenant_id: tenantId,
+      feature: 'script',
+      kind: 'chat',
+      model_asked: 'a',
+      estimate_micros: 1,
+      is_streamed: false,
+      expires_at: new Date(),
+    });
+    const place = sealedPlace('llmPrompts', { key: [callId], tenantId });
+    await database.db('llm_prompts').insert({
+      call_id: callId,
+      tenant_id: tenantId,
+      content: testSealing.seal('a prompt', place),
+      expires_at: new Date(),
+    });
     return 1;
   },
   mfaSecrets: async () => {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { Knex } from '../../lib/db';
 import { newId } from '../../lib/ids';
 import { testSealing } from '../support/accounts';
@@ -20,10 +21,22 @@ const given: Record<string, (tenantId: string) => Record<string, unknown>> = {
     schedule: '{}',
   }),
   transactional_contents: () => ({ address: 'a@example.com' }),
-  tenant_data_keys: (tenantId) => ({
-    sealed_key: testSealing.seal('a', { table: 'tenant_data_keys', rowId: 'a', tenantId }),
+  tenant_data_keys: (tenantId) => ({ sealed_key: sealed('tenant_data_keys', tenantId) }),
+  llm_pools: (tenantId) => ({ id: tenantId }),
+  llm_accounts: () => ({ base_url: 'https://example.com', name: newId() }),
+  llm_keys: (tenantId) => ({
+    secret: sealed('llm_keys', tenantId),
+    fingerprint: createHash('sha256').update(newId()).digest('hex'),
+    last4: 'aaaa',
   }),
+  llm_health: () => ({ scope: 'model', model: 'a' }),
+  llm_calls: () => ({ feature: 'a' }),
+  llm_prompts: (tenantId) => ({ content: sealed('llm_prompts', tenantId) }),
 };
+
+function sealed(table: string, tenantId: string): string {
+  return testSealing.seal('a', { table, rowId: 'a', tenantId });
+}
 
 /**
  * Makes a row of a table for a tenant, whatever the table is: what must not be null is filled in with

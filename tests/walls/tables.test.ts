@@ -22,6 +22,8 @@ const children: Record<string, { row: object; isTheirs: string }> = {
 
 // What everybody may see, with the reason.
 const shared: Record<string, string> = {
+  llm_models: 'the catalogue of models, which is public',
+  llm_price_snapshots: 'the prices of models, which are public',
   waiting_events: 'numbers of events, which say nothing without these',
 };
 

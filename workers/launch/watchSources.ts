@@ -5,7 +5,9 @@ import { codeRoot } from './ourScript';
 const folders = [
   'activities',
   'api',
+  'clients',
   'domain',
+  'gateway',
   'lib',
   'migrations',
   'models',
