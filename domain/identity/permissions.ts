@@ -34,6 +34,25 @@ export const tenantActions = {
     roles: owners,
     means: 'Create, change and remove accounts at providers.',
   },
+  'llm:use': { roles: editors, means: 'Ask language models.' },
+  'llmKey:read': {
+    roles: managers,
+    means: 'See the accounts and keys at vendors of language models, and how they stand.',
+  },
+  'llmKey:write': {
+    roles: owners,
+    means: 'Add, change, steer and remove accounts and keys at vendors of language models.',
+  },
+  'llmUsage:read': {
+    roles: editors,
+    means: 'See what language models were used for and what that cost.',
+  },
+  'llmBudget:write': {
+    roles: owners,
+    means: 'Change what may be spent on language models, and how they are used.',
+  },
+  'content:read': { roles: everyone, means: 'See generated content.' },
+  'content:write': { roles: editors, means: 'Have content generated.' },
   'tenant:read': { roles: everyone, means: 'See the tenant and its settings.' },
   'tenant:write': { roles: owners, means: 'Change, and end, the tenant.' },
   'member:read': { roles: managers, means: 'See who works in the tenant, and invitations.' },
