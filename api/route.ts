@@ -122,7 +122,8 @@ export interface TenantRequest<P, Q, B> extends UserRequest<P, Q, B> {
   readonly inTenant: <T>(work: (trx: Knex.Transaction) => Promise<T>) => Promise<T>;
 }
 
-interface Declaration<P, Q, B, A extends Answers> {
+/** What every route says of itself. */
+export interface Declaration<P, Q, B, A extends Answers> {
   method: Method;
   /** Under /api/v1, unless `root`. */
   path: string;
