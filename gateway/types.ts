@@ -190,6 +190,8 @@ export interface CallLedger {
   /** Records what became of it. It is never waited for: what is not recorded when a process dies is
    * settled by its estimate. */
   settle(call: SettledCall): void;
+  /** Keeps what was asked and answered, sealed, where the tenant wants it kept; else does nothing. */
+  keepPrompt(prompt: { callId: string; tenantId: string; content: string }): void;
   /** Waits until everything that was settled is recorded. */
   flush(): Promise<void>;
   close(): Promise<void>;
@@ -202,6 +204,11 @@ export interface OpenCall {
   readonly model: string;
   /** The most it can cost, in micros. */
   readonly estimateMicros: number;
+  /**
+   * Whether the platform's keys may serve it: then it is reserved under what the tenant's plan allows,
+   * too. Where that is spent (`details.scope` is `plan`), it may be opened again for own keys alone.
+   */
+  readonly mayUsePlatform: boolean;
   readonly isStreamed: boolean;
   /** Past it nobody works on it any more. */
   readonly expiresAt: Date;
@@ -214,6 +221,8 @@ export interface SettledCall {
   readonly model: string | null;
   readonly keyId: string | null;
   readonly accountId: string | null;
+  /** Whose key it was: the platform's pool, or the tenant's. Null when none was called. */
+  readonly poolId: string | null;
   readonly usage: TokenUsage | null;
   readonly costMicros: number;
   readonly costSource: 'vendor' | 'prices' | 'estimate' | 'none';
