@@ -94,6 +94,7 @@ export async function listPage<M extends BaseModel, T>(
     present: (row: M) => T;
     idColumn?: string;
     idType?: 'uuid' | 'bigint' | 'text';
+    hasColumns?: boolean;
   },
 ): Promise<{ data: T[]; meta: Meta }> {
   const { list, sorts, present } = options;
@@ -106,6 +107,7 @@ export async function listPage<M extends BaseModel, T>(
     from: place,
     ...(options.idColumn === undefined ? {} : { idColumn: options.idColumn }),
     ...(options.idType === undefined ? {} : { idType: options.idType }),
+    ...(options.hasColumns === undefined ? {} : { hasColumns: options.hasColumns }),
   });
   const nextCursor = page.next === null ? null : encodeCursor({ order: list.sort, ...page.next });
   return {

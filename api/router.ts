@@ -38,6 +38,8 @@ import { subscriptionRoutes } from './identity/subscriptions';
 import { countCalls } from './middleware/countCalls';
 import { limitStrangers, rateLimit } from './middleware/rateLimit';
 import { createRateLimits, type RateLimits } from './rateLimits';
+import { llmAccountRoutes } from './llm/accounts';
+import { llmKeyRoutes } from './llm/keys';
 import { transactionalRoutes } from './messages/messages';
 import { operationRoutes } from './operations/operations';
 import { platformTenantRoutes } from './platform/tenants';
@@ -94,6 +96,8 @@ export const routes: readonly Route[] = [
   ...providerAccountDefaultRoutes,
   ...connectionTestRoutes,
   ...providerLimitRoutes,
+  ...llmAccountRoutes,
+  ...llmKeyRoutes,
   ...sendGridWebhookRoutes,
   ...twilioWebhookRoutes,
   ...metaWebhookRoutes,

@@ -30,6 +30,8 @@ export async function up(knex: Knex): Promise<void> {
       base_url text not null check (base_url ~ '^https{0,1}://' and length(base_url) <= 500),
       -- Opens the account's credits, and no model.
       management_key text check (${isEnvelope('management_key')}),
+      -- For whoever may not read the key itself.
+      has_management_key boolean not null generated always as (management_key is not null) stored,
       standing text not null default 'active' check (standing in (${listOf(standings)})),
       standing_reason text,
       standing_by uuid,
@@ -385,6 +387,7 @@ const accountColumns = [
   'name',
   'vendor',
   'base_url',
+  'has_management_key',
   'standing',
   'standing_reason',
   'standing_by',

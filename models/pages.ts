@@ -19,6 +19,8 @@ export interface PageRequest {
   /** The id's column; `id` unless the table calls it otherwise. */
   readonly idColumn?: string;
   readonly idType?: 'uuid' | 'bigint' | 'text';
+  /** Whether the query names its columns itself; all are read where it does not. */
+  readonly hasColumns?: boolean;
 }
 
 export interface Page<M> {
@@ -30,13 +32,21 @@ export interface Page<M> {
 /** One page of a query in a stable order. The query must not order or limit by itself. */
 export async function fetchPage<M extends BaseModel>(
   query: QueryBuilder<M, M[]>,
-  { sort, isDescending, limit, from, idColumn = 'id', idType = 'uuid' }: PageRequest,
+  {
+    sort,
+    isDescending,
+    limit,
+    from,
+    idColumn = 'id',
+    idType = 'uuid',
+    hasColumns = false,
+  }: PageRequest,
 ): Promise<Page<M>> {
   const direction = isDescending ? 'desc' : 'asc';
   // The key travels as Postgres writes it: a Date of ours would lose the microseconds.
   const paged = query
     .select(
-      `${query.modelClass().tableName}.*`,
+      ...(hasColumns ? [] : [`${query.modelClass().tableName}.*`]),
       raw(`(${sort.by})::text as "sort_key"`),
       raw('??::text as "sort_id"', idColumn),
     )

@@ -55,6 +55,13 @@ export const auditActions = {
 
   'signingKey.rotated': 'A new key was made to sign access tokens.',
 
+  'llmAccount.created': 'An account at a vendor of language models was added.',
+  'llmAccount.changed': 'An account at a vendor of language models was changed.',
+  'llmAccount.deleted': 'An account at a vendor of language models was removed.',
+  'llmKey.created': 'A key at a vendor of language models was added.',
+  'llmKey.changed': 'A key at a vendor of language models was changed, but for the key itself.',
+  'llmKey.deleted': 'A key at a vendor of language models was removed.',
+
   'providerAccount.created': 'An account at a vendor was added.',
   'providerAccount.changed': 'An account at a vendor was changed, but for its credentials.',
   'providerAccount.credentialsChanged': 'What opens an account at a vendor was written anew.',

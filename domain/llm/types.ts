@@ -103,6 +103,11 @@ export interface ModelPrices {
   readonly imageMicros: number;
 }
 
+/** Who sells calls to models; `openai` is any endpoint that speaks OpenAI's protocol. */
+export const llmVendors = ['openrouter', 'openai'] as const;
+
+export type LlmVendor = (typeof llmVendors)[number];
+
 /** How a key or an account stands by a person's word. */
 export const keyStandings = ['active', 'draining', 'paused', 'revoked'] as const;
 

@@ -85,6 +85,12 @@ export async function buildFullTenant(api: TestApi, secretName: string): Promise
     from: { email: 'shop@example.com' },
     content: { subject: secretName, html: `<p>${secretName}</p>` },
   });
+  const llmAccountId = await post('/llm/accounts', { name: secretName });
+  const llmKeyId = await post('/llm/keys', {
+    accountId: llmAccountId,
+    secret: `sk-${secretName}-${newId()}`,
+    label: secretName,
+  });
   const form = new FormData();
   form.append('file', new Blob([`email\n${secretName}.import@example.com\nnone\n`]), 'a.csv');
   const upload = await api.send('post', '/api/v1/customers/upload', { ...caller, body: form });
@@ -129,6 +135,10 @@ export async function buildFullTenant(api: TestApi, secretName: string): Promise
       '/campaigns/{id}/test-sends/{testSendId}': testSendId,
       '/messages/{id}': messageId,
       '/provider-accounts/{id}': account.id,
+      '/llm/accounts/{id}': llmAccountId,
+      '/llm/keys/{id}': llmKeyId,
+      '/admin/llm/accounts/{id}': llmAccountId,
+      '/admin/llm/keys/{id}': llmKeyId,
       '/tenants/{id}': tenantId,
       '/tenants/{id}/users/{userId}': member.userId,
       '/tenants/{id}/invitations/{invitationId}': invitationId,

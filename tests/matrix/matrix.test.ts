@@ -184,6 +184,7 @@ function foreignStatuses({ id, path }: Operation): number[] {
   const named: Record<string, number[]> = {
     createCampaign: [422],
     sendMessage: [422],
+    createLlmKey: [422],
     switchTenant: [404],
     joinTenant: [404],
     // Of the caller's own second factor, which there is none of.
