@@ -16,6 +16,10 @@ const perMinute = z.coerce.number().int().min(0).max(1_000_000);
 const postgresUrl = z
   .string()
   .regex(/^postgres(ql)?:\/\//, 'must start with postgres:// or postgresql://');
+// It goes into an HTTP header.
+const apiKey = z
+  .string()
+  .regex(/^[\x21-\x7e]{8,500}$/, 'must be 8 to 500 visible ASCII characters');
 const flag = z.enum(['true', 'false']).transform((text) => text === 'true');
 
 // Every variable the product reads. `.env.example` explains each; a test keeps the two in step.
@@ -77,6 +81,13 @@ const schema = z.object({
     .refine(isPublicKey, 'must be the base64 public key that SendGrid shows')
     .optional(),
 
+  OPENROUTER_API_KEY_1: apiKey.optional(),
+  OPENROUTER_MANAGEMENT_KEY: apiKey.optional(),
+  OPENROUTER_BASE_URL: z.url({ protocol: /^https?$/ }).default('https://openrouter.ai/api/v1'),
+  OPENAI_API_KEY: apiKey.optional(),
+  OPENAI_BASE_URL: z.url({ protocol: /^https?$/ }).default('https://api.openai.com/v1'),
+  OPENAI_MODEL: z.string().min(1).max(200).optional(),
+
   BULK_EMAIL_RATE_LIMIT_PER_MIN: z.coerce.number().int().min(0).default(0),
   ACCOUNT_MAIL_FROM: z.email().optional(),
   PROVIDER_TIMEOUT_MS: z.coerce.number().int().min(100).default(15_000),
@@ -134,6 +145,27 @@ export function loadConfig<R extends Requirement | keyof Config = never>(
     throw new ConfigError(required.map((name) => `${name}: is required here`));
   }
   return parsed.data;
+}
+
+/**
+ * `OPENROUTER_API_KEY_1`, `_2` and so on, in the order of their numbers; a number may be missing.
+ *
+ * @throws ConfigError when one could be no key
+ */
+export function openRouterKeys(
+  environment: Record<string, string | undefined> = process.env,
+): string[] {
+  const given = Object.entries(environment).flatMap(([name, value]) => {
+    const n = /^OPENROUTER_API_KEY_(\d{1,4})$/.exec(name)?.[1];
+    return n === undefined || value === undefined || value === '' ? [] : [{ n: +n, name, value }];
+  });
+  const wrong = given.filter(({ value }) => !apiKey.safeParse(value).success);
+  if (wrong.length > 0) {
+    throw new ConfigError(
+      wrong.map(({ name }) => `${name}: must be 8 to 500 visible ASCII characters`),
+    );
+  }
+  return given.toSorted((a, b) => a.n - b.n).map(({ value }) => value);
 }
 
 /** The environment a child process starts with: ours, plus what is given. */

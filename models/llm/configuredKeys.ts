@@ -1,0 +1,116 @@
+import type { LlmVendor } from '../../domain/llm/types';
+import type { Knex } from '../../lib/db';
+import { newId } from '../../lib/ids';
+import type { Sealing } from '../../lib/sealing';
+import { acrossTenants } from '../base';
+import { createLlmAccount } from './accounts';
+import { createLlmKey, fingerprintOf } from './keys';
+import { LlmAccount } from './LlmAccount';
+import { LlmKey } from './LlmKey';
+
+/** An account of the platform as the configuration has it. */
+export interface ConfiguredAccount {
+  name: string;
+  vendor: LlmVendor;
+  baseUrl: string;
+  managementKey: string | null;
+  keys: readonly string[];
+  /** Null for all models. */
+  allowedModels: string[] | null;
+}
+
+// Processes start together: only one of them at a time looks what is there and adds the rest.
+const lockId = 6_033_001;
+
+/**
+ * Takes the keys of the configuration in as keys of the platform, each once: whatever people do with
+ * them afterwards stays, and one that was revoked does not come back. Answers the ids of the accounts
+ * that were given a key now.
+ */
+export async function ensureConfiguredKeys(
+  db: Knex,
+  sealing: Sealing,
+  accounts: readonly ConfiguredAccount[],
+): Promise<string[]> {
+  const wanted = accounts.filter(({ keys }) => keys.length > 0);
+  if (wanted.length === 0) {
+    return [];
+  }
+  return acrossTenants(db, 'platformAdmin', async (trx) => {
+    await trx.raw('select pg_advisory_xact_lock(?)', [lockId]);
+    const changed: string[] = [];
+    for (const account of wanted) {
+      const unknown = await unknownOf(trx, account.keys);
+      if (unknown.length > 0) {
+        changed.push(await addKeys(trx, sealing, account, unknown));
+      }
+    }
+    return changed;
+  });
+}
+
+async function unknownOf(trx: Knex.Transaction, keys: readonly string[]): Promise<string[]> {
+  const given = new Map(keys.map((secret) => [fingerprintOf(secret), secret]));
+  const known = await LlmKey.query(trx)
+    .select('fingerprint')
+    .where({ tenant_id: null })
+    .whereIn('fingerprint', [...given.keys()]);
+  known.forEach(({ fingerprint }) => given.delete(fingerprint));
+  return [...given.values()];
+}
+
+async function addKeys(
+  trx: Knex.Transaction,
+  sealing: Sealing,
+  account: ConfiguredAccount,
+  secrets: readonly string[],
+): Promise<string> {
+  const stored = await LlmAccount.query(trx)
+    .select('id')
+    .findOne({ tenant_id: null, base_url: account.baseUrl, vendor: account.vendor })
+    .whereRaw('lower(name) = lower(?)', [account.name]);
+  const accountId = stored?.id ?? (await addAccount(trx, sealing, account));
+  for (const secret of secrets) {
+    const label = `${account.name} …${secret.slice(-4)}`;
+    await createLlmKey(
+      trx,
+      sealing,
+      { ownerId: null, id: newId() },
+      {
+        accountId,
+        secret,
+        label,
+        weight: 100,
+        maxConcurrency: null,
+        allowedModels: account.allowedModels,
+        workspace: null,
+        expiresAt: null,
+        createdBy: null,
+      },
+    );
+  }
+  return accountId;
+}
+
+async function addAccount(
+  trx: Knex.Transaction,
+  sealing: Sealing,
+  { name, vendor, baseUrl, managementKey }: ConfiguredAccount,
+): Promise<string> {
+  const id = newId();
+  await createLlmAccount(
+    trx,
+    sealing,
+    { ownerId: null, id },
+    {
+      name,
+      vendor,
+      baseUrl,
+      managementKey,
+      maxConcurrency: null,
+      balanceFloorMicros: 0,
+      createdBy: null,
+    },
+  );
+  return id;
+}

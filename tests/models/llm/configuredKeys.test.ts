@@ -1,0 +1,68 @@
+import { openRouterKeys } from '../../../lib/config';
+import { sealedPlace } from '../../../models/identity/sealedPlaces';
+import { ensureConfiguredKeys, type ConfiguredAccount } from '../../../models/llm/configuredKeys';
+import { testSealing } from '../../support/accounts';
+import { createTestDatabase, type TestDatabase } from '../../support/postgres';
+
+let database: TestDatabase;
+
+beforeEach(async () => {
+  database = await createTestDatabase();
+});
+
+afterEach(() => database.drop());
+
+const configured: ConfiguredAccount = {
+  name: 'OpenRouter',
+  vendor: 'openrouter',
+  baseUrl: 'https://openrouter.ai/api/v1',
+  managementKey: 'sk-or-management',
+  keys: ['sk-or-v1-first', 'sk-or-v1-second'],
+  allowedModels: null,
+};
+
+const ensure = (...accounts: ConfiguredAccount[]) =>
+  ensureConfiguredKeys(database.app, testSealing, accounts);
+
+const keys = () => database.db('llm_keys').orderBy('last4');
+
+test('takes keys in once, sealed, whoever starts when', async () => {
+  await Promise.all([ensure(configured), ensure(configured), ensure(configured)]);
+  const stored = await keys();
+  expect(stored.map(({ last4 }) => last4)).toEqual(['cond', 'irst']);
+  for (const { id, secret } of stored) {
+    const opened = testSealing.open(secret, sealedPlace('llmKeys', { key: [id], tenantId: null }));
+    expect(configured.keys).toContain(opened);
+  }
+  expect(await database.db('llm_accounts')).toHaveLength(1);
+  expect(await ensure(configured)).toEqual([]);
+});
+
+test('adds a new one to the account that is there, and brings none back that was revoked', async () => {
+  const [accountId] = await ensure(configured);
+  await database.db('llm_keys').where({ last4: 'irst' }).update({ standing: 'revoked' });
+  const more = { ...configured, keys: [...configured.keys, 'sk-or-v1-third'] };
+  expect(await ensure(more)).toEqual([accountId]);
+  const stored = await keys();
+  expect(stored.map(({ last4, standing }) => [last4, standing])).toEqual([
+    ['cond', 'active'],
+    ['hird', 'active'],
+    ['irst', 'revoked'],
+  ]);
+});
+
+test('adds nothing for an account without keys', async () => {
+  expect(await ensure({ ...configured, keys: [] })).toEqual([]);
+  expect(await database.db('llm_accounts')).toEqual([]);
+});
+
+test('numbered keys come in the order of their numbers', () => {
+  const given = {
+    OPENROUTER_API_KEY_10: 'sk-or-v1-ten',
+    OPENROUTER_API_KEY_2: 'sk-or-v1-two',
+    OPENROUTER_API_KEY_3: '',
+    OPENROUTER_API_KEY_X: 'sk-or-v1-none',
+  };
+  expect(openRouterKeys(given)).toEqual(['sk-or-v1-two', 'sk-or-v1-ten']);
+  expect(() => openRouterKeys({ OPENROUTER_API_KEY_4: 'a b' })).toThrow('OPENROUTER_API_KEY_4');
+});
