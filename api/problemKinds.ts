@@ -28,6 +28,7 @@ export const problemKinds = {
   invitationJustSent: 'rateLimited',
   invitationOfOther: 'forbidden',
   lastOwner: 'conflict',
+  llmBudgetSpent: 'planLimit',
   linkOver: 'notFound',
   llmAccountHasKeys: 'conflict',
   llmAccountNameTaken: 'conflict',

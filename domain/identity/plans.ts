@@ -19,9 +19,17 @@ export const quotas = {
   chatbots: { per: 'tenant', means: 'Chatbots.' },
   apiKeys: { per: 'tenant', means: 'API keys that are not revoked.' },
   apiCalls: { per: 'month', means: 'Requests to the API, by people and by API keys.' },
+  aiMicros: {
+    per: 'month',
+    means:
+      'What calls of language models by the platform’s keys cost, in millionths of a US dollar.',
+  },
 } as const;
 
 export type Quota = keyof typeof quotas;
+
+/** Those that are counted one by one; what is spent on language models is counted by their ledger. */
+export type CountedQuota = Exclude<Quota, 'aiMicros'>;
 
 /** How much of each there is; null for as much as one likes. */
 export type Limits = Readonly<Record<Quota, number | null>>;
@@ -35,11 +43,25 @@ export interface Plan {
 export const plans: Readonly<Record<PlanName, Plan>> = {
   free: {
     features: [],
-    limits: { customers: 5_000, messages: 10_000, chatbots: 1, apiKeys: 2, apiCalls: 100_000 },
+    limits: {
+      customers: 5_000,
+      messages: 10_000,
+      chatbots: 1,
+      apiKeys: 2,
+      apiCalls: 100_000,
+      aiMicros: 1_000_000,
+    },
   },
   starter: {
     features: ['sms'],
-    limits: { customers: 25_000, messages: 100_000, chatbots: 3, apiKeys: 5, apiCalls: 1_000_000 },
+    limits: {
+      customers: 25_000,
+      messages: 100_000,
+      chatbots: 3,
+      apiKeys: 5,
+      apiCalls: 1_000_000,
+      aiMicros: 10_000_000,
+    },
   },
   professional: {
     features: ['sms', 'whatsapp'],
@@ -49,11 +71,19 @@ export const plans: Readonly<Record<PlanName, Plan>> = {
       chatbots: 20,
       apiKeys: 25,
       apiCalls: 10_000_000,
+      aiMicros: 100_000_000,
     },
   },
   enterprise: {
     features: ['sms', 'whatsapp', 'auditExport'],
-    limits: { customers: null, messages: null, chatbots: null, apiKeys: null, apiCalls: null },
+    limits: {
+      customers: null,
+      messages: null,
+      chatbots: null,
+      apiKeys: null,
+      apiCalls: null,
+      aiMicros: null,
+    },
   },
 };
 

@@ -1,5 +1,5 @@
 import { AppError } from '../../domain/errors';
-import type { Quota } from '../../domain/identity/plans';
+import type { CountedQuota } from '../../domain/identity/plans';
 import type { Knex } from '../../lib/db';
 import { newRandomId } from '../../lib/ids';
 import { withTenant } from '../base';
@@ -10,16 +10,16 @@ export interface QuotaLeases {
   /**
    * Uses one. @throws planLimit quotaReached
    */
-  take(tenantId: string, quota: Quota): Promise<void>;
+  take(tenantId: string, quota: CountedQuota): Promise<void>;
   /** Gives one back that was taken and not used. */
-  giveBack(tenantId: string, quota: Quota): void;
+  giveBack(tenantId: string, quota: CountedQuota): void;
   /** Writes down what was used and returns the rest. */
   close(): Promise<void>;
 }
 
 interface Lease {
   readonly tenantId: string;
-  readonly quota: Quota;
+  readonly quota: CountedQuota;
   readonly id: string;
   readonly amount: number;
   readonly endsAt: number;
@@ -41,7 +41,7 @@ const sweepEveryMs = 1_000;
 export function createQuotaLeases(db: Knex, onError: (error: unknown) => void): QuotaLeases {
   const leases = new Map<string, Lease>();
   const renewals = new Map<string, Promise<Lease>>();
-  const keyOf = (tenantId: string, quota: Quota) => `${tenantId} ${quota}`;
+  const keyOf = (tenantId: string, quota: CountedQuota) => `${tenantId} ${quota}`;
   const hasRoom = (lease: Lease | undefined): lease is Lease =>
     lease !== undefined && lease.used < lease.amount && Date.now() < lease.endsAt;
 
@@ -52,7 +52,7 @@ export function createQuotaLeases(db: Knex, onError: (error: unknown) => void): 
     );
   }
 
-  function reserve(tenantId: string, quota: Quota, amount: number): Promise<Lease> {
+  function reserve(tenantId: string, quota: CountedQuota, amount: number): Promise<Lease> {
     const id = newRandomId();
     return withTenant(db, tenantId, async (trx) => {
       await reserveQuota(trx, { tenantId, quota, amount, id, forMs: abandonedAfterMs });
@@ -60,7 +60,7 @@ export function createQuotaLeases(db: Knex, onError: (error: unknown) => void): 
     });
   }
 
-  async function renew(tenantId: string, quota: Quota): Promise<Lease> {
+  async function renew(tenantId: string, quota: CountedQuota): Promise<Lease> {
     const key = keyOf(tenantId, quota);
     const old = leases.get(key);
     leases.delete(key);
@@ -73,7 +73,7 @@ export function createQuotaLeases(db: Knex, onError: (error: unknown) => void): 
   }
 
   // Near the limit the last ones are to be had one by one.
-  async function reserveSome(tenantId: string, quota: Quota): Promise<Lease> {
+  async function reserveSome(tenantId: string, quota: CountedQuota): Promise<Lease> {
     try {
       return await reserve(tenantId, quota, leaseAmount);
     } catch (error) {

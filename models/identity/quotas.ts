@@ -4,6 +4,7 @@ import {
   planWithRoom,
   quotaNames,
   quotas,
+  type CountedQuota,
   type PlanInForce,
   type Quota,
 } from '../../domain/identity/plans';
@@ -11,7 +12,7 @@ import { findPlan } from './subscriptions';
 
 interface Amount {
   tenantId: string;
-  quota: Quota;
+  quota: CountedQuota;
   amount: number;
 }
 
@@ -168,8 +169,12 @@ export async function listUsage(
 ): Promise<QuotaUsage[]> {
   const found = await trx.raw(
     `select quota, used, reserved from quota_usage
-      where tenant_id = ? and period in (${periodOf.month}, ${periodOf.tenant})`,
-    [tenantId],
+      where tenant_id = :tenantId and period in (${periodOf.month}, ${periodOf.tenant})
+     union all
+     select 'aiMicros', spent_micros, reserved_micros from llm_spend
+      where tenant_id = :tenantId and scope = 'plan' and subject = '' and period = 'month'
+        and starts_on = ${periodOf.month}`,
+    { tenantId },
   );
   const rows: { quota: string; used: number; reserved: number }[] = found.rows;
   return quotaNames.map((quota) => {

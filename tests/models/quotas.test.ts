@@ -1,5 +1,5 @@
 import { AppError } from '../../domain/errors';
-import { plans, quotaNames, type PlanName, type Quota } from '../../domain/identity/plans';
+import { plans, quotaNames, type PlanName, type CountedQuota } from '../../domain/identity/plans';
 import { newId } from '../../lib/ids';
 import { acrossTenants, withTenant } from '../../models/base';
 import { createQuotaLeases } from '../../models/identity/quotaLeases';
@@ -27,7 +27,7 @@ afterAll(() => database.drop());
 const actor = { kind: 'system', id: null } as const;
 
 /** A tenant with so many messages a month. */
-async function tenantWith(limit: number | null, quota: Quota = 'messages'): Promise<string> {
+async function tenantWith(limit: number | null, quota: CountedQuota = 'messages'): Promise<string> {
   const tenantId = await insertTenant(database.db);
   await withTenant(database.db, tenantId, (trx) =>
     changeSubscription(
@@ -39,7 +39,7 @@ async function tenantWith(limit: number | null, quota: Quota = 'messages'): Prom
   return tenantId;
 }
 
-async function usageOf(tenantId: string, quota: Quota = 'messages') {
+async function usageOf(tenantId: string, quota: CountedQuota = 'messages') {
   const usage = await withTenant(database.db, tenantId, async (trx) =>
     listUsage(trx, tenantId, await findPlan(trx, tenantId)),
   );
@@ -47,7 +47,7 @@ async function usageOf(tenantId: string, quota: Quota = 'messages') {
   return { used, reserved };
 }
 
-const use = (tenantId: string, amount: number, quota: Quota = 'messages') =>
+const use = (tenantId: string, amount: number, quota: CountedQuota = 'messages') =>
   withTenant(database.db, tenantId, (trx) => useQuota(trx, { tenantId, quota, amount }));
 
 const reserve = (tenantId: string, id: string, amount: number) =>

@@ -18,6 +18,7 @@ const Limits = z.object({
   chatbots: limit,
   apiKeys: limit,
   apiCalls: limit,
+  aiMicros: limit,
 });
 
 export const PlanShape = z
@@ -78,6 +79,7 @@ export const SubscriptionWish = z.strictObject({
       chatbots: limit.optional(),
       apiKeys: limit.optional(),
       apiCalls: limit.optional(),
+      aiMicros: limit.optional(),
     })
     .default({}),
   reason: z.string().trim().min(1).max(500).nullish(),

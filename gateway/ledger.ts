@@ -1,0 +1,300 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { AppError } from '../domain/errors';
+import { resetsAt, spentBudgetText, type SpentBudget } from '../domain/llm/budgets';
+import { platformPool } from '../domain/llm/types';
+import {
+  isDatabaseUnavailable,
+  isRefusedValue,
+  isTransactionConflict,
+  brokenUniqueConstraint,
+} from '../lib/databaseErrors';
+import type { Knex } from '../lib/db';
+import type { Logger } from '../lib/logger';
+import type { Sealing } from '../lib/sealing';
+import {
+  openCalls,
+  settleCalls,
+  type EndedCall,
+  type Opened,
+  type SpentKey,
+} from '../models/llm/calls';
+import { keepPrompts, type CallWords } from '../models/llm/prompts';
+import { createGroups } from './groups';
+import type { CallLedger, OpenCall, SettledCall } from './types';
+
+/** A key whose own budget is spent, and until when. */
+export interface SpentKeyOfPool {
+  readonly keyId: string;
+  readonly accountId: string;
+  readonly poolId: string;
+  readonly resetsAt: number;
+}
+
+const mostOfGroup = 256;
+// A caller who waits for a database that is away has better things to do.
+const openPatienceMs = 3_000;
+const retryAfterMs = 50;
+const longestRetryMs = 2_000;
+// As many calls as are settled in a minute or so; what is dropped is settled by its estimate.
+const mostUnsettled = 50_000;
+const mostPrompts = 1_000;
+const closePatienceMs = 5_000;
+
+interface Opening {
+  readonly call: OpenCall;
+  readonly until: number;
+  /** Whether its counters are to be made first. */
+  isUncounted: boolean;
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
+/**
+ * Reserves and records what calls cost, many with each statement. `spentKey` is told when what a key
+ * itself may cost is spent, at each call of it that is settled: the caller benches it. `now` tells in
+ * which day a call falls; the database's clock does unless a test replaces it.
+ */
+export function createCallLedger({
+  db,
+  sealing,
+  logger,
+  spentKey,
+  now,
+}: {
+  db: Knex;
+  sealing: Sealing;
+  logger: Pick<Logger, 'warn' | 'error'>;
+  spentKey?: (key: SpentKeyOfPool) => void;
+  now?: () => Date;
+}): CallLedger {
+  let isClosed = false;
+  const closing = new AbortController();
+
+  const openings = createGroups<Opening>({ most: mostOfGroup, run: openGroup });
+  const settlings = createGroups<EndedOfPool>({ most: mostOfGroup, run: settleGroup });
+  const prompts = createGroups<CallWords>({ most: 32, run: keepGroup });
+
+  return {
+    open(call) {
+      return new Promise((resolve, reject) => {
+        const until = Math.min(Date.now() + openPatienceMs, call.expiresAt.getTime());
+        openings.add({ call, until, isUncounted: false, resolve, reject });
+      });
+    },
+
+    settle(call) {
+      settle(endedOf(call));
+    },
+
+    keepPrompt(prompt) {
+      if (prompts.size() >= mostPrompts) {
+        logger.warn({ callId: prompt.callId }, 'words of a call are not kept: too many wait');
+        return;
+      }
+      prompts.add(prompt);
+    },
+
+    flush,
+
+    async close() {
+      const timer = setTimeout(() => {
+        isClosed = true;
+        closing.abort();
+      }, closePatienceMs);
+      await flush();
+      clearTimeout(timer);
+      isClosed = true;
+      closing.abort();
+    },
+  };
+
+  async function flush(): Promise<void> {
+    await openings.idle();
+    await Promise.all([settlings.idle(), prompts.idle()]);
+  }
+
+  function settle(call: EndedOfPool): void {
+    if (settlings.size() >= mostUnsettled) {
+      logger.error({ callId: call.callId }, 'a call is not recorded: too many wait');
+      return;
+    }
+    settlings.add(call);
+  }
+
+  async function openGroup(group: readonly Opening[]): Promise<void> {
+    try {
+      const answers = await openCalls(
+        db,
+        group.map(({ call }) => ({ ...call, ...call.asker })),
+        { at: now?.() ?? null, makesCounters: group.some((one) => one.isUncounted) },
+      );
+      group.forEach((one, index) => answer(one, answers[index]));
+    } catch (error) {
+      await openAgain(group, error);
+    }
+  }
+
+  function answer(opening: Opening, opened: Opened | undefined): void {
+    switch (opened?.state) {
+      case 'opened':
+        opening.resolve();
+        return;
+      case 'refused':
+        opening.reject(budgetSpent(opened.budget, opening.call.estimateMicros));
+        return;
+      case 'uncounted':
+        openings.add({ ...opening, isUncounted: true });
+        return;
+      case 'again':
+        openings.add(opening);
+        return;
+      case undefined:
+        opening.reject(new Error('A call was opened without an answer'));
+    }
+  }
+
+  async function openAgain(group: readonly Opening[], error: unknown): Promise<void> {
+    // The row of an attempt whose answer was lost: it is found there when it is looked for again.
+    const isWritten = brokenUniqueConstraint(error) !== null;
+    const [only] = group;
+    if (isRefusedValue(error) && group.length > 1) {
+      // One of them cannot be written: it alone is to fail.
+      for (const one of group) {
+        await openGroup([one]);
+      }
+      return;
+    }
+    if (isRefusedValue(error) && !isWritten) {
+      only?.reject(error);
+      return;
+    }
+    const isPassing = isDatabaseUnavailable(error) || isTransactionConflict(error) || isWritten;
+    if (isDatabaseUnavailable(error)) {
+      await pause(retryAfterMs);
+    }
+    for (const one of group) {
+      if (isPassing && !isClosed && Date.now() < one.until) {
+        openings.add(one);
+      } else {
+        giveUp(one, isPassing ? unreachable(error) : error);
+      }
+    }
+  }
+
+  // Nobody will call, so that what may have been reserved is given back.
+  function giveUp(opening: Opening, error: unknown): void {
+    settle(unmade(opening.call.callId));
+    opening.reject(error);
+  }
+
+  async function settleGroup(group: readonly EndedOfPool[]): Promise<void> {
+    const calls = new Map(group.map((call) => [call.callId, call]));
+    if (isClosed) {
+      logger.error({ calls: calls.size }, 'calls are not recorded: the ledger is closed');
+      return;
+    }
+    for (let wait = retryAfterMs; ; wait = Math.min(wait * 2, longestRetryMs)) {
+      try {
+        tellSpent([...calls.values()], await settleCalls(db, [...calls.values()]));
+        return;
+      } catch (error) {
+        if (isRefusedValue(error)) {
+          await settleOneByOne(group, error);
+          return;
+        }
+        if (isClosed || !(isDatabaseUnavailable(error) || isTransactionConflict(error))) {
+          logger.error({ err: error, calls: calls.size }, 'calls are not recorded');
+          return;
+        }
+        await pause(wait);
+      }
+    }
+  }
+
+  async function settleOneByOne(group: readonly EndedOfPool[], error: unknown): Promise<void> {
+    const [only] = group;
+    if (group.length === 1 && only !== undefined) {
+      logger.error({ err: error, callId: only.callId }, 'a call cannot be recorded');
+      return;
+    }
+    for (const one of group) {
+      await settleGroup([one]);
+    }
+  }
+
+  function tellSpent(calls: readonly EndedOfPool[], spent: readonly SpentKey[]): void {
+    for (const key of spent) {
+      const call = calls.find(({ keyId }) => keyId === key.keyId);
+      if (call?.accountId != null && call.poolId !== null) {
+        spentKey?.({
+          keyId: key.keyId,
+          accountId: call.accountId,
+          poolId: call.poolId,
+          resetsAt: resetsAt(key).getTime(),
+        });
+      }
+    }
+  }
+
+  async function keepGroup(group: readonly CallWords[]): Promise<void> {
+    try {
+      await keepPrompts(db, sealing, group);
+    } catch (error) {
+      logger.error({ err: error, calls: group.length }, 'words of calls are not kept');
+    }
+  }
+
+  async function pause(ms: number): Promise<void> {
+    await sleep(ms, undefined, { signal: closing.signal }).catch(() => undefined);
+  }
+}
+
+interface EndedOfPool extends EndedCall {
+  readonly poolId: string | null;
+}
+
+function endedOf(call: SettledCall): EndedOfPool {
+  return { ...call, isOfPlatform: call.poolId === platformPool };
+}
+
+function unmade(callId: string): EndedOfPool {
+  return {
+    callId,
+    outcome: 'cancelled',
+    failureKind: 'cancelled',
+    model: null,
+    keyId: null,
+    accountId: null,
+    poolId: null,
+    isOfPlatform: false,
+    usage: null,
+    costMicros: 0,
+    costSource: 'none',
+    firstTokenMs: null,
+    totalMs: null,
+    attempts: [],
+  };
+}
+
+function budgetSpent(budget: SpentBudget, estimateMicros: number): AppError {
+  return new AppError('planLimit', 'llmBudgetSpent', spentBudgetText(budget, estimateMicros), {
+    details: {
+      scope: budget.scope,
+      subject: budget.subject,
+      period: budget.period,
+      limitMicros: budget.limitMicros,
+      spentMicros: budget.spentMicros,
+      reservedMicros: budget.reservedMicros,
+      resetsAt: resetsAt(budget).toISOString(),
+    },
+  });
+}
+
+function unreachable(cause: unknown): AppError {
+  return new AppError(
+    'unavailable',
+    'llmUnavailable',
+    'What calls cost cannot be recorded just now, so that none is made: try again.',
+    { retryAfterSeconds: 1, cause },
+  );
+}
