@@ -172,6 +172,28 @@ describe('claim and gate', () => {
     expect(await ledger.dispatch(1)).toMatchObject({ state: 'calling', left_out_count: 1 });
   });
 
+  test('a suppression is found among few others and among many', async () => {
+    for (const others of [1, 2, 50]) {
+      const ledger = await buildLedger(db, { customers: 6, zones: ['Europe/Paris', 'Asia/Tokyo'] });
+      const suppress = (address: string) =>
+        db('suppressions').insert({
+          tenant_id: ledger.tenantId,
+          channel: 'email',
+          address,
+          reason: 'unsubscribed',
+        });
+      for (let n = 0; n < others; n += 1) {
+        await suppress(`other${n}@example.com`);
+      }
+      const first = await ledger.gate(await ledger.claimed());
+      expect(first).toMatchObject({ kind: 'open', leftOut: new Set() });
+      await suppress('c0@example.com');
+      await suppress('c1@example.com');
+      const second = await ledger.gate(await ledger.claimed());
+      expect(second.kind === 'open' && second.leftOut.size).toBe(1);
+    }
+  });
+
   test('a dispatch whose messages all went to calls of their own ends without one', async () => {
     const ledger = await buildLedger(db);
     const dispatch = await ledger.claimed();
