@@ -47,3 +47,32 @@ export function unpackColumns(
   }
   return columns;
 }
+
+/**
+ * Marks the rows in whose cell a pattern is found: one look at a column's text takes the place of as
+ * many as there are rows. The pattern is global and does not find the character that parts them.
+ */
+export function markRows(
+  text: string,
+  { pattern, marks }: { pattern: RegExp; marks: Uint8Array },
+): void {
+  let row = 0;
+  let from = 0;
+  pattern.lastIndex = 0;
+  for (let found = pattern.exec(text); found !== null; found = pattern.exec(text)) {
+    for (let end = text.indexOf(parting, from); end !== -1 && end < found.index;) {
+      row += 1;
+      from = end + 1;
+      end = text.indexOf(parting, from);
+    }
+    marks[row] = 1;
+    // The next one in this cell would tell nothing new.
+    const end = text.indexOf(parting, found.index);
+    if (end === -1) {
+      return;
+    }
+    row += 1;
+    from = end + 1;
+    pattern.lastIndex = from;
+  }
+}

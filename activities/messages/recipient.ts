@@ -50,6 +50,7 @@ export function addressed(
     tags: one.tags,
     attributes: one.attributes,
     links,
+    isPlain: one.isPlain,
   };
 }
 

@@ -1,7 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { setImmediate as otherEvents } from 'node:timers/promises';
+import { isPlainText } from '../../domain/messages/plainText';
 import { createBatchRenderer } from '../../domain/messages/renderBatch';
-import type { Recipient as LedgerRecipient } from '../../models/messages/recipients';
+import type {
+  LoadedAddresses,
+  Recipient as LedgerRecipient,
+} from '../../models/messages/recipients';
 import type { EmailCall, EmailDraft } from '../../providers/email/types';
 import { createLimiter } from './limiter';
 import { addressed, linkStarts, linksTo, nameOf, type Addressed, type LinkDeps } from './recipient';
@@ -34,9 +38,9 @@ export interface MailRendering {
   add(recipient: LedgerRecipient): void;
   /**
    * Renders for the others and lets other work of the process go on meanwhile. When the signal asks
-   * to stop, it resolves with what is rendered by then.
+   * to stop, it resolves with what is rendered by then. `loaded` is what loading them answered.
    */
-  finish(signal: AbortSignal): Promise<RenderedMail>;
+  finish(loaded: LoadedAddresses, signal: AbortSignal): Promise<RenderedMail>;
 }
 
 export function startRendering(
@@ -58,17 +62,30 @@ export function startRendering(
     failed: [],
   };
   const others: Addressed[] = [];
+  const isLinkPlain = isPlainText(starts.unsubscribe);
+
+  function addTo(recipient: Addressed, substitutionsJson: string): void {
+    rendered.messageNs.push(recipient.n);
+    draft.add({
+      messageN: recipient.n,
+      email: recipient.email,
+      name: nameOf(recipient),
+      substitutionsJson,
+      unsubscribeUrl: recipient.links.unsubscribe,
+      isPlain: isLinkPlain && recipient.isPlain === true,
+    });
+  }
 
   function renderOther(recipient: Addressed): void {
     const one = renderer.renderAny(recipient);
     if (typeof one === 'string') {
-      addTo(rendered, recipient, one);
+      addTo(recipient, one);
     } else if ('failure' in one) {
       rendered.failed.push(recipient.n);
     } else {
       if (rendered.loaded.ns.length === 1) {
         rendered.message = one.single;
-        addTo(rendered, recipient, '{}');
+        addTo(recipient, '{}');
       }
       rendered.ownCall.push(recipient.n);
     }
@@ -77,7 +94,6 @@ export function startRendering(
   return {
     add(one) {
       rendered.loaded.ns.push(one.n);
-      rendered.loaded.addresses += one.addressHash ?? 0;
       if (one.email === null) {
         return;
       }
@@ -87,11 +103,12 @@ export function startRendering(
       if (json === null) {
         others.push(recipient);
       } else {
-        addTo(rendered, recipient, json);
+        addTo(recipient, json);
       }
     },
 
-    async finish(signal) {
+    async finish({ addresses }, signal) {
+      rendered.loaded.addresses = addresses;
       const waiting = others.values();
       let next = waiting.next();
       while (next.done !== true && !signal.aborted) {
@@ -109,15 +126,4 @@ export function startRendering(
       return rendered;
     },
   };
-}
-
-function addTo(rendered: RenderedMail, recipient: Addressed, substitutionsJson: string): void {
-  rendered.messageNs.push(recipient.n);
-  rendered.draft.add({
-    messageN: recipient.n,
-    email: recipient.email,
-    name: nameOf(recipient),
-    substitutionsJson,
-    unsubscribeUrl: recipient.links.unsubscribe,
-  });
 }

@@ -115,9 +115,10 @@ async function writeCall(
   const { tenantId, runId } = wave;
   const rendering = startRendering(deps, { mail, runId, draft });
   const { fields, attributes } = mail;
-  const wanted = { tenantId, runId, channel: 'email', dispatch, fields, attributes } as const;
-  await loadRecipients(deps.db, wanted, (recipient) => rendering.add(recipient));
-  const rendered = await rendering.finish(work.signal);
+  const whose = { tenantId, runId, channel: 'email', dispatch } as const;
+  const wanted = { ...whose, fields, attributes, areHashesSummed: true };
+  const loaded = await loadRecipients(deps.db, wanted, (recipient) => rendering.add(recipient));
+  const rendered = await rendering.finish(loaded, work.signal);
   const isShared = rendered.ownCall.length > 0 && dispatch.messageCount > 1;
   if (isShared) {
     await withTenantByKey(deps.db, tenantId, (trx) =>

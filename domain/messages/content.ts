@@ -47,6 +47,8 @@ export interface Recipient {
   attributes: Readonly<Record<string, unknown>>;
   /** `click` gets "/" and the link's index appended; the others are used as they are. */
   links: { click: string; open: string; unsubscribe: string };
+  /** Every text of the customer is known to be plain (`isPlainText`). */
+  isPlain?: boolean;
 }
 
 /** One message, ready to be read. */

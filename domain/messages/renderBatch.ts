@@ -12,6 +12,7 @@ import { createContext, renderNodes } from './engine';
 import { type PlainField, printField } from './fields';
 import { renderOne } from './renderOne';
 import { jsonText } from './jsonText';
+import { isPlainText } from './plainText';
 import { utf8Length } from './utf8Length';
 
 /** SendGrid counts the substitutions of one recipient and refuses the call above this. */
@@ -168,10 +169,6 @@ function partWith(part: CompiledPart, slots: string[]): string {
   return text;
 }
 
-// Characters that stand for themselves in HTML, in a header and in JSON. Halves of a pair do not in
-// JSON when they are alone, so texts that hold one are looked at more closely.
-const PLAIN = /^[ !#-%(-;=?-[\]-~\u0080-\ud7ff\ue000-\uffff]*$/;
-
 /**
  * A function that answers a recipient's JSON at once if all that is shown are fields and all their
  * values are plain and short, as nearly always; null asks for the general way. One look at the values
@@ -207,19 +204,28 @@ function createPlainRenderer(
     shown[step.slot] = index;
   }
   const printed: string[] = ['', ...readers.map(() => '')];
+  const areFallbacksPlain = readers.every(({ fallback }) => isPlainText(fallback ?? ''));
   const end = tokens.length === 0 ? '{}' : '"}';
   return (recipient, linkEnd = '') => {
-    let all = '';
-    for (const [index, field] of readers.entries()) {
-      const value = printField(field.read(recipient), field.fallback);
+    let characters = 0;
+    for (let index = 0; index < readers.length; index += 1) {
+      const field = readers[index];
+      const value = field === undefined ? '' : printField(field.read(recipient), field.fallback);
       if (value === null) {
         return null;
       }
       printed[index + 1] = value;
-      all += value;
+      characters += value.length;
     }
-    if (all.length > MOST_PLAIN_CHARACTERS || !PLAIN.test(all)) {
+    if (characters > MOST_PLAIN_CHARACTERS) {
       return null;
+    }
+    // Whoever read the customer may have looked already, at many texts at once.
+    if (!(areFallbacksPlain && recipient.isPlain === true)) {
+      printed[linkEndIndex] = '';
+      if (!isPlainText(printed.join(''))) {
+        return null;
+      }
     }
     printed[linkEndIndex] = linkEnd;
     let json = '';
@@ -234,7 +240,7 @@ function createPlainRenderer(
 /** The starts of links by their paths; none when one of them has to be looked at. */
 function plainStarts(starts: Recipient['links'] | undefined): ReadonlyMap<string, string> {
   const known = Object.entries(starts ?? {});
-  return known.every(([, start]) => PLAIN.test(start))
+  return known.every(([, start]) => isPlainText(start))
     ? new Map(known.map(([name, start]) => [`links.${name}`, start]))
     : new Map();
 }

@@ -1,8 +1,9 @@
 import type { Knex } from 'knex';
 import type { Cells } from '../../lib/db';
 import type { Channel } from '../../domain/campaigns/types';
-import { packColumns, packedNull, unpackColumns } from '../../lib/packedRows';
+import { markRows, packColumns, packedNull, unpackColumns } from '../../lib/packedRows';
 import { allFields, type CustomerField } from '../../domain/messages/neededFields';
+import { unplain, unplainInName } from '../../domain/messages/plainText';
 import { forTenantInOneTrip } from '../base';
 import { reachOf } from '../customers/reach';
 import type { ClaimedDispatch } from './claims';
@@ -11,7 +12,7 @@ import type { ClaimedDispatch } from './claims';
 export interface Recipient {
   n: number;
   email: string | null;
-  /** Tells whether the address of the channel is still the same at the gate. */
+  /** Of the address of the channel; null as well where only the sum is asked for. */
   addressHash: number | null;
   phone: string | null;
   firstName: string | null;
@@ -21,6 +22,13 @@ export interface Recipient {
   externalId: string | null;
   tags: string[];
   attributes: Record<string, unknown>;
+  /** All these texts are known to be plain (`isPlainText`), those of the name even between commas. */
+  isPlain: boolean;
+}
+
+/** The sum of the hashes of all addresses, which the gate compares. */
+export interface LoadedAddresses {
+  addresses: number;
 }
 
 const columnOf: Record<CustomerField, string> = {
@@ -31,9 +39,6 @@ const columnOf: Record<CustomerField, string> = {
   tags: 'cast(to_json(c.tags) as text)',
   attributes: 'cast(c.attributes as text)',
 };
-
-// Enough rows to be worth one text, few enough that wide ones are not all in memory at once.
-const rowsInText = 256;
 
 /**
  * The customers of a dispatch whose messages have no outcome of their own, one by one as they arrive:
@@ -46,38 +51,39 @@ export async function loadRecipients(
   db: Knex,
   wanted: RecipientsWanted,
   take: (recipient: Recipient) => void,
-): Promise<void> {
+): Promise<LoadedAddresses> {
   const others = [...allFields].filter(
     (field) =>
       (wanted.fields?.has(field) ?? true) || (field === 'phone' && wanted.channel !== 'email'),
   );
   const names = others.includes('attributes') ? (wanted.attributes ?? null) : null;
   const fields = names === null ? others : others.filter((field) => field !== 'attributes');
-  const always = [
-    'c.email',
-    `cast(hashtext(${reachOf[wanted.channel].address}) as text)`,
-    'c.first_name',
-    'c.last_name',
-  ];
+  const { address } = reachOf[wanted.channel];
+  const hashed = `cast(hashtext(${address}) as text)`;
+  const areHashesSummed = wanted.areHashesSummed === true;
   const columns = [
     'cast(own.n as text)',
     ...always,
     ...fields.map((field) => columnOf[field]),
     ...(names ?? []).map((_, index) => `(c.attributes ->> :name${index})`),
+    ...(areHashesSummed ? [] : [hashed]),
   ];
-  const toRecipient = reader(fields, names ?? []);
-  const byKeyNs: number[] = [];
-  const byKeyGroups: number[] = [];
+  const toRecipient = reader(fields, names ?? [], areHashesSummed);
+  const addressPlace = columns.indexOf(address);
+  const loaded: LoadedAddresses = { addresses: 0 };
+  // Whom to read again by the key, and which address of theirs the sum has already.
+  const again = new Map<number, string | null>();
+  let isAllAgain = false;
   const ofZone = db
     .raw(
       `with own as materialized (
          select m.n, m.customer_id from messages m where ${ofDispatch}
        )
-       select own.n / ${rowsInText}, cast(count(*) as int), ${packColumns(columns)}
+       select cast(count(*) as int), coalesce(sum(hashtext(${address})), 0),
+              ${packColumns(columns)}
          from own left join customers c on c.id = own.customer_id
           and c.tenant_id = :tenantId and ${inZone(wanted)}
-          and c.id = any((select array_agg(customer_id) from own)::uuid[])
-        group by 1`,
+          and c.id = any((select array_agg(customer_id) from own)::uuid[])`,
       {
         ...keysOf(wanted),
         none: packedNull,
@@ -86,7 +92,7 @@ export async function loadRecipients(
     )
     .options({
       rowMode: 'array',
-      name: `to:${wanted.channel}:${wanted.dispatch.timeZone === '' ? 'none' : 'zone'}:${fieldsKey(fields)}:${names?.length ?? ''}`,
+      name: `to:${wanted.channel}:${wanted.dispatch.timeZone === '' ? 'none' : 'zone'}:${areHashesSummed ? 'sum' : 'each'}:${fieldsKey(fields)}:${names?.length ?? ''}`,
     });
   await forTenantInOneTrip(db, wanted.tenantId, [
     // Postgres expects one message and would compare each of a thousand with each customer.
@@ -95,16 +101,27 @@ export async function loadRecipients(
     },
     {
       raw: ofZone,
-      onRow: ([group, rows, ...packed]) => {
-        const unpacked = unpackColumns(packed, { rows });
-        if (unpacked === null) {
-          byKeyGroups.push(group);
+      onRow: ([rows, addresses, ...packed]) => {
+        if (rows === 0) {
           return;
         }
+        const unpacked = unpackColumns(packed, { rows });
+        if (unpacked === null) {
+          isAllAgain = true;
+          return;
+        }
+        loaded.addresses = addresses;
+        const unlike = new Uint8Array(rows);
+        for (let column = 1; column < packed.length; column += 1) {
+          const pattern =
+            column === firstNamePlace || column === lastNamePlace ? unplainInName : unplain;
+          markRows(packed[column], { pattern, marks: unlike });
+        }
         for (let row = 0; row < rows; row += 1) {
-          const recipient = unpacked[hashPlace]?.[row] === null ? null : toRecipient(unpacked, row);
+          const summed = unpacked[addressPlace]?.[row] ?? null;
+          const recipient = summed === null ? null : toRecipient(unpacked, row, unlike[row] === 0);
           if (recipient === null) {
-            byKeyNs.push(Number(unpacked[0]?.[row]));
+            again.set(Number(unpacked[0]?.[row]), summed);
           } else {
             take(recipient);
           }
@@ -112,33 +129,54 @@ export async function loadRecipients(
       },
     },
   ]);
-  if (byKeyNs.length + byKeyGroups.length > 0) {
-    await loadByKey(db, wanted, { ns: byKeyNs, groups: byKeyGroups }, { always, others }, take);
+  if (isAllAgain || again.size > 0) {
+    await loadByKey(db, wanted, { ns: isAllAgain ? null : [...again.keys()], others }, (one) => {
+      const summed = again.get(one.n) ?? null;
+      if (summed === null) {
+        loaded.addresses += one.addressHash ?? 0;
+      } else if (summed !== (wanted.channel === 'email' ? one.email : one.phone)) {
+        // It changed between the two readings: no sum that the gate can find is right.
+        loaded.addresses = Number.NaN;
+      }
+      take(one);
+    });
   }
+  return loaded;
 }
 
-/** The same for some messages, wherever their customers are and whatever their values are. */
+// The first columns: number, address, names.
+const always = ['c.email', 'c.first_name', 'c.last_name'];
+const firstNamePlace = 2;
+const lastNamePlace = 3;
+const firstOther = 4;
+
+/** The same for some messages or (null) all, wherever their customers are and whatever their values are. */
 async function loadByKey(
   db: Knex,
   wanted: RecipientsWanted,
-  { ns, groups }: { ns: number[]; groups: number[] },
-  { always, others }: { always: string[]; others: CustomerField[] },
+  { ns, others }: { ns: number[] | null; others: CustomerField[] },
   take: (recipient: Recipient) => void,
 ): Promise<void> {
-  const toRecipient = reader(others, []);
+  const toRecipient = reader(others, [], false);
+  const columns = [
+    'cast(m.n as text)',
+    ...always,
+    ...others.map((field) => columnOf[field]),
+    `cast(hashtext(${reachOf[wanted.channel].address}) as text)`,
+  ];
   const raw = db
     .raw(
-      `select ${['cast(m.n as text)', ...always, ...others.map((field) => columnOf[field])].join()}
+      `select ${columns.join()}
          from messages m join customers c on c.tenant_id = m.tenant_id and c.id = m.customer_id
-        where ${ofDispatch} and (m.n = any(cast(:ns as int[]))
-           or m.n / ${rowsInText} = any(cast(:groups as int[])))`,
-      { ...keysOf(wanted), ns, groups },
+        where ${ofDispatch} and (cast(:ns as int[]) is null or m.n = any(cast(:ns as int[])))`,
+      { ...keysOf(wanted), ns },
     )
     .options({ rowMode: 'array' });
   const onRow = (row: Cells) => {
     const recipient = toRecipient(
       row.map((cell) => [cell]),
       0,
+      false,
     );
     if (recipient !== null) {
       take(recipient);
@@ -156,6 +194,8 @@ export interface RecipientsWanted {
   fields?: ReadonlySet<CustomerField>;
   /** When they are only printed: the attributes that are, each as the text that shows it. */
   attributes?: readonly string[] | null;
+  /** Only the sum of the addresses' hashes is needed, not each one's. */
+  areHashesSummed?: boolean;
 }
 
 /** A dispatch, or a part of it: from its first to its last message. */
@@ -178,20 +218,18 @@ function fieldsKey(fields: CustomerField[]): string {
   return fields.map((field) => field.slice(0, 4)).join();
 }
 
-// The first columns: number, address, its hash, names.
-const hashPlace = 2;
-const firstOther = 5;
-
 type Columns = readonly (readonly (string | null)[])[];
 
 /**
- * Makes recipients of columns: number, address, its hash, names, then the given fields and attributes.
- * Null for one whose attribute does not print as its text.
+ * Makes recipients of columns: number, address, names, then the given fields and attributes, and at
+ * the end the address's hash if it is not summed. Null for one whose attribute does not print as its
+ * text.
  */
 function reader(
   fields: readonly CustomerField[],
   names: readonly string[],
-): (columns: Columns, row: number) => Recipient | null {
+  areHashesSummed: boolean,
+): (columns: Columns, row: number, isPlain: boolean) => Recipient | null {
   const placeOf = (field: CustomerField) => {
     const index = fields.indexOf(field);
     return index === -1 ? null : index + firstOther;
@@ -205,7 +243,8 @@ function reader(
     attributes: placeOf('attributes'),
   };
   const firstAttribute = firstOther + fields.length;
-  return (columns, row) => {
+  const hashPlace = areHashesSummed ? null : firstAttribute + names.length;
+  return (columns, row, isPlain) => {
     // What nobody asked for has no column. Asked of a list at a place it cannot have, it would be
     // looked for by name, which costs more than all the rest.
     const at = (place: number | null) => (place === null ? null : (columns[place]?.[row] ?? null));
@@ -224,14 +263,15 @@ function reader(
       n: Number(at(0)),
       email: at(1),
       addressHash: addressHash === null ? null : Number(addressHash),
-      firstName: at(3),
-      lastName: at(4),
+      firstName: at(firstNamePlace),
+      lastName: at(lastNamePlace),
       phone: at(places.phone),
       language: at(places.language),
       timeZone: at(places.timeZone),
       externalId: at(places.externalId),
       tags: tags === null ? [] : JSON.parse(tags),
       attributes,
+      isPlain,
     };
   };
 }

@@ -169,7 +169,11 @@ function personalizationJson({
   name,
   substitutionsJson,
   unsubscribeUrl,
+  isPlain,
 }: EmailRecipient): string {
+  if (isPlain === true && name !== null && unsubscribeUrl !== null) {
+    return `{"to":[{"email":"${email}","name":"${name}"}],"substitutions":${substitutionsJson},"headers":{"List-Unsubscribe":"<${unsubscribeUrl}>"},"custom_args":{"carillon_m":"${messageN}"}}`;
+  }
   const named = name === null ? '' : `,"name":${jsonText(name.replace(unfitForName, ' '))}`;
   const headers =
     unsubscribeUrl === null

@@ -8,6 +8,8 @@ export interface EmailRecipient {
   substitutionsJson: string;
   /** Null for mail that is no advertising. */
   unsubscribeUrl: string | null;
+  /** Address, name and link are known to hold nothing that a vendor would have to be spared of. */
+  isPlain?: boolean;
 }
 
 /** One call to an email provider, up to its batch size. */

@@ -64,7 +64,7 @@ function renderMail(
   for (const one of options.loaded) {
     rendering.add(one);
   }
-  return rendering.finish(options.signal);
+  return rendering.finish({ addresses: 0 }, options.signal);
 }
 
 function mailOf(html: string) {
@@ -111,5 +111,6 @@ function recipient(n: number): Recipient {
     externalId: null,
     tags: [],
     attributes: {},
+    isPlain: false,
   };
 }

@@ -1,4 +1,5 @@
-import { packColumns, packedNull, unpackColumns } from '../../lib/packedRows';
+import { unplain, unplainInName } from '../../domain/messages/plainText';
+import { markRows, packColumns, packedNull, unpackColumns } from '../../lib/packedRows';
 import { createTestDatabase, type TestDatabase } from '../support/postgres';
 
 let database: TestDatabase;
@@ -78,3 +79,20 @@ test.each([parting, `a${parting}`, `${parting}a`, `a${parting}b`, parting + part
     ).toBeNull();
   },
 );
+
+test('the rows that are marked are those whose cell holds what is looked for', () => {
+  const texts = ['', 'a', 'Chloé', '"', 'a<b', 'a, b', ',"', 'a\n', '🔔', 'a\u007f"', '""', 'z'];
+  // Every order of four of them, so that each is first, last and beside each.
+  const rows = texts.flatMap((a) =>
+    texts.flatMap((b) => texts.flatMap((c) => texts.map((d) => [a, b, c, d]))),
+  );
+  for (const pattern of [unplain, unplainInName]) {
+    const alone = new RegExp(pattern.source);
+    const expected = new Map(texts.map((text) => [text, alone.test(text) ? 1 : 0]));
+    for (const cells of rows) {
+      const marks = new Uint8Array(cells.length);
+      markRows(cells.join('\u001f'), { pattern, marks });
+      expect([...marks]).toEqual(cells.map((text) => expected.get(text)));
+    }
+  }
+});
