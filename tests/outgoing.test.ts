@@ -12,6 +12,8 @@ const callers = new Map([
   ['providers/email/sendgrid.ts', 'the API of SendGrid'],
   // A host that people name: `publicAddresses` looks at it, and its address is connected to.
   ['providers/email/smtpSession.ts', 'a mail server'],
+  // A base URL that a tenant names: `publicAddresses` looks at it, and its address is connected to.
+  ['providers/llm/wire.ts', 'a vendor of language models'],
   // Our own processes on this machine.
   ['workers/launch/parts.ts', 'health of what `npm start` runs'],
   ['workers/launch/demo/apiCaller.ts', 'the API that `npm start` runs'],

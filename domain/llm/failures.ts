@@ -91,9 +91,10 @@ export interface LlmFailure {
 export class LlmAttemptError extends Error {
   constructor(
     readonly failure: LlmFailure,
-    options?: { cause?: unknown },
+    /** The vendor's id of what it had begun, by which its cost can be asked for later. */
+    readonly generationId: string | null = null,
   ) {
-    super(`${failure.kind}: ${failure.message}`, options);
+    super(`${failure.kind}: ${failure.message}`);
     this.name = 'LlmAttemptError';
   }
 }

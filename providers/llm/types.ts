@@ -12,9 +12,12 @@ export interface CallOptions {
   readonly signal: AbortSignal;
   /** From the start to the end of the answer. */
   readonly timeoutMs: number;
-  /** From the start to the first token; comments of the stream are none. */
+  /**
+   * From the start to the first token; comments of the stream are none. Of a whole answer: to its
+   * head, which some vendors send only when all of it is written, so leave it room.
+   */
   readonly firstTokenMs: number;
-  /** The longest silence in the middle of an answer. */
+  /** The longest silence in the middle of an answer that streams. */
   readonly idleMs: number;
 }
 
