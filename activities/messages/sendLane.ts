@@ -1,16 +1,27 @@
 import { setImmediate as otherEvents } from 'node:timers/promises';
 import { messagesPerCall } from '../../domain/messages/rateLimits';
 import { withTenantByKey } from '../../models/base';
-import { settleBlock, type LeftBlock } from '../../models/messages/blocks';
-import { endLane } from '../../models/messages/laneEnds';
+import {
+  isAllAccepted,
+  settleBlock,
+  type BlockOutcome,
+  type LeftBlock,
+} from '../../models/messages/blocks';
+import { endLane, settleAndEnd } from '../../models/messages/laneEnds';
 import { unclaimDispatch, type ClaimedDispatch, type WaveKey } from '../../models/messages/claims';
-import { passGate } from '../../models/messages/gate';
+import {
+  passGate,
+  settleAndPass,
+  type GateAnswer,
+  type GateCall,
+} from '../../models/messages/gate';
 import type { Wait } from '../../models/messages/moveOut';
-import { blockAccount, listLimits, reserveRate, slowDown } from '../../models/messages/rates';
+import { blockAccount, reserveRate, slowDown } from '../../models/messages/rates';
 import { loadRecipients, type Recipient } from '../../models/messages/recipients';
 import type { ActivityDeps } from '../deps';
 import type { AccountSender, OneMessage } from './accountSenders';
 import { holdRun, refusedMessage } from './holdRun';
+import { createLimitsOf } from './limitsOf';
 import { outlastOutage } from './outlastOutage';
 import { createOneRenderer } from './renderOne';
 import { createPressure, outcomeOfBlock, settleAlone, type Pressure, type Reply } from './replies';
@@ -33,6 +44,9 @@ export interface LaneWork {
 const mostInBlock = 64;
 // A turn that is near is waited for: giving the rest to another dispatch moves its messages.
 const longestWaitMs = 15_000;
+// One trip to the database settles a block and passes the gate for the next: so a lane keeps its turn
+// for some blocks, but not while others wait for a slow server.
+const longestTurnMs = 1_000;
 
 /**
  * Makes the function that takes one claimed dispatch through its calls, block by block: reserve rate,
@@ -46,15 +60,14 @@ export function createSendLane(deps: ActivityDeps): (work: LaneWork) => Promise<
     pressures.set(accountId, pressure);
     return pressure;
   };
+  const limitsOf = createLimitsOf(deps.db);
   return async function sendLane(work) {
     const { wave, dispatch, content, sender } = work;
     const { tenantId, runId } = wave;
     const { channel } = content;
     const recipients: Recipient[] = [];
     const wanted = { tenantId, runId, channel, dispatch, fields: content.fields };
-    const limits = await withTenantByKey(deps.db, tenantId, (trx) =>
-      listLimits(trx, sender.accountId),
-    );
+    const limits = await limitsOf(tenantId, sender.accountId);
     await loadRecipients(deps.db, wanted, (recipient) => void recipients.push(recipient));
     recipients.sort((a, b) => a.n - b.n);
     const lane = new Lane(deps, work, {
@@ -75,6 +88,12 @@ type Turn = { kind: 'go'; leaveBefore: Date | null } | { kind: 'end'; wait: Wait
 /** What became of a block: sent, not let through by the gate, or the lane is over. */
 type Turned = { kind: 'sent' | 'shut' } | { kind: 'end'; wait: Wait | null };
 
+/** A block whose calls have ended. */
+interface Ended {
+  block: Pick<LeftBlock, 'tenantId' | 'runId' | 'attempt' | 'firstMessageN' | 'lastMessageN'>;
+  replies: readonly Reply[];
+}
+
 /** The state of one dispatch on its way through its blocks. */
 class Lane {
   private readonly totals: SentCounts = { ...nothingSent };
@@ -90,6 +109,12 @@ class Lane {
   private isUnlimited = false;
   /** Every message has been called or left out. */
   private isThrough = false;
+  /** Accepted whole, to be settled with the gate of the next block, which follows at once. */
+  private unsettled: Ended | null = null;
+  /** Its dispatch was ended with its last block. */
+  private hasEnded = false;
+  private lastRenderingMs = 0;
+  private turnEndsAtMs = 0;
 
   constructor(
     private readonly deps: ActivityDeps,
@@ -110,7 +135,7 @@ class Lane {
       if (signal.aborted || Date.now() >= endsAtMs) {
         return this.end(null);
       }
-      const block = await sender.inTurn(() => this.nextBlock());
+      const block = await sender.inTurn(() => this.nextBlocks());
       if (block.kind === 'end') {
         return this.end(block.wait);
       }
@@ -123,6 +148,21 @@ class Lane {
     }
     this.isThrough = true;
     return this.end(null);
+  }
+
+  /** Block after block until another lane should have the turn; all of them are settled then. */
+  private async nextBlocks(): Promise<Turned> {
+    this.turnEndsAtMs = performance.now() + longestTurnMs;
+    try {
+      for (;;) {
+        const turned = await this.nextBlock();
+        if (this.unsettled === null) {
+          return turned;
+        }
+      }
+    } finally {
+      await this.settleRest();
+    }
   }
 
   /** Waits for the account's turn and takes the messages that come next as far as they go. */
@@ -192,10 +232,10 @@ class Lane {
     range: { firstMessageN: number; lastMessageN: number },
     leaveBefore: Date | null,
   ): Promise<'sent' | 'shut' | 'held'> {
-    const { wave, dispatch, content, sender, signal } = this.work;
+    const { wave, dispatch, content, sender } = this.work;
     const { tenantId, runId } = wave;
     const { messages, failed } = await this.renderAll(recipients);
-    const gate = await passGate(this.deps.db, {
+    const gate = await this.passGate({
       tenantId,
       runId,
       channel: content.channel,
@@ -226,8 +266,52 @@ class Lane {
           return { n, message, outcome: await sender.send(message, reference) };
         }),
     );
-    await this.settle({ ...range, tenantId, runId, attempt: gate.attempt }, replies, signal);
+    const ended = { block: { ...range, tenantId, runId, attempt: gate.attempt }, replies };
+    if (this.maySettleWithNext(ended)) {
+      this.unsettled = ended;
+    } else {
+      await this.settle(ended);
+    }
     return this.afterwards(replies);
+  }
+
+  /** Only where the next gate is asked at once: until then a process that dies leaves a doubt. */
+  private maySettleWithNext({ block, replies }: Ended): boolean {
+    const { dispatch, signal, endsAtMs } = this.work;
+    return (
+      this.isUnlimited &&
+      block.lastMessageN < dispatch.lastMessageN &&
+      replies.every(({ outcome }) => outcome.kind === 'accepted') &&
+      this.lastRenderingMs < turnMs &&
+      performance.now() < this.turnEndsAtMs &&
+      !signal.aborted &&
+      Date.now() < endsAtMs
+    );
+  }
+
+  /** The gate, and the settlement of the block before if that is still to be done. */
+  private async passGate(call: GateCall): Promise<GateAnswer> {
+    const { db } = this.deps;
+    const before = this.unsettled;
+    if (before === null) {
+      return passGate(db, call);
+    }
+    const settled = this.settlementOf(before);
+    let answer: GateAnswer | null = null;
+    try {
+      const both = await settleAndPass(db, settled, call);
+      answer = both.answer;
+      this.unsettled = both.isSettled ? null : before;
+    } catch {
+      // What is known of calls outlasts what keeps the database from taking it, a gate does not:
+      // whichever of the two it was, each is tried alone.
+    }
+    if (this.unsettled === null) {
+      this.count(settled.outcome);
+    } else {
+      await this.settleRest();
+    }
+    return answer ?? passGate(db, call);
   }
 
   // A content may cost milliseconds a recipient; other lanes and their heartbeats take turns with it.
@@ -236,7 +320,8 @@ class Lane {
   ): Promise<{ messages: { n: number; message: OneMessage }[]; failed: number[] }> {
     const messages: { n: number; message: OneMessage }[] = [];
     const failed: number[] = [];
-    let turnEndsAtMs = performance.now() + turnMs;
+    const startedAtMs = performance.now();
+    let turnEndsAtMs = startedAtMs + turnMs;
     for (const recipient of recipients) {
       const message = this.render(recipient);
       if (message !== null) {
@@ -249,30 +334,57 @@ class Lane {
         turnEndsAtMs = performance.now() + turnMs;
       }
     }
+    this.lastRenderingMs = performance.now() - startedAtMs;
     return { messages, failed };
   }
 
-  private async settle(
-    block: Pick<LeftBlock, 'tenantId' | 'runId' | 'attempt' | 'firstMessageN' | 'lastMessageN'>,
-    replies: readonly Reply[],
-    signal: AbortSignal,
-  ): Promise<void> {
+  private async settleRest(): Promise<void> {
+    if (this.unsettled !== null) {
+      const rest = this.unsettled;
+      this.unsettled = null;
+      await this.settle(rest);
+    }
+  }
+
+  private async settle(ended: Ended): Promise<void> {
+    const { db } = this.deps;
+    const { dispatch, signal } = this.work;
+    const { block, outcome } = this.settlementOf(ended);
+    this.count(outcome);
+    await outlastOutage(signal, async () => {
+      if (dispatch.messageCount === 1) {
+        await settleAlone(db, block, ended.replies[0]);
+        return;
+      }
+      const isLast = block.lastMessageN === dispatch.lastMessageN;
+      const known =
+        isLast && isAllAccepted(outcome)
+          ? await settleAndEnd(db, block, outcome)
+          : { isSettled: false, hasEnded: false };
+      this.hasEnded = known.hasEnded;
+      if (!known.isSettled) {
+        await settleBlock(db, block, outcome);
+      }
+    });
+  }
+
+  private settlementOf({ block, replies }: Ended): { block: LeftBlock; outcome: BlockOutcome } {
     const { dispatch, content } = this.work;
-    const outcome = outcomeOfBlock(replies, block.attempt);
-    this.totals.accepted += outcome.accepted.length;
-    this.totals.refused += outcome.refused.length;
-    this.totals.inDoubt += outcome.doubtful.length;
-    const left: LeftBlock = {
-      ...block,
-      dispatchN: dispatch.n,
-      claimN: dispatch.claimN,
-      channel: content.channel,
+    return {
+      block: {
+        ...block,
+        dispatchN: dispatch.n,
+        claimN: dispatch.claimN,
+        channel: content.channel,
+      },
+      outcome: outcomeOfBlock(replies, block.attempt),
     };
-    await outlastOutage(signal, () =>
-      dispatch.messageCount === 1
-        ? settleAlone(this.deps.db, left, replies[0])
-        : settleBlock(this.deps.db, left, outcome),
-    );
+  }
+
+  private count({ accepted, refused, doubtful }: BlockOutcome): void {
+    this.totals.accepted += accepted.length;
+    this.totals.refused += refused.length;
+    this.totals.inDoubt += doubtful.length;
   }
 
   /** What replies mean for the account and for the run. */
@@ -309,6 +421,9 @@ class Lane {
       return this.totals;
     }
     this.totals.dispatches += this.attempt === null ? 0 : 1;
+    if (this.hasEnded) {
+      return this.totals;
+    }
     const lane = { ...wave, dispatchN: dispatch.n, claimN: dispatch.claimN };
     await outlastOutage(signal, () => endLane(db, lane, wait));
     return this.totals;

@@ -41,9 +41,7 @@ export async function settleBlock(
   block: LeftBlock,
   outcome: BlockOutcome,
 ): Promise<void> {
-  const isAllAccepted =
-    outcome.refused.length + outcome.doubtful.length + outcome.notSent.length === 0;
-  if (isAllAccepted) {
+  if (isAllAccepted(outcome)) {
     const [moved] = await forTenantInOneTrip(db, block.tenantId, [
       { raw: advance(db, block, outcome) },
     ]);
@@ -69,7 +67,19 @@ export async function settleBlock(
   });
 }
 
-function advance(trx: Pick<Knex, 'raw'>, block: LeftBlock, { accepted }: BlockOutcome): Knex.Raw {
+export function isAllAccepted({ refused, doubtful, notSent }: BlockOutcome): boolean {
+  return refused.length + doubtful.length + notSent.length === 0;
+}
+
+/**
+ * All that there is to write of a block that was accepted whole, to be sent with what comes next. It
+ * answers a row; without one the claim was lost, and `settleBlock` finds out what is to be done.
+ */
+export function advance(
+  trx: Pick<Knex, 'raw'>,
+  block: LeftBlock,
+  { accepted }: BlockOutcome,
+): Knex.Raw {
   return trx
     .raw(
       `with moved as (

@@ -1,6 +1,8 @@
 import type { Knex } from 'knex';
 import type { Channel, LeftOutReason } from '../../domain/campaigns/types';
+import type { Rows, TripStatement } from '../../lib/db';
 import { forTenantInOneTrip, withTenantByKey } from '../base';
+import { advance, type BlockOutcome, type LeftBlock } from './blocks';
 import { keysFirst, reachOf } from '../customers/reach';
 import type { ClaimedDispatch } from './claims';
 import { hasCap, holdBackCapped, lookAtCaps, noteContacts } from './contacts';
@@ -24,19 +26,55 @@ export type GateAnswer =
  * database's clock. After `open` only the provider's outcome may write the dispatch.
  */
 export async function passGate(db: Knex, call: GateCall): Promise<GateAnswer> {
-  if (call.notRendered.length === 0 && call.loaded.ns.length > 0) {
-    const [looked, passed] = await forTenantInOneTrip(db, call.tenantId, [
-      { raw: lookAtRecipients(db, call, 'inZone') },
-      { raw: passing(db, call, { leftOut: 0, isEmpty: false, areCapsKept: false }) },
-    ]);
-    const attempt: number | undefined = passed?.[0]?.attempt;
-    if (attempt !== undefined) {
-      return { kind: 'open', attempt, leftOut: new Set(), heldBack: 0 };
-    }
-    if (looked?.[0].isEveryoneReachable === true && looked[0].hasCap !== true) {
-      return { kind: 'shut' };
-    }
+  const answer = hasQuickWay(call) ? (await passQuickly(db, call, [])).answer : null;
+  return answer ?? passSlowly(db, call);
+}
+
+/**
+ * The same for the block after one that was accepted whole, whose settlement goes first in the same
+ * trip; `isSettled` says whether it was. Both have happened or, when it throws, maybe neither.
+ */
+export async function settleAndPass(
+  db: Knex,
+  before: { block: LeftBlock; outcome: BlockOutcome },
+  call: GateCall,
+): Promise<{ isSettled: boolean; answer: GateAnswer }> {
+  const settling = { raw: advance(db, before.block, before.outcome) };
+  if (!hasQuickWay(call)) {
+    const [settled] = await forTenantInOneTrip(db, call.tenantId, [settling]);
+    return { isSettled: settled?.[0] !== undefined, answer: await passSlowly(db, call) };
   }
+  const { first, answer } = await passQuickly(db, call, [settling]);
+  const isSettled = first?.[0] !== undefined;
+  return { isSettled, answer: answer ?? (await passSlowly(db, call)) };
+}
+
+function hasQuickWay({ notRendered, loaded }: GateCall): boolean {
+  return notRendered.length === 0 && loaded.ns.length > 0;
+}
+
+/** One trip, which suffices where nobody is to be left out; null when it does not. */
+async function passQuickly(
+  db: Knex,
+  call: GateCall,
+  before: TripStatement[],
+): Promise<{ first: Rows | undefined; answer: GateAnswer | null }> {
+  const rows = await forTenantInOneTrip(db, call.tenantId, [
+    ...before,
+    { raw: lookAtRecipients(db, call, 'inZone') },
+    { raw: passing(db, call, { leftOut: 0, isEmpty: false, areCapsKept: false }) },
+  ]);
+  const [first] = rows;
+  const [looked, passed] = rows.slice(-2);
+  const attempt: number | undefined = passed?.[0]?.attempt;
+  if (attempt !== undefined) {
+    return { first, answer: { kind: 'open', attempt, leftOut: new Set(), heldBack: 0 } };
+  }
+  const isShut = looked?.[0].isEveryoneReachable === true && looked[0].hasCap !== true;
+  return { first, answer: isShut ? { kind: 'shut' } : null };
+}
+
+async function passSlowly(db: Knex, call: GateCall): Promise<GateAnswer> {
   try {
     return await withTenantByKey(db, call.tenantId, (trx) => passWithoutSome(trx, call));
   } catch (error) {
@@ -84,7 +122,7 @@ class GateShut extends Error {
   }
 }
 
-interface GateCall {
+export interface GateCall {
   tenantId: string;
   runId: string;
   channel: Channel;

@@ -1,6 +1,6 @@
 import type { Knex } from 'knex';
-import { withTenantByKey } from '../base';
-import { keyOf, type LeftBlock } from './blocks';
+import { forTenantInOneTrip, withTenantByKey } from '../base';
+import { advance, keyOf, type BlockOutcome, type LeftBlock } from './blocks';
 import { moveOut, type Wait } from './moveOut';
 import type { Call } from './settle';
 
@@ -38,6 +38,22 @@ export async function endLane(
   });
 }
 
+/**
+ * Settles the last block of a lane, all of it accepted, and ends the lane in the same trip. What did
+ * not come about, because the claim was lost or more is left, is for `settleBlock` and `endLane`.
+ */
+export async function settleAndEnd(
+  db: Knex,
+  block: LeftBlock,
+  outcome: BlockOutcome,
+): Promise<{ isSettled: boolean; hasEnded: boolean }> {
+  const [settled, ended] = await forTenantInOneTrip(db, block.tenantId, [
+    { raw: advance(db, block, outcome) },
+    { raw: closing(db, block, block.claimN) },
+  ]);
+  return { isSettled: settled?.[0] !== undefined, hasEnded: ended?.[0] !== undefined };
+}
+
 interface LaneState {
   attempt: number;
   settledUpto: number | null;
@@ -72,12 +88,21 @@ export async function abandonLane(
 
 /** Gives a dispatch whose every message is settled or gone its end. */
 async function closeDispatch(trx: Knex.Transaction, call: Call): Promise<void> {
-  await trx.raw(
-    `with next as (
+  await closing(trx, call, null);
+}
+
+/** With a claim only while that one holds and every block of the dispatch is settled. */
+function closing(trx: Pick<Knex, 'raw'>, call: Call, claimN: number | null): Knex.Raw {
+  return trx
+    .raw(
+      `with next as (
        select case when message_count = 0 then 'split'
                    when message_count > left_out_count + refused_count then 'accepted'
                    when refused_count > 0 then 'refused' else 'cancelled' end as state
-         from dispatches where run_id = :runId and n = :dispatchN and tenant_id = :tenantId
+         from dispatches
+        where run_id = :runId and n = :dispatchN and tenant_id = :tenantId
+          and (cast(:claimN as int) is null or (claim_n = :claimN and attempt = :attempt
+            and state = 'calling' and settled_upto >= last_message_n))
      ), noted as (
        update dispatch_attempts a
           set settled_at = clock_timestamp(), proven_by = 'reply',
@@ -95,7 +120,9 @@ async function closeDispatch(trx: Knex.Transaction, call: Call): Promise<void> {
         set state = next.state, settled_at = clock_timestamp(), lease_until = null,
             reason = case next.state when 'cancelled' then 'everyoneLeftOut' end
        from next
-      where d.run_id = :runId and d.n = :dispatchN and d.tenant_id = :tenantId`,
-    keyOf(call),
-  );
+      where d.run_id = :runId and d.n = :dispatchN and d.tenant_id = :tenantId
+     returning d.n`,
+      { ...keyOf(call), claimN },
+    )
+    .options({ name: 'closeDispatch' });
 }

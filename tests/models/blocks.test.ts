@@ -2,11 +2,16 @@ import type { MessageState } from '../../domain/messages/states';
 import { newId } from '../../lib/ids';
 import { acrossTenants, withTenant } from '../../models/base';
 import { settleBlock } from '../../models/messages/blocks';
-import { endLane } from '../../models/messages/laneEnds';
+import { endLane, settleAndEnd } from '../../models/messages/laneEnds';
 import { releaseExpiredLeases, type ClaimedDispatch } from '../../models/messages/claims';
 import { countRun } from '../../models/messages/counts';
 import { applyEvents, storeEvents } from '../../models/messages/events';
-import { passGate, type GateAnswer } from '../../models/messages/gate';
+import {
+  passGate,
+  settleAndPass,
+  type GateAnswer,
+  type GateCall,
+} from '../../models/messages/gate';
 import type { Wait } from '../../models/messages/moveOut';
 import { messagesWhere } from '../../models/messages/list';
 import { loadRecipients, type Recipient } from '../../models/messages/recipients';
@@ -34,6 +39,79 @@ test('an accepted block touches no message, and the lane ends the dispatch', asy
   expect(await lane.counts()).toMatchObject({ planned: 6, accepted: 6, open: 0 });
   expect(await lane.attempts()).toEqual([{ dispatch_n: 1, attempt: 1, outcome: 'accepted' }]);
   expect(await lane.providerIds()).toEqual(['id1', 'id2', 'id3', 'id4', 'id5', 'id6']);
+});
+
+test('one trip settles a block and passes the gate for the next, another one the last and the lane', async () => {
+  const lane = await openLane(6);
+  await lane.pass([1, 3]);
+  expect(await lane.settleAndPass([1, 3], { accepted: [1, 2, 3] }, [4, 6])).toMatchObject({
+    isSettled: true,
+    answer: { kind: 'open', attempt: 1 },
+  });
+  expect(await lane.shown()).toEqual([...Array(3).fill('accepted'), ...Array(3).fill('calling')]);
+  expect(await lane.settleAndEnd([4, 6], { accepted: [4, 5, 6] })).toEqual({
+    isSettled: true,
+    hasEnded: true,
+  });
+  expect(await lane.states()).toEqual({ 1: 'accepted x6' });
+  expect(await lane.counts()).toMatchObject({ planned: 6, accepted: 6, open: 0 });
+  expect(await lane.attempts()).toEqual([{ dispatch_n: 1, attempt: 1, outcome: 'accepted' }]);
+  expect(await lane.providerIds()).toEqual(['id1', 'id2', 'id3', 'id4', 'id5', 'id6']);
+  expect(await lane.settleAndEnd([4, 6], { accepted: [4, 5, 6] })).toEqual({
+    isSettled: false,
+    hasEnded: false,
+  });
+});
+
+test('a block is settled although the gate is shut for the next', async () => {
+  const lane = await openLane(6);
+  const { tenantId, run } = lane.ledger;
+  await lane.pass([1, 3]);
+  await withTenant(database.db, tenantId, (trx) =>
+    trx('campaign_runs').where({ id: run.id }).update({ gate: 'paused' }),
+  );
+  expect(await lane.settleAndPass([1, 3], { accepted: [1, 2, 3] }, [4, 6])).toEqual({
+    isSettled: true,
+    answer: { kind: 'shut' },
+  });
+  await lane.end();
+  expect(await lane.states()).toEqual({ 1: 'accepted x3', 2: 'planned x3' });
+});
+
+test('who is suppressed between two blocks is left out of the second, and the first is settled once', async () => {
+  const lane = await openLane(6);
+  const { tenantId } = lane.ledger;
+  await lane.pass([1, 3]);
+  await withTenant(database.db, tenantId, (trx) =>
+    trx('suppressions').insert({
+      tenant_id: tenantId,
+      channel: 'email',
+      address: 'c4@example.com',
+      reason: 'unsubscribed',
+    }),
+  );
+  expect(await lane.settleAndPass([1, 3], { accepted: [1, 2, 3] }, [4, 6])).toEqual({
+    isSettled: true,
+    answer: { kind: 'open', attempt: 1, leftOut: new Set([5]), heldBack: 0 },
+  });
+  await lane.settleAndEnd([4, 6], { accepted: [4, 6] });
+  expect(await lane.states()).toEqual({ 1: 'accepted x6' });
+  expect(await lane.counts()).toMatchObject({ accepted: 5, leftOut: 1, open: 0 });
+});
+
+test('a lane that was given up neither settles with the next gate nor passes it', async () => {
+  const lane = await openLane(6);
+  await lane.pass([1, 3], { leaseMs: 1 });
+  await lane.release();
+  expect(await lane.settleAndPass([1, 3], { accepted: [1, 2, 3] }, [4, 6])).toEqual({
+    isSettled: false,
+    answer: { kind: 'shut' },
+  });
+  expect(await lane.settleAndEnd([1, 3], { accepted: [1, 2, 3] })).toEqual({
+    isSettled: false,
+    hasEnded: false,
+  });
+  expect(await lane.counts()).toMatchObject({ inDoubt: 3, open: 3 });
 });
 
 test('each message of a lane is shown as it stands, not as its dispatch', async () => {
@@ -223,12 +301,12 @@ async function openLane(messages: number) {
   });
   let attempt: number | null = null;
   const key = { tenantId, runId: run.id, dispatchN: dispatch.n, claimN: dispatch.claimN };
-  const gate = async (
+  const callOf = (
     [firstMessageN, lastMessageN]: Range,
     options: { leaseMs?: number; accountId?: string } = {},
-  ): Promise<GateAnswer> => {
+  ): GateCall => {
     const block = recipients.filter(({ n }) => n >= firstMessageN && n <= lastMessageN);
-    const answer = await passGate(db, {
+    return {
       tenantId,
       runId: run.id,
       channel: 'email',
@@ -241,32 +319,51 @@ async function openLane(messages: number) {
       },
       notRendered: [],
       block: { firstMessageN, lastMessageN, attempt, accountId: options.accountId ?? 'sendgrid' },
-    });
+    };
+  };
+  const gate = async (
+    range: Range,
+    options?: { leaseMs?: number; accountId?: string },
+  ): Promise<GateAnswer> => {
+    const answer = await passGate(db, callOf(range, options));
     attempt = answer.kind === 'open' ? answer.attempt : attempt;
     return answer;
   };
+  const left = ([firstMessageN, lastMessageN]: Range, told: Told) => ({
+    block: {
+      ...key,
+      attempt: attempt ?? 0,
+      channel: 'email' as const,
+      firstMessageN,
+      lastMessageN,
+    },
+    outcome: {
+      accepted: (told.accepted ?? []).map((n) => ({ n, providerMessageId: `id${n}` })),
+      refused: (told.refused ?? []).map((n) => ({
+        n,
+        status: 400,
+        reason: 'no such mailbox',
+        suppress: { address: `c${n - 1}@example.com`, reason: 'invalid' as const },
+      })),
+      doubtful: (told.doubtful ?? []).map((n) => ({ n, status: null, reason: 'ECONNRESET' })),
+      notSent: (told.notSent ?? []).map((n) => ({ n, wait: told.wait ?? null })),
+    },
+  });
   return {
     ledger,
     gate,
     async pass(range: Range, options?: { leaseMs?: number }) {
       expect(await gate(range, options)).toMatchObject({ kind: 'open', attempt: 1 });
     },
-    settle([firstMessageN, lastMessageN]: Range, told: Told) {
-      return settleBlock(
-        db,
-        { ...key, attempt: attempt ?? 0, channel: 'email', firstMessageN, lastMessageN },
-        {
-          accepted: (told.accepted ?? []).map((n) => ({ n, providerMessageId: `id${n}` })),
-          refused: (told.refused ?? []).map((n) => ({
-            n,
-            status: 400,
-            reason: 'no such mailbox',
-            suppress: { address: `c${n - 1}@example.com`, reason: 'invalid' },
-          })),
-          doubtful: (told.doubtful ?? []).map((n) => ({ n, status: null, reason: 'ECONNRESET' })),
-          notSent: (told.notSent ?? []).map((n) => ({ n, wait: told.wait ?? null })),
-        },
-      );
+    settle(range: Range, told: Told) {
+      const { block, outcome } = left(range, told);
+      return settleBlock(db, block, outcome);
+    },
+    settleAndPass: (range: Range, told: Told, next: Range) =>
+      settleAndPass(db, left(range, told), callOf(next)),
+    settleAndEnd(range: Range, told: Told) {
+      const { block, outcome } = left(range, told);
+      return settleAndEnd(db, block, outcome);
     },
     end: (wait: Wait | null = null) => endLane(db, key, wait),
     release: () =>
