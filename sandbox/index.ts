@@ -5,6 +5,10 @@ import { DEMO_META_ACCOUNT, numbersOf } from './meta/accounts';
 import { createTemplates } from './meta/templates';
 import { createStatusChannel } from './meta/webhook';
 import { createWindows } from './meta/windows';
+import { DEMO_OPENROUTER_ACCOUNTS, OpenRouterAccounts } from './openrouter/accounts';
+import { OpenRouterCalls } from './openrouter/calls';
+import { OpenRouterFaults } from './openrouter/faults';
+import { Generations } from './openrouter/generations';
 import type { SandboxOptions } from './options';
 import { createSendGridVendor } from './sendgrid/acceptedMail';
 import { createEventChannel } from './sendgrid/eventPost';
@@ -22,6 +26,19 @@ export type { Call } from './calls';
 export type { FaultPlan } from './faults';
 export { createWebhookKeys, publicKeyOf } from './sendgrid/eventPost';
 export { DEMO_META_ACCOUNT, type MetaSandboxAccount } from './meta/accounts';
+export {
+  DEMO_OPENROUTER_ACCOUNTS,
+  type OpenRouterSandboxAccount,
+  type OpenRouterSandboxKey,
+} from './openrouter/accounts';
+export { OPENROUTER_PATH } from './openrouter/api';
+export type { CallCounts, OpenRouterCall } from './openrouter/calls';
+export {
+  DEMO_OPENROUTER_FAULTS,
+  openRouterFaults,
+  type FaultRule as OpenRouterFault,
+  type OpenRouterFaultName,
+} from './openrouter/faults';
 export { DEMO_TWILIO_ACCOUNT, type TwilioSandboxAccount } from './twilio/accounts';
 
 const CLOSE_GRACE_MS = 2_000;
@@ -70,6 +87,14 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
       numbers: metaNumbers,
       templates: createTemplates(),
       windows: createWindows(),
+    },
+    openRouter: {
+      accounts: new OpenRouterAccounts(options.openRouterAccounts ?? DEMO_OPENROUTER_ACCOUNTS),
+      faults: new OpenRouterFaults(options.openRouterFaults ?? []),
+      calls: new OpenRouterCalls(),
+      generations: new Generations(),
+      seed: audience.seed,
+      closing: intake.closing,
     },
     logger,
   });

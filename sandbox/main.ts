@@ -2,7 +2,13 @@ import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { createLogger, type Logger } from '../lib/logger';
-import { DEMO_ENGAGEMENT, DEMO_META_ACCOUNT, startSandbox, type SandboxOptions } from './index';
+import {
+  DEMO_ENGAGEMENT,
+  DEMO_META_ACCOUNT,
+  DEMO_OPENROUTER_FAULTS,
+  startSandbox,
+  type SandboxOptions,
+} from './index';
 
 const PARENT_CHECK_MS = 1_000;
 
@@ -19,6 +25,8 @@ const Flags = z.object({
   'meta-webhook-url': z.url().optional(),
   'api-key': z.array(z.string()).optional(),
   engagement: z.boolean().default(false),
+  /** Every few minutes one of the demo keys at OpenRouter is limited for a while. */
+  'llm-limits': z.boolean().default(false),
   seed: z.string().optional(),
   'parent-pid': z.coerce.number().int().positive().optional(),
 });
@@ -78,6 +86,7 @@ function readFlags(): Flags {
       'meta-webhook-url': { type: 'string' },
       'api-key': { type: 'string', multiple: true },
       engagement: { type: 'boolean' },
+      'llm-limits': { type: 'boolean' },
       seed: { type: 'string' },
       'parent-pid': { type: 'string' },
     },
@@ -111,6 +120,7 @@ async function optionsFrom(flags: Flags, log: Logger): Promise<SandboxOptions> {
     ],
     apiKeys: flags['api-key'],
     engagement: flags.engagement ? DEMO_ENGAGEMENT : undefined,
+    openRouterFaults: flags['llm-limits'] ? DEMO_OPENROUTER_FAULTS : [],
     eventSeed: flags.seed,
     logger: log,
   };

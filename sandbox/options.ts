@@ -1,5 +1,7 @@
 import type { Logger } from '../lib/logger';
 import type { MetaSandboxAccount } from './meta/accounts';
+import type { OpenRouterSandboxAccount } from './openrouter/accounts';
+import type { FaultRule } from './openrouter/faults';
 import type { TwilioSandboxAccount } from './twilio/accounts';
 import type { SmtpOptions } from './smtp/options';
 
@@ -56,7 +58,11 @@ export interface SandboxOptions {
   twilioAccounts?: readonly TwilioSandboxAccount[];
   /** WhatsApp numbers at Meta that may send; default the demo number. */
   metaAccounts?: readonly MetaSandboxAccount[];
-  /** Makes the simulated audience repeatable; default `carillon`. */
+  /** Accounts and keys at OpenRouter; default two accounts of three keys each. */
+  openRouterAccounts?: readonly OpenRouterSandboxAccount[];
+  /** What goes wrong at OpenRouter from the start; default nothing. */
+  openRouterFaults?: readonly FaultRule[];
+  /** Makes the simulated audience and the answers of models repeatable; default `carillon`. */
   eventSeed?: string;
   /** Default none: recipients act only as their address says. */
   engagement?: EngagementRates;

@@ -12,6 +12,9 @@ import { metaRoutes } from './meta/control';
 import { refusal as metaRefusal } from './meta/errors';
 import { isMetaPath } from './meta/paths';
 import type { MetaParts } from './meta/sendMessage';
+import { createOpenRouterApi, OPENROUTER_PATH, type OpenRouterParts } from './openrouter/api';
+import { openRouterRoutes } from './openrouter/control';
+import { refusal as openRouterRefusal } from './openrouter/errors';
 import { activityRoutes } from './sendgrid/activity';
 import * as errors from './sendgrid/errors';
 import { scopesRoutes } from './sendgrid/scopes';
@@ -25,6 +28,8 @@ import { inboundRoutes } from './twilio/inbound';
 // client writes to it would be a fault that nobody asked for.
 const KEEP_ALIVE_MS = 120_000;
 
+const openRouterFailure = openRouterRefusal(500, 'Internal Server Error').body;
+
 /**
  * One HTTP server for the vendors' APIs, the control API and the inbox. The sending endpoints are
  * answered ahead of the framework, because benchmarks measure whoever calls them.
@@ -35,18 +40,21 @@ export function createSandboxServer(parts: {
   sendGridKeys: readonly string[] | null;
   twilioAccounts: Accounts;
   meta: MetaParts;
+  openRouter: OpenRouterParts;
   logger: Logger;
 }): Server {
-  const { intake, mailSend, sendGridKeys, twilioAccounts, meta, logger } = parts;
+  const { intake, mailSend, sendGridKeys, twilioAccounts, meta, openRouter, logger } = parts;
   const vendors = [
     scopesRoutes(sendGridKeys),
     activityRoutes(intake, sendGridKeys),
     inboundRoutes(intake, twilioAccounts),
     metaRoutes(meta),
+    openRouterRoutes(openRouter),
   ];
   const rest = createApp(intake, vendors, logger).callback();
   const twilioApi = createTwilioApi(intake, twilioAccounts);
   const metaApi = createMetaApi(meta);
+  const openRouterApi = createOpenRouterApi(openRouter);
   const server = createServer((request, response) => {
     const path = pathOf(request);
     if (path === '/v3/mail/send') {
@@ -55,6 +63,8 @@ export function createSandboxServer(parts: {
       void answered(twilioApi, twilioRefusal(20500).body, request, response);
     } else if (isMetaPath(path)) {
       void answered(metaApi, metaRefusal(131000).body, request, response);
+    } else if (path.startsWith(`${OPENROUTER_PATH}/`)) {
+      void answered(openRouterApi, openRouterFailure, request, response);
     } else {
       void rest(request, response);
     }

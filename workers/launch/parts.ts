@@ -86,6 +86,7 @@ export function sandboxPart(plan: Plan, secrets: Secrets): PartOrder {
     `--webhook-key-file=${keyFile}`,
     `--parent-pid=${process.pid}`,
     '--engagement',
+    '--llm-limits',
   ];
   return {
     name: 'sandbox',
