@@ -7,6 +7,8 @@ export interface Notifications {
   next(timeoutMs: number, signal: AbortSignal): Promise<void>;
   /** As if it had been told now. */
   tell(): void;
+  /** Whether it listens at this moment. */
+  isListening(): boolean;
   close(): Promise<void>;
 }
 
@@ -16,7 +18,12 @@ const ignore = () => undefined;
  * Listens on a connection of its own, outside the pool, and makes a new one when it is lost. What is
  * told in between is lost too: whoever waits also looks by themselves from time to time.
  */
-export function listenTo(db: Knex, channel: string): Notifications {
+export function listenTo(
+  db: Knex,
+  channel: string,
+  /** Handed what was told, at once; null when it begins to listen: whatever was told before is lost. */
+  hear: (payload: string | null) => void = ignore,
+): Notifications {
   let connection: Client | null = null;
   let isClosed = false;
   let isTold = false;
@@ -44,6 +51,7 @@ export function listenTo(db: Knex, channel: string): Notifications {
       }
     },
     tell,
+    isListening: () => connection !== null,
     async close() {
       isClosed = true;
       await opening;
@@ -61,6 +69,7 @@ export function listenTo(db: Knex, channel: string): Notifications {
       await opened.query(`listen ${channel}`);
       connection = opened;
       // What was told before.
+      hear(null);
       tell();
     } catch {
       // The next wait tries again.
@@ -70,12 +79,17 @@ export function listenTo(db: Knex, channel: string): Notifications {
 
   async function connect(): Promise<Client> {
     const opened: Client = await db.client.acquireRawConnection();
-    opened.on('notification', tell);
+    opened.on('notification', ({ payload }) => {
+      hear(payload ?? null);
+      tell();
+    });
     opened.on('error', lose);
     opened.on('end', lose);
     function lose(): void {
       if (connection === opened) {
         connection = null;
+        // Whoever waits is to open another one.
+        tell();
       }
     }
     return opened;

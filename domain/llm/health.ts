@@ -226,7 +226,7 @@ function applyToSubject(rows: Map<string, Health>, event: HealthEvent): HealthCh
   const id = subjectId(subject);
   const from = rows.get(id) ?? null;
   const to = transition(from, event);
-  if (to === 'unchanged') {
+  if (to === 'unchanged' || (from === null && isOneTooMany(rows, subject))) {
     return [];
   }
   if (to === null) {
@@ -235,6 +235,35 @@ function applyToSubject(rows: Map<string, Health>, event: HealthEvent): HealthCh
     rows.set(id, to);
   }
   return [{ event, subject, from, to }];
+}
+
+/** Models that were left alone and that nobody asked for since are forgotten after so long. */
+const forgottenAfterMs = 60 * 60_000;
+/** As many models of a pool can be left alone at a time: callers name them. */
+const mostModels = 500;
+
+/** What is to be told of subjects that ended by themselves, or that nobody asks for any more. */
+export function endings(rows: Iterable<Health>, now: number): HealthEvent[] {
+  return [...rows]
+    .filter((health) => isOver(health, now) || isForgotten(health, now))
+    .map(({ subject }) => ({
+      type: 'recovered',
+      subject,
+      at: now,
+      actor: { kind: 'timer', id: null },
+    }));
+}
+
+function isForgotten({ subject, until }: Health, now: number): boolean {
+  return subject.model !== null && until !== null && until < now - forgottenAfterMs;
+}
+
+function isOneTooMany(rows: ReadonlyMap<string, Health>, { model }: HealthSubject): boolean {
+  return (
+    model !== null &&
+    rows.size >= mostModels &&
+    [...rows.values()].filter(({ subject }) => subject.model !== null).length >= mostModels
+  );
 }
 
 function isIncidentUnderWay(rows: ReadonlyMap<string, Health>): boolean {

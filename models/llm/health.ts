@@ -1,5 +1,6 @@
 import {
   applyToPool,
+  endings,
   subjectId,
   type Health,
   type HealthActor,
@@ -22,6 +23,8 @@ export interface AppliedPool {
   /** The pool's version with these changes, once they are committed. */
   readonly version: number;
   readonly changes: readonly HealthChange[];
+  /** All that is not well in it, after them. */
+  readonly health: readonly Health[];
   /** Accounts whose keys may stand otherwise now. */
   readonly accountIds: readonly string[];
 }
@@ -40,9 +43,13 @@ export async function applyHealth(
   const applied = pools.map((pool) => {
     const keyIds = new Set(pool.keyIds);
     const known = new Set([...pool.accountIds, ...pool.keyIds]);
-    const changes = events
-      .filter(({ poolId, subject }) => poolId === pool.id && isKnown(known, subject))
-      .flatMap((event) => applyToPool(pool.rows, event, { keyIds }));
+    const heard = events.filter(
+      ({ poolId, subject }) => poolId === pool.id && isKnown(known, subject),
+    );
+    const at = Math.max(...heard.map((event) => event.at));
+    const changes = [...endings(pool.rows.values(), at), ...heard].flatMap((event) =>
+      applyToPool(pool.rows, event, { keyIds }),
+    );
     return { pool, changes };
   });
   await writeRows(trx, applied);
@@ -54,6 +61,7 @@ export async function applyHealth(
     poolId: pool.id,
     version: versions.get(pool.id) ?? 0,
     changes,
+    health: [...pool.rows.values()],
     accountIds: changes.some(({ subject }) => subject.accountId === null)
       ? pool.accountIds
       : [...new Set(changes.flatMap(({ subject }) => subject.accountId ?? []))],

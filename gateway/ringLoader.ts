@@ -1,0 +1,119 @@
+import { listenTo } from '../lib/listen';
+import type { Knex } from '../lib/db';
+import type { Logger } from '../lib/logger';
+import { listPoolVersions, loadPools, type StoredPool } from '../models/llm/pools';
+
+/** What the database tells on with every change of what decides which key is chosen. */
+const ringChannel = 'llm_ring';
+
+// While nobody would tell us, or what we were told could not be read.
+const againMs = 200;
+
+/** Keeps what is in memory as it is in Postgres. */
+export interface RingLoader {
+  close(): Promise<void>;
+}
+
+/**
+ * Loads all pools, then each one that changed: told by Postgres, and by itself every so often, since
+ * what is told while nobody listens is lost. Changes that come while one is loaded are loaded together.
+ */
+export async function startRingLoader(options: {
+  db: Knex;
+  logger: Logger;
+  pollMs: number;
+  /** Takes a pool; false when something later is known of it. */
+  take: (pool: StoredPool) => boolean;
+  /** The pools there are; others are gone. */
+  keep: (ids: ReadonlySet<string>) => void;
+  versionOf: (poolId: string) => number;
+  loaded: () => void;
+}): Promise<RingLoader> {
+  const { db, logger, pollMs } = options;
+  const stopped = new AbortController();
+  const changed = new Set<string>();
+  let isLookDue = false;
+  let lookedAt = Date.now();
+  let isFailing = false;
+
+  const told = listenTo(db, ringChannel, (payload) => {
+    if (payload === null) {
+      isLookDue = true;
+    } else {
+      changed.add(payload);
+    }
+  });
+  try {
+    // Heard from now on: what changes while this is read is read again.
+    await load(null);
+  } catch (error) {
+    await told.close();
+    throw error;
+  }
+  const running = run();
+
+  return {
+    async close() {
+      stopped.abort();
+      await told.close();
+      await running;
+    },
+  };
+
+  async function run(): Promise<void> {
+    while (!stopped.signal.aborted) {
+      const isCalm = told.isListening() && !isFailing;
+      await told.next(isCalm ? pollMs : againMs, stopped.signal);
+      if (stopped.signal.aborted) {
+        return;
+      }
+      try {
+        if (isLookDue || Date.now() - lookedAt >= pollMs) {
+          await look();
+        }
+        if (changed.size > 0) {
+          await loadChanged();
+        }
+        isFailing = false;
+      } catch (err) {
+        if (!isFailing) {
+          logger.warn({ err }, 'keys of language models cannot be read; the last ones known serve');
+        }
+        isFailing = true;
+      }
+    }
+  }
+
+  async function look(): Promise<void> {
+    const versions = await listPoolVersions(db);
+    isLookDue = false;
+    lookedAt = Date.now();
+    options.keep(new Set(versions.keys()));
+    for (const [id, version] of versions) {
+      if (version > options.versionOf(id)) {
+        changed.add(id);
+      }
+    }
+  }
+
+  async function loadChanged(): Promise<void> {
+    const ids = [...changed];
+    changed.clear();
+    try {
+      await load(ids);
+    } catch (error) {
+      ids.forEach((id) => changed.add(id));
+      throw error;
+    }
+  }
+
+  async function load(ids: readonly string[] | null): Promise<void> {
+    for (const pool of await loadPools(db, ids)) {
+      if (!options.take(pool)) {
+        changed.add(pool.id);
+        told.tell();
+      }
+    }
+    options.loaded();
+  }
+}
