@@ -184,6 +184,7 @@ const kindsByName = new Map<string, FailureKind | 'rateLimit'>([
   ['invalid_request', 'invalidRequest'],
   ['invalid_prompt', 'invalidRequest'],
   ['string_too_long', 'invalidRequest'],
+  ['invalid_image', 'invalidRequest'],
   ['payload_too_large', 'invalidRequest'],
   ['unprocessable', 'invalidRequest'],
   ['unsupported_value', 'invalidRequest'],

@@ -46,44 +46,40 @@ export class CompatibleEndpoint {
     const exchange = chatExchange(call, body, credentials, options);
     const clock = new CallClock(options);
     const parts = new ReplyParts();
-    let drains = false;
+    let isOver = false;
     try {
       const answer = await this.clients.open(exchange, clock.signal);
       parts.takeHead({ id: answer.headers.get('x-generation-id') });
       const pieces: AsyncIterator<Uint8Array> = answer.wire.body[Symbol.asyncIterator]();
       const reader = new StreamedReply(parts, answer.headers, call.model, clock);
-      try {
-        for (;;) {
-          const { value, done } = await pieces.next();
-          if (done === true) {
-            throw new Sign({
-              is: 'unreadable',
-              what: 'the stream ended without its mark',
-              hadBegun: parts.hasContent,
-            });
-          }
-          const { texts, reply } = reader.take(value);
-          for (const text of texts) {
-            yield { type: 'text', text };
-          }
-          if (reply !== null) {
-            drains = true;
-            yield { type: 'end', reply };
-            return;
-          }
-          reader.waits();
+      for (;;) {
+        const { value, done } = await pieces.next();
+        if (done === true) {
+          throw new Sign({
+            is: 'unreadable',
+            what: 'the stream ended without its mark',
+            hadBegun: parts.hasContent,
+          });
         }
-      } finally {
-        if (drains) {
-          // Read to its end, so that the connection serves the next call; nobody waits for it.
+        const { texts, reply } = reader.take(value);
+        for (const text of texts) {
+          yield { type: 'text', text };
+        }
+        if (reply !== null) {
+          // Whoever has the end may never ask on: nothing is left to be done after it.
+          clock.end();
+          isOver = true;
           void drain(pieces, clock);
+          yield { type: 'end', reply };
+          return;
         }
+        reader.waits();
       }
     } catch (error) {
       throw attemptError(error, exchange, clock, parts);
     } finally {
-      clock.end();
-      if (!drains) {
+      if (!isOver) {
+        clock.end();
         clock.abort();
       }
     }
@@ -215,6 +211,7 @@ function chatExchange(
 
 const drainMs = 1_000;
 
+/** Reads on to the end, so that the connection serves the next call; nobody waits for it. */
 async function drain(pieces: AsyncIterator<Uint8Array>, clock: CallClock): Promise<void> {
   const timer = setTimeout(() => clock.abort(), drainMs);
   try {

@@ -263,9 +263,12 @@ describe('an answer that streams', () => {
     await collect(stream());
     const before = vendor.connections();
     for (let n = 0; n < 5; n += 1) {
+      // Nobody asks on after the end, as the gateway does.
+      const pieces = stream()[Symbol.asyncIterator]();
       // oxlint-disable-next-line no-await-in-loop -- one after the other is what is tested
-      await collect(stream());
+      await Promise.all([pieces.next(), pieces.next()]);
     }
+    // The first one may come before the last one is read to its end.
     expect(vendor.connections() - before).toBeLessThanOrEqual(1);
   });
 
