@@ -1,0 +1,94 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createCallLedger } from '../../gateway/ledger';
+import { createDatabase, type Knex } from '../../lib/db';
+import { createLogger } from '../../lib/logger';
+import { migrate } from '../../migrations';
+import { acrossTenants } from '../../models/base';
+import { settleLostCalls } from '../../models/llm/tending';
+import { ensureAppLogin } from '../../workers/launch/appLogin';
+import { testSealing } from '../support/accounts';
+import { until } from '../support/conditions';
+import { insertBudget, openCall, settledCall, sumsOf } from '../support/llmLedger';
+import {
+  administer,
+  appLogin,
+  startPostgres,
+  withDatabase,
+  withLogin,
+  type RunningPostgres,
+} from '../support/postgres';
+import { insertTenant } from '../support/records';
+
+let postgres: RunningPostgres;
+let admin: Knex;
+let app: Knex;
+
+beforeAll(async () => {
+  postgres = await startPostgres();
+  await administer(postgres.url, 'create database carillon');
+  const url = withDatabase(postgres.url, 'carillon');
+  admin = createDatabase({ url, applicationName: 'test-admin', poolMax: 2 });
+  await migrate(admin);
+  await ensureAppLogin(postgres.url, appLogin);
+  app = createDatabase({
+    url: withLogin(url, appLogin),
+    applicationName: 'test-ledger',
+    poolMax: 4,
+  });
+}, 120_000);
+
+afterAll(async () => {
+  await Promise.all([admin.destroy(), app.destroy()]);
+  await postgres.stop();
+});
+
+test('Postgres killed under calls: what is recorded adds up, and what is reserved is given back', async () => {
+  const logger = createLogger({ name: 'test', level: 'silent' });
+  const ledger = createCallLedger({ db: app, sealing: testSealing, logger });
+  const tenantId = await insertTenant(admin);
+  await insertBudget(admin, { tenantId, limitMicros: 3_000_000 });
+  const opened = { count: 0 };
+  const failed: string[] = [];
+  let isOver = false;
+
+  // Callers who open, work and settle, one call after the other, whatever happens.
+  const callers = Array.from({ length: 24 }, async (_, index) => {
+    while (!isOver) {
+      const call = openCall(tenantId, { expiresAt: new Date(Date.now() + 4_000) });
+      try {
+        await ledger.open(call);
+        opened.count += 1;
+        await sleep(index % 5);
+        ledger.settle(settledCall(call, { costMicros: 100 + index }));
+      } catch (error) {
+        failed.push(error instanceof Error && 'code' in error ? String(error.code) : String(error));
+      }
+    }
+  });
+  await until('calls are made', () => opened.count > 200);
+  await postgres.kill9();
+  const before = opened.count;
+  await postgres.restart();
+  await until('calls are made again', () => opened.count > before + 200);
+  isOver = true;
+  await Promise.all(callers);
+  await ledger.flush();
+  await ledger.close();
+  expect(failed.filter((code) => code !== 'llmUnavailable')).toEqual([]);
+
+  // What was under way when it was killed is left open by some: its time passes, and it is settled.
+  const left = await sumsOf(admin, tenantId);
+  await admin('llm_calls')
+    .where({ outcome: 'open' })
+    .update({ expires_at: new Date(Date.now() - 3_600_000) });
+  await acrossTenants(app, 'llmLedger', settleLostCalls);
+  expect(await acrossTenants(app, 'llmLedger', settleLostCalls)).toBe(0);
+
+  const { calls, days, counters } = await sumsOf(admin, tenantId);
+  expect(calls).toEqual({ spent: left.calls.spent + left.calls.reserved, reserved: 0 });
+  expect(days).toEqual({ spent: calls.spent });
+  for (const counter of counters) {
+    const expected = { scope: counter.scope, period: counter.period, reserved: 0 };
+    expect(counter).toEqual({ ...expected, spent: calls.spent });
+  }
+}, 90_000);
