@@ -18,9 +18,12 @@ export interface Brief {
   number: string | null;
   /** Words that carry meaning, in order, each once. */
   words: readonly string[];
+  /** The first of them that stand together, or the first. */
+  phrase: string | null;
 }
 
 const MAX_READ = 6_000;
+const MOST_WORDS = 12;
 
 /** Reads a prompt: what was instructed, and what was asked last. */
 export function readBrief(system: string, question: string): Brief {
@@ -36,13 +39,13 @@ export function readBrief(system: string, question: string): Brief {
     offer: OFFER.exec(asked)?.[0].trim() ?? null,
     email: EMAIL.exec(asked)?.[0] ?? null,
     number: NUMBER.exec(asked)?.[0] ?? null,
-    words: wordsOf(asked),
+    ...wordsOf(asked),
   };
 }
 
 /** What the text is about, in a few words. */
-export function topicOf({ product, words }: Brief): string | null {
-  return product ?? words[0] ?? null;
+export function topicOf({ product, phrase }: Brief): string | null {
+  return product ?? phrase;
 }
 
 // `Brand: Aurora Coffee`, `"brandName": "Aurora Coffee"`, `Marke: …`, `la marque : …`
@@ -149,6 +152,7 @@ const STOP = new Set(
     'need new not now off once only other our ours out over own please produce return same she should some subject ' +
     'such suggest than that the their them then there these they this those through too under until use using very was ' +
     'way were what when where which while who whom why will with within without words would write you your yours answer ' +
+    'ask best better bring explain find good help improve increase know learn like look many question really show tell thank thanks think time want work ' +
     'json schema exactly reply variants variant short three five two four ten body text campaign ' +
     'aber als auch auf aus bei bin bis bitte das dass dem den der des die doch ein eine einen einer eines erstelle für ' +
     'gib haben hat ich ihr ihre ist kann kein mit nach nicht noch nur oder schreibe schreib sein sich sie sind über und uns unser ' +
@@ -158,15 +162,28 @@ const STOP = new Set(
   ).split(' '),
 );
 
-function wordsOf(text: string): string[] {
-  const found = new Set<string>();
-  for (const [word] of text.matchAll(/[\p{L}][\p{L}\d'’-]{3,}/gu)) {
-    if (!STOP.has(word.toLowerCase()) && !isLanguageName(word)) {
-      found.add(word);
-      if (found.size === 12) {
-        break;
-      }
+function wordsOf(text: string): Pick<Brief, 'words' | 'phrase'> {
+  const words = new Set<string>();
+  const runs: string[][] = [[]];
+  for (const [word, gap = ''] of text.matchAll(/[\p{L}\d][\p{L}\d'’-]*([^\p{L}\d]*)/gu)) {
+    const bare = word.slice(0, word.length - gap.length);
+    const lower = bare.toLowerCase();
+    const carries = bare.length > 3 && !STOP.has(lower) && !isLanguageName(bare);
+    if (carries) {
+      words.add(bare);
+      runs.at(-1)?.push(bare);
+    }
+    // What stands between them ends what belongs together.
+    if (!carries || gap.trim() !== '') {
+      runs.push([]);
+    }
+    if (words.size === MOST_WORDS) {
+      break;
     }
   }
-  return [...found];
+  const together = runs
+    .find((run) => run.length > 1)
+    ?.slice(0, 3)
+    .join(' ');
+  return { words: [...words], phrase: together ?? [...words][0] ?? null };
 }

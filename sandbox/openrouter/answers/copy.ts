@@ -87,7 +87,7 @@ const EXACT =
   /\b(?:reply|answer|respond|say)\s+(?:only\s+)?(?:with\s+)?exactly:?\s*["“]?([^"”\n]{1,500})["”]?/i;
 const SUBJECTS_WANTED = /\b(?:subject lines?|betreffzeilen?|lignes d.objet|asuntos?)\b/i;
 const COPY_WANTED =
-  /\b(?:write|draft|compose|schreibe?|entwirf|verfasse|écris|rédige|escribe|redacta)\b/i;
+  /(?<!\p{L})(?:write|draft|compose|schreibe?|entwirf|verfasse|écris|rédige|escribe|redacta)(?!\p{L})/iu;
 const GREETING =
   /^\W*(?:hi|hello|hey|good (?:morning|day|evening)|hallo|guten (?:tag|morgen)|bonjour|salut|hola|buenas)\b.{0,20}$/i;
 

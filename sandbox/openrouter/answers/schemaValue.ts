@@ -14,6 +14,8 @@ export function isObject(value: unknown): value is JsonObject {
 interface Place {
   /** The name of the property, or of the list it is in. */
   name: string;
+  /** The list that its object is in. */
+  list: string;
   /** Which of a list it is. */
   at: number;
   depth: number;
@@ -22,7 +24,7 @@ interface Place {
 /** A value that fits a JSON Schema, its texts written for the brief. */
 export function valueFor(schema: unknown, brief: Brief, dice: Dice): unknown {
   const root = isObject(schema) ? schema : {};
-  return build(schema, { name: '', at: 0, depth: 0 });
+  return build(schema, { name: '', list: '', at: 0, depth: 0 });
 
   function build(given: unknown, place: Place): unknown {
     if (given === true || !isObject(given)) {
@@ -53,24 +55,29 @@ export function valueFor(schema: unknown, brief: Brief, dice: Dice): unknown {
     }
   }
 
-  function objectFor(wanted: JsonObject, { depth, at }: Place): unknown {
+  function objectFor(wanted: JsonObject, { name: list, depth, at }: Place): unknown {
     const properties = isObject(wanted.properties) ? wanted.properties : {};
     const required: readonly unknown[] = Array.isArray(wanted.required) ? wanted.required : [];
     const made: Record<string, unknown> = {};
     for (const [name, schemaOf] of Object.entries(properties)) {
       if (depth < DEEPEST || required.includes(name)) {
-        made[name] = build(schemaOf, { name, at, depth: depth + 1 });
+        made[name] = build(schemaOf, { name, list, at, depth: depth + 1 });
       }
     }
     for (const name of required) {
       if (typeof name === 'string' && !(name in made)) {
-        made[name] = build(wanted.additionalProperties ?? true, { name, at, depth: depth + 1 });
+        made[name] = build(wanted.additionalProperties ?? true, {
+          name,
+          list,
+          at,
+          depth: depth + 1,
+        });
       }
     }
     return made;
   }
 
-  function listFor(wanted: JsonObject, { name, depth }: Place): unknown[] {
+  function listFor(wanted: JsonObject, { name, list, depth }: Place): unknown[] {
     const fixed: readonly unknown[] = Array.isArray(wanted.prefixItems) ? wanted.prefixItems : [];
     const least = numberOr(wanted.minItems, 0);
     const most = numberOr(wanted.maxItems, Math.max(SEVERAL, least));
@@ -79,7 +86,7 @@ export function valueFor(schema: unknown, brief: Brief, dice: Dice): unknown {
     const seen = new Set<string>();
     // A list without repetitions may need more tries than items.
     for (let at = 0; made.length < count && at < count * 4 + 10; at += 1) {
-      const item = build(fixed[made.length] ?? wanted.items, { name, at, depth: depth + 1 });
+      const item = build(fixed[made.length] ?? wanted.items, { name, list, at, depth: depth + 1 });
       const text = wanted.uniqueItems === true ? JSON.stringify(item) : String(at);
       if (!seen.has(text)) {
         seen.add(text);
@@ -205,11 +212,11 @@ function stringFor(wanted: JsonObject, place: Place, brief: Brief, dice: Dice): 
   if (formatted !== null && formatted.length >= least && formatted.length <= most) {
     return formatted;
   }
-  const kind = kinds.find(([name]) => name.test(place.name))?.[1] ?? 'sentence';
-  let text = writeCopy(kind, brief, dice, place.at);
+  const kind = (GENERAL.test(place.name) ? kindOf(place.list) : null) ?? kindOf(place.name);
+  let text = writeCopy(kind ?? 'sentence', brief, dice, place.at);
   // Another phrase may fit where this one has to be cut.
   for (let next = 1; text.length > most && next < 8; next += 1) {
-    text = writeCopy(kind, brief, dice, place.at + next * 7);
+    text = writeCopy(kind ?? 'sentence', brief, dice, place.at + next * 7);
   }
   if (/html/i.test(place.name)) {
     text = `<p>${text}</p>`;
@@ -218,6 +225,13 @@ function stringFor(wanted: JsonObject, place: Place, brief: Brief, dice: Dice): 
     text = `${text} ${writeCopy('sentence', brief, dice, place.at + text.length)}`.trim();
   }
   return fit(text, least, most);
+}
+
+// Of `subjects: [{ text }]` the list says what it is.
+const GENERAL = /^(?:text|value|content|copy|line)$/i;
+
+function kindOf(name: string): CopyKind | null {
+  return kinds.find(([pattern]) => pattern.test(name))?.[1] ?? null;
 }
 
 function formats(format: unknown, brief: Brief, dice: Dice): string | null {
