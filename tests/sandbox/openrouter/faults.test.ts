@@ -145,7 +145,7 @@ describe('faults that show in the answer itself', () => {
       json_schema: { name: 'x', schema: { type: 'object', properties: { a: { type: 'string' } } } },
     };
     const wrong = await ask(openRouter(sandbox), 'x', { response_format });
-    expect(() => JSON.parse(wrong.choices[0]?.message.content ?? '')).toThrow();
+    expect(() => JSON.parse(wrong.choices[0]?.message.content ?? '')).toThrow('JSON');
     const right = await ask(openRouter(sandbox), 'x', { response_format });
     expect(JSON.parse(right.choices[0]?.message.content ?? '')).toEqual({ a: expect.any(String) });
   });
@@ -176,7 +176,7 @@ describe('faults that show in the answer itself', () => {
     await setFaults(sandbox, { fault });
     expect(await streamed()).toMatchObject({ chunks, error: expect.anything() });
     expect((await callsOf(sandbox)).items).toMatchObject([{ fault, status: 200, end: 'cut' }]);
-    await expect(ask(openRouter(sandbox), 'x')).rejects.toThrow();
+    await expect(ask(openRouter(sandbox), 'x')).rejects.toBeInstanceOf(Error);
   });
 
   test('a stream that says nothing more is held open until the caller goes', async () => {
