@@ -176,7 +176,7 @@ describe('faults that show in the answer itself', () => {
     await setFaults(sandbox, { fault });
     expect(await streamed()).toMatchObject({ chunks, error: expect.anything() });
     expect((await callsOf(sandbox)).items).toMatchObject([{ fault, status: 200, end: 'cut' }]);
-    await expect(ask(openRouter(sandbox), 'x')).rejects.toBeInstanceOf(Error);
+    await expect(ask(openRouter(sandbox), 'x')).rejects.toHaveProperty('message');
   });
 
   test('a stream that says nothing more is held open until the caller goes', async () => {
