@@ -90,9 +90,7 @@ export async function claimDispatch(
     .options({ name: 'claimDispatch' });
   const [claimed] = await forTenantInOneTrip(db, wave.tenantId, [{ raw: claim }]);
   const dispatch: ClaimedDispatch | undefined = claimed?.[0];
-  return dispatch === undefined
-    ? withTenantByKey(db, wave.tenantId, (trx) => whyNone(trx, wave))
-    : { kind: 'claimed', dispatch };
+  return dispatch === undefined ? whyNone(db, wave) : { kind: 'claimed', dispatch };
 }
 
 /**
@@ -231,32 +229,13 @@ export async function unclaimDispatch(
   );
 }
 
-async function whyNone(trx: Knex.Transaction, wave: WaveKey): Promise<Claim> {
-  await releaseExpiredLeases(trx, wave);
-  const found = await trx.raw(
-    `select r.gate, r.plan_version as "planVersion", w.starts_at as "startsAt",
-            clock_timestamp() < w.starts_at as early, clock_timestamp() >= w.closes_at as late,
-            count(d.n) filter (where d.state = 'planned') as planned,
-            count(d.n) as open,
-            min(d.not_before) filter (where d.state = 'planned') as "notBefore",
-            (array_agg(d.wait_reason order by d.not_before)
-              filter (where d.state = 'planned'))[1] as "waitReason",
-            min(d.lease_until) as "leaseUntil"
-       from waves w
-       join campaign_runs r on r.id = w.run_id
-       left join dispatches d on d.run_id = w.run_id and d.plan_version = w.plan_version
-        and d.wave_n = w.n and d.state in ('planned', 'claimed', 'calling')
-      where w.tenant_id = :tenantId and w.run_id = :runId and w.plan_version = :planVersion
-        and w.n = :waveN
-      group by r.id, w.run_id, w.plan_version, w.n`,
-    {
-      tenantId: wave.tenantId,
-      runId: wave.runId,
-      planVersion: wave.planVersion,
-      waveN: wave.waveN,
-    },
-  );
-  const state: WaveState | undefined = found.rows[0];
+/** Every lane asks this when it ends; where a holder died, what it left is freed or doubted first. */
+async function whyNone(db: Knex, wave: WaveKey): Promise<Claim> {
+  let state = await lookAtWave(db, wave);
+  if (state?.hasExpired === true) {
+    await withTenantByKey(db, wave.tenantId, (trx) => releaseExpiredLeases(trx, wave));
+    state = await lookAtWave(db, wave);
+  }
   if (state === undefined || state.open === 0) {
     return { kind: 'none' };
   }
@@ -279,6 +258,37 @@ async function whyNone(trx: Knex.Transaction, wave: WaveKey): Promise<Claim> {
   return { kind: 'busy', until: state.leaseUntil ?? new Date(0) };
 }
 
+async function lookAtWave(db: Knex, wave: WaveKey): Promise<WaveState | undefined> {
+  const raw = db
+    .raw(
+      `select r.gate, r.plan_version as "planVersion", w.starts_at as "startsAt",
+              clock_timestamp() < w.starts_at as early, clock_timestamp() >= w.closes_at as late,
+              count(d.n) filter (where d.state = 'planned') as planned,
+              count(d.n) as open,
+              min(d.not_before) filter (where d.state = 'planned') as "notBefore",
+              (array_agg(d.wait_reason order by d.not_before)
+                filter (where d.state = 'planned'))[1] as "waitReason",
+              min(d.lease_until) as "leaseUntil",
+              coalesce(bool_or(d.lease_until < clock_timestamp()), false) as "hasExpired"
+         from waves w
+         join campaign_runs r on r.id = w.run_id
+         left join dispatches d on d.run_id = w.run_id and d.plan_version = w.plan_version
+          and d.wave_n = w.n and d.state in ('planned', 'claimed', 'calling')
+        where w.tenant_id = :tenantId and w.run_id = :runId and w.plan_version = :planVersion
+          and w.n = :waveN
+        group by r.id, w.run_id, w.plan_version, w.n`,
+      {
+        tenantId: wave.tenantId,
+        runId: wave.runId,
+        planVersion: wave.planVersion,
+        waveN: wave.waveN,
+      },
+    )
+    .options({ name: 'lookAtWave' });
+  const [rows] = await forTenantInOneTrip(db, wave.tenantId, [{ raw }]);
+  return rows?.[0];
+}
+
 interface WaveState {
   gate: string;
   planVersion: number;
@@ -290,4 +300,6 @@ interface WaveState {
   notBefore: Date | null;
   waitReason: string | null;
   leaseUntil: Date | null;
+  /** Somebody's claim or call outlived its lease. */
+  hasExpired: boolean;
 }
