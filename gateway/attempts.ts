@@ -1,0 +1,73 @@
+import { pause } from './pause';
+import type { Answered, Place, Run } from './Run';
+
+/** One call that comes whole, and the most it costs where it breaks off. */
+export interface WholeCall<T extends Answered> {
+  readonly call: (place: Place) => Promise<T>;
+  readonly attemptCost: (place: Place) => number;
+}
+
+export interface Got<T> {
+  readonly place: Place;
+  readonly answer: T;
+}
+
+/** One attempt; null where it failed, which the run knows then. */
+export async function attempt<T extends Answered>(
+  run: Run,
+  place: Place,
+  { call, attemptCost }: WholeCall<T>,
+): Promise<Got<T> | null> {
+  try {
+    const answer = await call(place);
+    run.answered(place, answer, null);
+    return { place, answer };
+  } catch (error) {
+    // Vendors bill whole answers that nobody waited for.
+    run.failedAt(place, error, { firstTokenMs: null, atRiskMicros: attemptCost(place) });
+    return null;
+  }
+}
+
+/**
+ * One attempt, and a second one beside it on another account where the first takes too long. The
+ * first answer wins and the other attempt is called off; both are recorded.
+ */
+export async function attemptHedged<T extends Answered>(
+  run: Run,
+  work: WholeCall<T>,
+  afterMs: number,
+): Promise<Got<T> | null> {
+  const first = await run.place({ isApart: true });
+  const firstGot = attempt(run, first, work);
+  if (!(await isSlow(firstGot, afterMs))) {
+    return firstGot;
+  }
+  const second = run.placeBeside(first);
+  if (second === null) {
+    return firstGot;
+  }
+  const secondGot = attempt(run, second, work);
+  const winner = await firstAnswer(firstGot, secondGot);
+  first.stop();
+  second.stop();
+  // What is called off ends at once, and the record is to hold it.
+  await Promise.all([firstGot, secondGot]);
+  return winner;
+}
+
+async function isSlow(got: Promise<unknown>, afterMs: number): Promise<boolean> {
+  const isDone = new AbortController();
+  const slow = pause(afterMs, isDone.signal).then(() => true);
+  const wasSlow = await Promise.race([got.then(() => false), slow]);
+  isDone.abort();
+  return wasSlow;
+}
+
+async function firstAnswer<T>(one: Promise<T | null>, other: Promise<T | null>): Promise<T | null> {
+  const sooner = await Promise.race([
+    one.then((got) => ({ got, later: other })),
+    other.then((got) => ({ got, later: one })),
+  ]);
+  return sooner.got ?? sooner.later;
+}
