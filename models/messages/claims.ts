@@ -72,11 +72,11 @@ export async function claimDispatch(
             slice_activity_id = :activityId, slice_attempt = :sliceAttempt,
             lease_until = clock_timestamp() + :leaseMs * interval '1 millisecond',
             not_before = null, wait_reason = null
-       from next
-      where d.run_id = :runId and d.n = next.n
+      -- Asked like this, Postgres looks the row up; joined, it walks through all of the run's.
+      where d.run_id = :runId and d.n = (select n from next)
      returning d.n, d.claim_n as "claimN", d.attempt, d.time_zone as "timeZone",
        d.first_message_n as "firstMessageN", d.last_message_n as "lastMessageN", d.message_count as "messageCount",
-       next.closes_at as "closesAt"`,
+       (select closes_at from next) as "closesAt"`,
       {
         runId: wave.runId,
         planVersion: wave.planVersion,
