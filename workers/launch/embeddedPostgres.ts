@@ -115,7 +115,7 @@ const ourSettings: Record<string, string> = {
   listen_addresses: '127.0.0.1',
   unix_socket_directories: '',
   max_connections: '200',
-  shared_buffers: '256MB',
+  shared_buffers: '512MB',
   max_wal_size: '2GB',
   random_page_cost: '1.1',
   jit: 'off',
