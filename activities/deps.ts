@@ -1,6 +1,7 @@
 import type { Logger } from '../lib/logger';
 import type { Knex } from '../lib/db';
 import type { Sealing } from '../lib/sealing';
+import type { LlmProviders } from '../providers/llm';
 import type { WavePlanner } from '../models/campaigns/planning';
 import type { Channel } from '../domain/campaigns/types';
 import type { LookUpRules } from '../domain/messages/doubts/lookUps';
@@ -13,6 +14,8 @@ export interface ActivityDeps {
   db: Knex;
   logger: Logger;
   senders: AccountSenders;
+  /** Vendors of language models, to ask how keys stand. */
+  llmProviders: LlmProviders;
   sealing: Sealing;
   /** Signs what recipients click and open. */
   trackingTokens: { token(message: { runId: string; messageN: number }): string };
@@ -33,6 +36,10 @@ export interface ActivityDeps {
   startCampaign(run: StartableRun): Promise<void>;
   /** Whether a workflow lives for this very run. */
   isRunAlive(run: { id: string; tenantId: string; campaignId: string }): Promise<boolean>;
+  /** Starts the keyrings of accounts at vendors of models that have none. */
+  ensureKeyrings(
+    accounts: readonly { accountId: string; tenantId: string | null; name: string; keys: number }[],
+  ): Promise<void>;
   /** Only tests and benchmarks replace it. */
   planner?: WavePlanner;
   /** The same: writes the call of a dispatch in place of loading and rendering. */

@@ -2,6 +2,8 @@ import { createReconcileRecords } from './campaigns/reconcileRecords';
 import { createRunActivities } from './campaigns/runs';
 import { createSendTest } from './campaigns/sendTest';
 import type { ActivityDeps } from './deps';
+import { createKeyringActivities } from './llm/keyrings';
+import { createProbes } from './llm/probes';
 import { createTendSignIn } from './identity/tendSignIn';
 import { createCountSealedOtherwise, createResealSlice } from './identity/reseal';
 import { createApplyStoredEvents } from './messages/applyStoredEvents';
@@ -16,6 +18,8 @@ export function createActivities(deps: ActivityDeps) {
   return {
     ...createRunActivities(deps),
     ...createTendSignIn(deps),
+    ...createKeyringActivities(deps),
+    ...createProbes(deps),
     sendTest: createSendTest(deps),
     reconcileRecords: createReconcileRecords(deps),
     dispatchSlice: createDispatchSlice(deps),

@@ -3,6 +3,7 @@ import { NativeConnection, Runtime, makeTelemetryFilterString } from '@temporali
 import type { ActivityDeps } from '../activities';
 import { createAccountSenders } from '../activities/messages/accountSenders';
 import { createCampaignWorkflows } from '../clients/campaigns';
+import { createKeyrings } from '../clients/keyrings';
 import { createDataConverter } from '../clients/dataConverter';
 import { loadConfig } from '../lib/config';
 import { createDatabase } from '../lib/db';
@@ -16,6 +17,7 @@ import { createTrackingTokens } from '../lib/trackingTokens';
 import { createDataKeys } from '../models/identity/dataKeys';
 import { ensurePlatformAccount } from '../models/messages/platformAccounts';
 import { requireApplicationLogin } from '../models/operations/applicationLogin';
+import { createLlmProviders } from '../providers/llm';
 import { collectDoubtMetrics } from './doubtMetrics';
 import { collectEventMetrics } from './eventMetrics';
 import { setPriorityFor } from './priority';
@@ -93,10 +95,12 @@ export async function runWorker(options: {
     publicUrl: publicUrl(config),
     onlyPublic: config.NODE_ENV === 'production',
   });
+  const llmProviders = createLlmProviders({ onlyPublic: config.NODE_ENV === 'production' });
   const dataKeys = createDataKeys({ db, sealing, logger });
   await dataKeys.prepare();
   const dataConverter = createDataConverter(dataKeys);
   const temporal = connectTemporal(config, dataConverter);
+  const keyrings = createKeyrings(temporal, logger);
   const connection = await NativeConnection.connect({
     address: config.TEMPORAL_ADDRESS,
     ...(config.TEMPORAL_TLS ? { tls: true } : {}),
@@ -115,6 +119,8 @@ export async function runWorker(options: {
       db,
       logger,
       senders,
+      llmProviders,
+      ensureKeyrings: (accounts) => keyrings.ensure(accounts),
       sealing,
       trackingTokens: createTrackingTokens([{ id: 1, secret: config.TRACKING_SECRET }]),
       publicUrl: publicUrl(config),
@@ -153,6 +159,8 @@ export async function runWorker(options: {
   exitWithParent(config.SUPERVISOR_PID, stop);
   logger.info({ port: config.WORKER_PORT }, 'worker ready');
   await worker.finished;
+  await keyrings.close();
+  await Promise.all(Object.values(llmProviders).map((vendor) => vendor.close()));
   await senders.close();
   await temporal.connection.close();
   await connection.close();

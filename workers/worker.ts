@@ -54,6 +54,7 @@ export async function startWorker(settings: WorkerSettings): Promise<RunningWork
     email: { activities, maxConcurrentActivityTaskExecutions: 100 },
     // More than there are lanes, so that all of them find room in one process.
     transactional: { activities, maxConcurrentActivityTaskExecutions: 4 },
+    llm: { activities, maxConcurrentActivityTaskExecutions: 20 },
   };
   const workers = await Promise.all(
     (settings.queues ?? everyQueue).map((name) =>

@@ -7,3 +7,4 @@ export { transactional } from './transactional/transactional';
 export { applyProviderEvents } from './messages/applyProviderEvents';
 export { resealing } from './identity/resealing';
 export { tendSignIn } from './identity/tendSignIn';
+export { keyring } from './llm/keyring';

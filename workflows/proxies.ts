@@ -90,3 +90,23 @@ export const resealingWork = proxyActivities<Activities>({
   heartbeatTimeout: '15s',
   retry: { initialInterval: '500ms', maximumInterval: '10s' },
 });
+
+/**
+ * Asks a vendor of models one thing, within ten seconds, and writes down what it says. Whoever waits for
+ * it goes on without when it does not come about, and has it done again later.
+ */
+export const llmProbes = proxyActivities<Activities>({
+  taskQueue: queues.llm,
+  startToCloseTimeout: '20s',
+  scheduleToCloseTimeout: '2 minutes',
+  retry: { initialInterval: '1s', maximumInterval: '10s', maximumAttempts: 4 },
+});
+
+/** Asks every second for ten seconds, heartbeating each time. */
+export const llmBursts = proxyActivities<Activities>({
+  taskQueue: queues.llm,
+  startToCloseTimeout: '40s',
+  scheduleToCloseTimeout: '1 minute',
+  heartbeatTimeout: '15s',
+  retry: { initialInterval: '1s', maximumAttempts: 2 },
+});

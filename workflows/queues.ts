@@ -8,4 +8,6 @@ export const queues = {
   email: 'carillon-email',
   /** Lanes of messages that are asked for one by one: nothing of a campaign runs here. */
   transactional: 'carillon-transactional',
+  /** Calls to vendors of language models, which may take long. */
+  llm: 'carillon-llm',
 } as const;

@@ -10,6 +10,7 @@ import { cancelRemaining, settleOverdueDoubts } from '../../models/messages/doub
 import { countOpenDoubts } from '../../models/messages/doubtsCount';
 import { settleAbandonedQuotas } from '../../models/identity/quotas';
 import { expireSubscriptions } from '../../models/identity/subscriptions';
+import { listKeyringAccounts } from '../../models/llm/keyrings';
 import { forgetOldKeys } from '../../models/requests/idempotencyKeys';
 import type { ActivityDeps } from '../deps';
 
@@ -26,10 +27,13 @@ export interface Reconciled {
 
 // An import writes a batch every few milliseconds; one that stands still this long has died.
 const abandonedAfterMs = 10 * 60_000;
+// One that was terminated is back after this.
+const keyringsEveryMs = 60_000;
 const terminated = 'The workflow of the campaign was terminated';
 
 /** One look over all runs; each repair changes nothing when it is found done. */
 export function createReconcileRecords(deps: ActivityDeps) {
+  const keyringsAt = new Map<string, number>();
   return async function reconcileRecords(): Promise<Reconciled> {
     const leases = await acrossTenants(deps.db, 'reconcile', (trx) =>
       releaseExpiredLeases(trx, null),
@@ -44,6 +48,7 @@ export function createReconcileRecords(deps: ActivityDeps) {
     // Each by itself: what one of them waits for must not hold up the others, or lock their rows.
     await acrossTenants(deps.db, 'reconcile', settleAbandonedQuotas);
     await acrossTenants(deps.db, 'reconcile', expireSubscriptions);
+    await ensureKeyrings();
     const runs = await acrossTenants(deps.db, 'reconcile', listOpenRuns);
     const doubts = await acrossTenants(deps.db, 'reconcile', countOpenDoubts);
     const found: Reconciled = {
@@ -65,6 +70,22 @@ export function createReconcileRecords(deps: ActivityDeps) {
     }
     return found;
   };
+
+  // Also those of accounts that were added while Temporal was away.
+  async function ensureKeyrings(): Promise<void> {
+    const now = Date.now();
+    const accounts = await acrossTenants(deps.db, 'llmRing', listKeyringAccounts);
+    const due = accounts.filter(
+      ({ accountId }) => now - (keyringsAt.get(accountId) ?? 0) >= keyringsEveryMs,
+    );
+    try {
+      await deps.ensureKeyrings(due);
+      due.forEach(({ accountId }) => keyringsAt.set(accountId, now));
+    } catch (error) {
+      // The next round tries it again.
+      deps.logger.warn({ err: error }, 'keyrings could not be started');
+    }
+  }
 
   async function repair(run: OpenRun, found: Reconciled): Promise<void> {
     if (await deps.isRunAlive(run)) {

@@ -10,6 +10,7 @@ import { createCampaignWorkflows } from '../../clients/campaigns';
 import { newId } from '../../lib/ids';
 import { createLogger } from '../../lib/logger';
 import { createSealing, parseSealingKeys } from '../../lib/sealing';
+import { createLlmProviders } from '../../providers/llm';
 import { createTrackingTokens } from '../../lib/trackingTokens';
 import { claimDispatch } from '../../models/messages/claims';
 import { ensureBenchAccount } from './account';
@@ -109,6 +110,8 @@ async function sendAll(ground: BenchGround, tenant: BenchTenant, baseUrl: string
     db,
     logger: createLogger({ name: 'bench', level: 'warn' }),
     senders,
+    llmProviders: createLlmProviders({ onlyPublic: false }),
+    ensureKeyrings: () => Promise.resolve(),
     sealing,
     trackingTokens: createTrackingTokens([{ id: 1, secret: trackingSecret }]),
     publicUrl,

@@ -72,7 +72,7 @@ export async function requireLlmAccount(
 
 /** The same, kept from changes until the transaction ends. */
 export async function lockLlmAccount(trx: Knex.Transaction, key: OwnedId): Promise<LlmAccount> {
-  return orNotFound(await llmAccountsOf(trx, key.ownerId).findById(key.id).forUpdate());
+  return orNotFound(await llmAccountsOf(trx, key.ownerId).findById(key.id).forNoKeyUpdate());
 }
 
 function orNotFound(account: LlmAccount | undefined): LlmAccount {

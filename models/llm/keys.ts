@@ -106,7 +106,7 @@ export async function requireLlmKey(
 
 /** The same, kept from changes until the transaction ends. */
 export async function lockLlmKey(trx: Knex.Transaction, { ownerId, id }: OwnedId): Promise<LlmKey> {
-  return orNotFound(await llmKeysOf(trx, ownerId).findById(id).forUpdate());
+  return orNotFound(await llmKeysOf(trx, ownerId).findById(id).forNoKeyUpdate());
 }
 
 /** Writes what is given over a locked key; what is undefined stays. */

@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Client } from '@temporalio/client';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils';
+import { keyringWorkflowId } from '../../workflows/llm/messages';
 import { inClearText } from '../support/histories';
 
 /**
@@ -24,12 +25,30 @@ export async function recordHistories(
       continue;
     }
     kept.add(execution.type);
-    const history = await client.workflow
-      .getHandle(execution.workflowId, execution.runId)
-      .fetchHistory();
-    writeFileSync(
-      path.join(__dirname, 'histories', `${story}-${execution.type}.json`),
-      `${JSON.stringify({ workflowId: execution.workflowId, history: JSON.parse(historyToJSON(await inClearText(client, history))) })}\n`,
-    );
+    await write(client, `${story}-${execution.type}`, execution);
   }
+}
+
+/** The same of the keyring of an account, as it is now: it goes on. */
+export async function recordKeyring(
+  client: Client,
+  story: string,
+  accountId: string,
+): Promise<void> {
+  if (process.env.RECORD_HISTORIES !== undefined) {
+    await write(client, `${story}-keyring`, { workflowId: keyringWorkflowId(accountId) });
+  }
+}
+
+async function write(
+  client: Client,
+  name: string,
+  { workflowId, runId }: { workflowId: string; runId?: string },
+): Promise<void> {
+  const history = await client.workflow.getHandle(workflowId, runId).fetchHistory();
+  const clear = JSON.parse(historyToJSON(await inClearText(client, history)));
+  writeFileSync(
+    path.join(__dirname, 'histories', `${name}.json`),
+    `${JSON.stringify({ workflowId, history: clear })}\n`,
+  );
 }

@@ -3,6 +3,7 @@ import { createApp } from '../../api/app';
 import type { ApiDeps } from '../../api/deps';
 import { createCampaignWorkflows } from '../../clients/campaigns';
 import { createConnectionTests } from '../../clients/connectionTests';
+import { createKeyrings } from '../../clients/keyrings';
 import { createTestSends } from '../../clients/testSends';
 import { loadConfig } from '../../lib/config';
 import { createKeyedHash } from '../../lib/keyedHash';
@@ -81,6 +82,9 @@ export async function startTestApi(overrides: Partial<ApiDeps> = {}): Promise<Te
     quotas,
     // Where no worker runs, an update is waited for in vain.
     campaigns: createCampaignWorkflows(temporal, { startMs: 5_000, steerMs: 500 }),
+    keyrings: createKeyrings(temporal, createLogger({ name: 'api', level: 'fatal' }), {
+      steerMs: 500,
+    }),
     testSends: createTestSends(temporal, { startMs: 20_000, waitMs: 500 }),
     sealing,
     connectionTests: createConnectionTests({ timeoutMs: 5_000, onlyPublic: false }),

@@ -2,6 +2,7 @@ import path from 'node:path';
 import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
 import type { ActivityDeps } from '../../activities';
 import { createCampaignWorkflows } from '../../clients/campaigns';
+import { createKeyrings, type Keyrings } from '../../clients/keyrings';
 import type { Channel, DoubtPolicy, Schedule } from '../../domain/campaigns/types';
 import type { Knex } from '../../lib/db';
 import { newId } from '../../lib/ids';
@@ -10,6 +11,7 @@ import { connectTemporal, type Temporal } from '../../lib/temporal';
 import { createTrackingTokens, type TrackingTokens } from '../../lib/trackingTokens';
 import { withTenant } from '../../models/base';
 import { createRun, markWorkflowStarted, type CampaignRun } from '../../models/campaigns/runs';
+import { createLlmProviders } from '../../providers/llm';
 import { startSandbox, type Sandbox, type SandboxOptions } from '../../sandbox';
 import { buildWorkflowBundle } from '../../workers/bundle';
 import { startWorker, type RunningWorker } from '../../workers/worker';
@@ -32,6 +34,7 @@ export interface CampaignGround {
   temporal: Temporal;
   sandbox: Sandbox;
   tokens: TrackingTokens;
+  keyrings: Keyrings;
   deps: ActivityDeps;
   /** Starts another worker in this process. */
   startWorker(overrides?: Partial<ActivityDeps>): Promise<RunningWorker>;
@@ -67,10 +70,14 @@ export async function startCampaignGround(options: GroundOptions = {}): Promise<
     ...(options.limitPerMinute === undefined ? {} : { limitPerMinute: options.limitPerMinute }),
   });
   const tokens = createTrackingTokens([{ id: 1, secret: trackingSecret }]);
+  const llmProviders = createLlmProviders({ onlyPublic: false });
+  const keyrings = createKeyrings(temporal, logger);
   const deps: ActivityDeps = {
     db: app,
     logger,
     senders: testSenders(app, options.timeoutMs),
+    llmProviders,
+    ensureKeyrings: (accounts) => keyrings.ensure(accounts),
     sealing: testSealing,
     trackingTokens: tokens,
     publicUrl: 'http://carillon.test',
@@ -88,6 +95,7 @@ export async function startCampaignGround(options: GroundOptions = {}): Promise<
     temporal,
     sandbox,
     tokens,
+    keyrings,
     deps,
     async startWorker(overrides = {}) {
       const worker = await startWorker({
@@ -103,6 +111,8 @@ export async function startCampaignGround(options: GroundOptions = {}): Promise<
     },
     async stop() {
       await Promise.all(workers.map((worker) => worker.stop()));
+      await keyrings.close();
+      await Promise.all(Object.values(llmProviders).map((vendor) => vendor.close()));
       await deps.senders.close();
       await temporal.connection.close();
       await connection.close();

@@ -1,0 +1,95 @@
+import { ApplicationFailure } from '@temporalio/activity';
+import { AppError } from '../../domain/errors';
+import type { KeyringSeen } from '../../domain/llm/keyrings/types';
+import type { KeyStanding } from '../../domain/llm/types';
+import { acrossTenants } from '../../models/base';
+import { loadKeyring } from '../../models/llm/keyrings';
+import { areCallsOpenSince, setKeyStanding } from '../../models/llm/standings';
+import type { ActivityDeps } from '../deps';
+
+/** Whose keyring asks. */
+export interface KeyringOwner {
+  accountId: string;
+  tenantId: string | null;
+}
+
+/** Somebody's word on a key, for the records. */
+export interface KeyStandingOrder extends KeyringOwner {
+  keyId: string;
+  standing: KeyStanding;
+  reason: string | null;
+  /** Null for an operator in the Temporal UI. */
+  actorId: string | null;
+  /** The key that comes in its place. */
+  newKeyId: string | null;
+}
+
+/** The records' side of keyrings; each is safe to run twice, for the reason given at it. */
+export function createKeyringActivities({ db }: Pick<ActivityDeps, 'db'>) {
+  return {
+    /** Reads only. Null where the account is gone. */
+    loadKeyring: ({ accountId, tenantId }: KeyringOwner): Promise<KeyringSeen | null> =>
+      acrossTenants(db, 'llmRing', (trx) => loadKeyring(trx, { ownerId: tenantId, id: accountId })),
+
+    /** What stands so already stays as it is. */
+    async setKeyStanding(order: KeyStandingOrder): Promise<{ isChanged: boolean }> {
+      const { tenantId, accountId, keyId, ...word } = order;
+      return refusing(() =>
+        acrossTenants(db, 'llmRing', async (trx) => {
+          const key = { ownerId: tenantId, id: keyId };
+          const change = await setKeyStanding(trx, key, { ...word, actorKind: 'user' });
+          if (change.accountId !== accountId) {
+            throw new AppError('notFound', 'llmKeyNotFound', 'The account has no such key.');
+          }
+          return { isChanged: change.isChanged };
+        }),
+      );
+    },
+
+    /**
+     * Revokes a key that was rotated once no call of before can be under way by it any more. A revoked
+     * key stays revoked, and one that a person took back meanwhile stays as it is.
+     */
+    async revokeReplacedKey(
+      order: KeyringOwner & { keyId: string },
+    ): Promise<{ isRevoked: boolean }> {
+      const { tenantId, accountId, keyId } = order;
+      const seen = await acrossTenants(db, 'llmRing', (trx) =>
+        loadKeyring(trx, { ownerId: tenantId, id: accountId }),
+      );
+      const key = seen?.keys.find(({ id }) => id === keyId);
+      if (key === undefined || key.standing !== 'draining' || key.replacedBy === null) {
+        return { isRevoked: key?.standing === 'revoked' };
+      }
+      const drainsSince = new Date(key.standingAt);
+      if (await acrossTenants(db, 'llmLedger', (trx) => areCallsOpenSince(trx, drainsSince))) {
+        return { isRevoked: false };
+      }
+      await acrossTenants(db, 'llmRing', (trx) =>
+        setKeyStanding(
+          trx,
+          { ownerId: tenantId, id: keyId },
+          {
+            standing: 'revoked',
+            reason: key.standingReason,
+            actorId: key.standingBy,
+            actorKind: 'timer',
+          },
+        ),
+      );
+      return { isRevoked: true };
+    },
+  };
+}
+
+// What the records refuse is refused for ever: whoever gave the word is told.
+async function refusing<T>(write: () => Promise<T>): Promise<T> {
+  try {
+    return await write();
+  } catch (error) {
+    if (error instanceof AppError) {
+      throw ApplicationFailure.nonRetryable(error.message, error.code);
+    }
+    throw error;
+  }
+}

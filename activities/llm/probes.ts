@@ -1,0 +1,330 @@
+import { Context } from '@temporalio/activity';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { LlmAttemptError, type LlmFailure } from '../../domain/llm/failures';
+import {
+  evidenceOf,
+  freeClass,
+  subjectId,
+  subjectIn,
+  subjectOf,
+  type HealthEvent,
+  type HealthSubject,
+} from '../../domain/llm/health';
+import { nextLimitReset } from '../../domain/llm/keyrings/limitReset';
+import { platformPool, type ChatCall, type HealthScope } from '../../domain/llm/types';
+import { acrossTenants } from '../../models/base';
+import { applyHealth } from '../../models/llm/health';
+import {
+  cheapestModel,
+  openKey,
+  openManagementKey,
+  writeBalance,
+  writeKeyLimits,
+  type ProbedKey,
+} from '../../models/llm/probing';
+import type { CallOptions, KeyStatus } from '../../providers/llm/types';
+import type { ActivityDeps } from '../deps';
+import type { KeyringOwner } from './keyrings';
+
+/** What is asked about, and with which key. */
+export interface ProbeOrder extends KeyringOwner {
+  keyId: string;
+  /** Null: a figure that is looked at from time to time. */
+  scope: HealthScope | null;
+  model: string | null;
+  /** Before this a success is no proof: only that the key itself is good. */
+  coolsUntil?: string | null;
+  /** Somebody waits: that it is as it was is not written down each time. */
+  isUrgent?: boolean;
+}
+
+/** What came of it, for people who read the history: how things stand is in the records. */
+export interface Probed {
+  outcome: 'well' | 'spent' | 'failed' | 'notAsked';
+  /** A failure's kind, or why nobody was asked. */
+  why: string | null;
+  status: number | null;
+}
+
+const pageTimeoutMs = 10_000;
+const callTimeoutMs = 12_000;
+const burst = { calls: 10, everyMs: 1_000, timeoutMs: 3_000 } as const;
+const creditsAgainMs = 5 * 60_000;
+const limitAgainMs = 30 * 60_000;
+
+/**
+ * What keyrings ask vendors. Each may run twice: asking changes nothing there, and what is learned
+ * twice is written once. What opens a key is read, used and forgotten in here.
+ */
+export function createProbes(
+  deps: Pick<ActivityDeps, 'db' | 'sealing' | 'llmProviders' | 'logger'>,
+) {
+  const { db, sealing, llmProviders, logger } = deps;
+
+  return {
+    /** Asks the vendor's own page of the key, which is free: whether it is taken, and what is left. */
+    async verifyKey(order: ProbeOrder): Promise<Probed> {
+      const key = await acrossTenants(db, 'llmRing', (trx) => openKey(trx, sealing, order));
+      const skipped = whyNotAsked(key);
+      if (key === null || skipped !== null) {
+        return notAsked(skipped ?? 'gone');
+      }
+      const sentAt = Date.now();
+      try {
+        const status = await llmProviders[key.credentials.vendor].keyStatus(
+          key.credentials,
+          within(pageTimeoutMs),
+        );
+        const isSpent = status.limitRemainingMicros !== null && status.limitRemainingMicros <= 0;
+        await acrossTenants(db, 'llmRing', (trx) =>
+          writeKeyLimits(trx, { keyId: order.keyId, at: new Date(sentAt), ...status }),
+        );
+        await learn(order, keyPageEvents(order, status, { isSpent, sentAt }));
+        return { outcome: isSpent ? 'spent' : 'well', why: null, status: 200 };
+      } catch (error) {
+        return failed(order, '', error);
+      }
+    },
+
+    /** Asks what is left of the account's credit, with its management key. */
+    async pollAccount(owner: KeyringOwner & { scope: HealthScope | null }): Promise<Probed> {
+      const opened = await acrossTenants(db, 'llmRing', (trx) =>
+        openManagementKey(trx, sealing, owner),
+      );
+      if (opened === null) {
+        return notAsked('noManagementKey');
+      }
+      const { credentials, floorMicros } = opened;
+      const sentAt = Date.now();
+      try {
+        const { remainingMicros } = await llmProviders[credentials.vendor].credits(
+          credentials,
+          within(pageTimeoutMs),
+        );
+        const isSpent = remainingMicros <= floorMicros;
+        const balance = { balanceMicros: remainingMicros, at: new Date(sentAt) };
+        await acrossTenants(db, 'llmRing', (trx) =>
+          writeBalance(trx, { accountId: owner.accountId, ...balance }),
+        );
+        await learn(owner, balanceEvents(owner, { isSpent, sentAt }));
+        return { outcome: isSpent ? 'spent' : 'well', why: null, status: 200 };
+      } catch (error) {
+        if (!(error instanceof LlmAttemptError)) {
+          throw error;
+        }
+        // The management key opens no model: what it is refused for says nothing of the account.
+        const { kind, status } = error.failure;
+        logger.warn({ accountId: owner.accountId, kind, status }, 'credit of an account not read');
+        return { outcome: 'failed', why: kind, status };
+      }
+    },
+
+    /** Makes the smallest call there is: one token of the cheapest model that the key may use. */
+    async probeCapacity(order: ProbeOrder): Promise<Probed> {
+      return probe(order, callTimeoutMs);
+    },
+
+    /** The same, every second for ten seconds, until one succeeds. */
+    async probeOften(order: ProbeOrder): Promise<Probed> {
+      const { cancellationSignal } = Context.current();
+      const startedAt = Date.now();
+      let last = notAsked('cancelled');
+      for (let call = 1; call <= burst.calls; call += 1) {
+        last = await probe(order, burst.timeoutMs);
+        Context.current().heartbeat({ call, ...last });
+        if (last.outcome !== 'failed') {
+          break;
+        }
+        const nextAt = startedAt + call * burst.everyMs;
+        await sleep(Math.max(0, nextAt - Date.now()), undefined, { signal: cancellationSignal });
+      }
+      return last;
+    },
+  };
+
+  async function probe(order: ProbeOrder, timeoutMs: number): Promise<Probed> {
+    const isFree = order.model === freeClass;
+    const { key, model } = await acrossTenants(db, 'llmRing', async (trx) => {
+      const opened = await openKey(trx, sealing, order);
+      const named = isFree ? null : order.model;
+      const allowedModels = opened?.allowedModels ?? null;
+      return {
+        key: opened,
+        model: named ?? (await cheapestModel(trx, { allowedModels, isFree })),
+      };
+    });
+    const skipped = whyNotAsked(key);
+    if (key === null || skipped !== null) {
+      return notAsked(skipped ?? 'gone');
+    }
+    if (model === null) {
+      return notAsked('noModel');
+    }
+    const sentAt = Date.now();
+    try {
+      await llmProviders[key.credentials.vendor].chat({ ...smallestCall, model }, key.credentials, {
+        ...within(timeoutMs),
+        firstTokenMs: timeoutMs,
+        idleMs: timeoutMs,
+      });
+      await learn(order, [recovered(subjectAsked(order), sentAt)]);
+      return { outcome: 'well', why: null, status: 200 };
+    } catch (error) {
+      return failed(order, model, error);
+    }
+  }
+
+  /** Writes what a failure says of whoever it is about, which need not be what was asked about. */
+  async function failed(order: ProbeOrder, model: string, error: unknown): Promise<Probed> {
+    if (!(error instanceof LlmAttemptError)) {
+      throw error;
+    }
+    const { failure } = error;
+    await learn(order, failureEvents(order, model, failure));
+    return { outcome: 'failed', why: failure.kind, status: failure.status };
+  }
+
+  async function learn({ tenantId }: KeyringOwner, events: readonly HealthEvent[]): Promise<void> {
+    if (events.length > 0) {
+      const poolId = tenantId ?? platformPool;
+      const all = events.map((event) => ({ ...event, poolId }));
+      await acrossTenants(db, 'llmRing', (trx) => applyHealth(trx, all));
+    }
+  }
+
+  function within(timeoutMs: number): Pick<CallOptions, 'signal' | 'timeoutMs'> {
+    return { signal: Context.current().cancellationSignal, timeoutMs };
+  }
+}
+
+const smallestCall = {
+  messages: [{ role: 'user', content: 'Say ok.' }],
+  maxTokens: 1,
+  temperature: null,
+  tools: [],
+  schema: null,
+  sessionId: null,
+  endUser: null,
+  cachesPrompt: false,
+} as const satisfies Omit<ChatCall, 'model'>;
+
+const actor = { kind: 'probe', id: null } as const;
+
+function keyPageEvents(
+  order: ProbeOrder,
+  { limitReset }: KeyStatus,
+  { isSpent, sentAt }: { isSpent: boolean; sentAt: number },
+): HealthEvent[] {
+  const key = subjectIn('key', { ...order, model: '' });
+  if (isSpent) {
+    const resetsAt = limitReset === null ? null : nextLimitReset(limitReset, sentAt);
+    // Somebody may raise the limit before.
+    const nextCheckAt = Math.min(resetsAt ?? Infinity, sentAt + limitAgainMs);
+    const checked = { type: 'checked', subject: key, actor, at: sentAt, nextCheckAt } as const;
+    const isKnown = order.scope === 'key';
+    return [
+      ...(isKnown ? [] : [spent(key, 'keyLimit', { at: sentAt, resetsAt })]),
+      { ...checked, until: resetsAt },
+    ];
+  }
+  const coolsUntil = Date.parse(order.coolsUntil ?? '');
+  if (sentAt < coolsUntil) {
+    const evidence = { verify: false };
+    const nextCheckAt = coolsUntil;
+    return [{ type: 'checked', subject: key, actor, at: sentAt, nextCheckAt, evidence }];
+  }
+  return order.scope === null ? [] : [recovered(subjectAsked(order), sentAt)];
+}
+
+function balanceEvents(
+  { accountId, scope }: KeyringOwner & { scope: HealthScope | null },
+  { isSpent, sentAt }: { isSpent: boolean; sentAt: number },
+): HealthEvent[] {
+  const subject = subjectIn('account', { accountId, keyId: '', model: '' });
+  if (scope === null) {
+    return isSpent ? [spent(subject, 'credits', { at: sentAt, resetsAt: null })] : [];
+  }
+  const nextCheckAt = sentAt + creditsAgainMs;
+  return isSpent
+    ? [{ type: 'checked', subject, actor, at: sentAt, nextCheckAt }]
+    : [recovered(subject, sentAt)];
+}
+
+function failureEvents(order: ProbeOrder, model: string, failure: LlmFailure): HealthEvent[] {
+  const at = Date.now();
+  const asked = order.scope === null ? null : subjectAsked(order);
+  const about = subjectOf(failure, { ...order, model });
+  const isAsked = about !== null && asked !== null && subjectId(about) === subjectId(asked);
+  const events: HealthEvent[] = [];
+  // The page of a key tells nothing of any model.
+  const isOfNoModel = about?.model === '';
+  if (about !== null && !isOfNoModel && !(isAsked && order.isUrgent === true)) {
+    const { kind, retryAfterMs, resetsAt } = failure;
+    const evidence = evidenceOf(failure);
+    events.push({
+      type: 'failed',
+      subject: about,
+      actor,
+      at,
+      kind,
+      retryAfterMs,
+      resetsAt,
+      evidence,
+    });
+  }
+  if (asked === null || isAsked) {
+    return events;
+  }
+  if (isPast(failure, asked.scope)) {
+    return [...events, recovered(asked, at)];
+  }
+  const isBreakers = asked.scope === 'model' || asked.scope === 'platform';
+  if (about === null && isBreakers) {
+    const evidence = evidenceOf(failure);
+    return [{ type: 'tripped', subject: asked, actor, at, kind: failure.kind, evidence }];
+  }
+  return events;
+}
+
+// It was let in, and failed behind what was asked about.
+function isPast({ kind, scope }: LlmFailure, asked: HealthScope): boolean {
+  if (asked === 'platform') {
+    return false;
+  }
+  return (
+    scope === 'request' ||
+    kind === 'emptyAnswer' ||
+    (scope === 'model' && kind === 'upstreamRateLimit' && asked !== 'model')
+  );
+}
+
+function recovered(subject: HealthSubject, at: number): HealthEvent {
+  return { type: 'recovered', subject, actor, at };
+}
+
+function spent(
+  subject: HealthSubject,
+  kind: 'keyLimit' | 'credits',
+  { at, resetsAt }: { at: number; resetsAt: number | null },
+): HealthEvent {
+  const evidence = { resetsAt };
+  return { type: 'failed', subject, actor, at, kind, retryAfterMs: null, resetsAt, evidence };
+}
+
+function subjectAsked(order: ProbeOrder): HealthSubject {
+  return subjectIn(order.scope ?? 'key', { ...order, model: order.model ?? '' });
+}
+
+function whyNotAsked(key: ProbedKey | null): string | null {
+  if (key === null) {
+    return 'gone';
+  }
+  const standings = [key.standing, key.accountStanding];
+  return (
+    standings.find((one) => one === 'revoked') ?? standings.find((one) => one === 'paused') ?? null
+  );
+}
+
+function notAsked(why: string): Probed {
+  return { outcome: 'notAsked', why, status: null };
+}

@@ -1,0 +1,234 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError } from '@temporalio/client';
+import type { KeyExplained } from '../domain/llm/keyrings/explain';
+import type { Logger } from '../lib/logger';
+import type { Temporal } from '../lib/temporal';
+import type { keyring } from '../workflows/llm/keyring';
+import {
+  drainKeyUpdate,
+  keyringWorkflowId,
+  keyStateChangedSignal,
+  pauseKeyUpdate,
+  probeKeyUpdate,
+  replaceKeyUpdate,
+  resumeKeyUpdate,
+  revokeKeyUpdate,
+  rotateKeyUpdate,
+  wantedSignal,
+  type KeyringInput,
+  type KeyWord,
+  type ReplaceWord,
+} from '../workflows/llm/messages';
+import { queues } from '../workflows/queues';
+import { searchAttributes } from '../workflows/searchAttributes';
+import { summary } from '../workflows/summary';
+
+/** An account that has a keyring. */
+export interface KeyringAccount {
+  accountId: string;
+  tenantId: string | null;
+  /** What people call it, for operators; not known to whoever only signals. */
+  name?: string;
+  keys?: number;
+}
+
+/** What people do to a key. */
+export type KeySteering = keyof typeof updates;
+
+const updates = {
+  pause: pauseKeyUpdate,
+  resume: resumeKeyUpdate,
+  drain: drainKeyUpdate,
+  revoke: revokeKeyUpdate,
+  probe: probeKeyUpdate,
+  rotate: rotateKeyUpdate,
+  replace: replaceKeyUpdate,
+} as const;
+
+/** What a keyring is told without an answer. */
+export type KeyringNews = keyof typeof signals;
+
+const signals = { keyStateChanged: keyStateChangedSignal, wanted: wantedSignal } as const;
+
+/** Starts and steers keyrings; the records are always written before. */
+export interface Keyrings {
+  /** Starts the keyrings of accounts that have none; rejects with the first that cannot be started. */
+  ensure(accounts: readonly KeyringAccount[]): Promise<void>;
+  /**
+   * Tells keyrings of something. Never rejects and is not waited for: what cannot be told now is told
+   * again for a while, once for each account. A keyring that is missing is started within seconds by
+   * the reconciler and looks then; every one looks by itself within minutes.
+   */
+  tell(accounts: readonly KeyringAccount[], news: KeyringNews): void;
+  /**
+   * Resolves when the keyring has taken up what a person said. Rejects when no worker or server answers
+   * in time: what was written holds all the same.
+   */
+  steer(
+    kind: KeySteering,
+    account: KeyringAccount,
+    word: KeyWord | ReplaceWord,
+    updateId?: string,
+  ): Promise<KeyExplained>;
+  /** Ends what `tell` has begun. */
+  close(): Promise<void>;
+}
+
+export interface KeyringDeadlines {
+  startMs?: number;
+  steerMs?: number;
+  /** Between two signals of one kind to one account, however often it is told. */
+  tellEveryMs?: number;
+  wantedEveryMs?: number;
+  /** For how long what could not be told is kept. */
+  keptForMs?: number;
+}
+
+// One more would hold no news that the others do not.
+const mostKept = 1_000;
+const atOnce = 10;
+
+/** Keyrings behind a client. */
+export function createKeyrings(
+  { client }: Pick<Temporal, 'client'>,
+  logger: Pick<Logger, 'warn'>,
+  deadlines: KeyringDeadlines = {},
+): Keyrings {
+  const { startMs = 5_000, steerMs = 10_000, keptForMs = 60_000 } = deadlines;
+  const { tellEveryMs = 500, wantedEveryMs = 3_000 } = deadlines;
+  const waiting = new Map<string, Waiting>();
+  const wantedAt = new Map<string, number>();
+  const closing = new AbortController();
+  let telling: Promise<void> | null = null;
+
+  const within = <T>(ms: number, work: () => Promise<T>) =>
+    client.withDeadline(Date.now() + ms, work);
+
+  return {
+    async ensure(accounts) {
+      for (let from = 0; from < accounts.length; from += atOnce) {
+        await Promise.all(
+          accounts
+            .slice(from, from + atOnce)
+            .map((account) => within(startMs, () => start(account))),
+        );
+      }
+    },
+
+    tell(accounts, news) {
+      for (const account of accounts) {
+        const id = `${news} ${account.accountId}`;
+        const isTold = news === 'wanted' && !isWantedAnew(account);
+        if (!isTold && !waiting.has(id) && waiting.size < mostKept) {
+          waiting.set(id, { account, news, since: Date.now() });
+        }
+      }
+      telling ??= tellAll().finally(() => {
+        telling = null;
+      });
+    },
+
+    steer: (kind, account, word, updateId) =>
+      within(steerMs, async () => {
+        await start(account);
+        return client.workflow
+          .getHandle<typeof keyring>(keyringWorkflowId(account.accountId))
+          .executeUpdate<KeyExplained, [KeyWord | ReplaceWord]>(updates[kind].name, {
+            args: [word],
+            ...(updateId === undefined ? {} : { updateId }),
+          });
+      }),
+
+    async close() {
+      closing.abort();
+      await telling;
+    },
+  };
+
+  // What comes while others are told goes with the next round, however often it comes.
+  async function tellAll(): Promise<void> {
+    let hasFailed = false;
+    while (waiting.size > 0 && !closing.signal.aborted) {
+      const round = [...waiting];
+      waiting.clear();
+      for (let from = 0; from < round.length; from += atOnce) {
+        const slice = round.slice(from, from + atOnce);
+        const told = await Promise.allSettled(slice.map(([, one]) => signal(one)));
+        const failed = slice.filter((_, index) => told[index]?.status === 'rejected');
+        for (const [id, one] of failed) {
+          if (!waiting.has(id) && Date.now() - one.since < keptForMs) {
+            waiting.set(id, one);
+          }
+        }
+        const failure = told.find((one) => one.status === 'rejected');
+        if (failure !== undefined && !hasFailed) {
+          logger.warn({ err: failure.reason }, 'keyrings not told yet');
+        }
+        hasFailed = failure !== undefined;
+      }
+      await pause(hasFailed ? tellEveryMs * 8 : tellEveryMs);
+    }
+  }
+
+  async function pause(ms: number): Promise<void> {
+    await sleep(ms, undefined, { signal: closing.signal, ref: false }).catch(() => undefined);
+  }
+
+  // It holds for a while at the other end.
+  function isWantedAnew({ accountId }: KeyringAccount): boolean {
+    const now = Date.now();
+    if (now - (wantedAt.get(accountId) ?? 0) < wantedEveryMs) {
+      return false;
+    }
+    wantedAt.set(accountId, now);
+    return true;
+  }
+
+  async function signal({ account, news }: Waiting): Promise<void> {
+    const handle = client.workflow.getHandle(keyringWorkflowId(account.accountId));
+    try {
+      await within(startMs, () => handle.signal(signals[news]));
+    } catch (error) {
+      if (!(error instanceof WorkflowNotFoundError)) {
+        throw error;
+      }
+    }
+  }
+
+  async function start(account: KeyringAccount): Promise<void> {
+    try {
+      await client.workflow.start<typeof keyring>('keyring', {
+        ...optionsOf(account),
+        workflowIdConflictPolicy: 'FAIL',
+      });
+    } catch (error) {
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) {
+        throw error;
+      }
+    }
+  }
+}
+
+interface Waiting {
+  account: KeyringAccount;
+  news: KeyringNews;
+  since: number;
+}
+
+function optionsOf({ accountId, tenantId, name, keys }: KeyringAccount) {
+  const args: [KeyringInput] = [{ accountId, tenantId }];
+  const of = name === undefined ? accountId : `account ${name}`;
+  const count = keys === undefined ? '' : ` (${keys} ${keys === 1 ? 'key' : 'keys'})`;
+  return {
+    workflowId: keyringWorkflowId(accountId),
+    taskQueue: queues.workflows,
+    args,
+    workflowIdReusePolicy: 'ALLOW_DUPLICATE' as const,
+    staticSummary: summary(`Key ring of ${of}${count}`),
+    typedSearchAttributes: [
+      ...(tenantId === null ? [] : [{ key: searchAttributes.tenant, value: tenantId }]),
+      { key: searchAttributes.kind, value: 'keyring' },
+      { key: searchAttributes.status, value: 'active' },
+    ],
+  };
+}
