@@ -1,5 +1,6 @@
 import type { CampaignWorkflows } from '../clients/campaigns';
 import type { ConnectionTests } from '../clients/connectionTests';
+import type { Keyrings } from '../clients/keyrings';
 import type { TestSends } from '../clients/testSends';
 import type { AccessTokens } from '../lib/accessTokens';
 import type { Config } from '../lib/config';
@@ -25,6 +26,8 @@ export interface ApiDeps {
   readonly quotas: QuotaLeases;
   /** Starts and steers the workflows of campaigns. */
   readonly campaigns: CampaignWorkflows;
+  /** Starts and steers the workflows of keys at vendors of models. */
+  readonly keyrings: Keyrings;
   /** Sends tests of campaigns by their workflows. */
   readonly testSends: TestSends;
   /** Seals and opens the credentials of provider accounts. */

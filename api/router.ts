@@ -40,6 +40,7 @@ import { limitStrangers, rateLimit } from './middleware/rateLimit';
 import { createRateLimits, type RateLimits } from './rateLimits';
 import { llmAccountRoutes } from './llm/accounts';
 import { llmKeyRoutes } from './llm/keys';
+import { llmSteeringRoutes } from './llm/steering';
 import { transactionalRoutes } from './messages/messages';
 import { operationRoutes } from './operations/operations';
 import { platformTenantRoutes } from './platform/tenants';
@@ -97,6 +98,7 @@ export const routes: readonly Route[] = [
   ...connectionTestRoutes,
   ...providerLimitRoutes,
   ...llmAccountRoutes,
+  ...llmSteeringRoutes,
   ...llmKeyRoutes,
   ...sendGridWebhookRoutes,
   ...twilioWebhookRoutes,

@@ -1,6 +1,7 @@
 import { createCampaignWorkflows } from '../clients/campaigns';
 import { createDataConverter } from '../clients/dataConverter';
 import { createConnectionTests } from '../clients/connectionTests';
+import { createKeyrings } from '../clients/keyrings';
 import { createTestSends } from '../clients/testSends';
 import { loadConfig } from '../lib/config';
 import { createDatabase } from '../lib/db';
@@ -47,6 +48,7 @@ async function main(): Promise<void> {
   const quotas = createQuotaLeases(db, (error) =>
     logger.warn({ err: error }, 'used quota not written'),
   );
+  const keyrings = createKeyrings(temporal, logger, { steerMs: 5_000 });
   const app = createApp({
     config,
     db,
@@ -56,6 +58,7 @@ async function main(): Promise<void> {
     accessTokens,
     quotas,
     campaigns: createCampaignWorkflows(temporal),
+    keyrings,
     testSends: createTestSends(temporal),
     sealing,
     connectionTests: createConnectionTests({
@@ -85,7 +88,7 @@ async function main(): Promise<void> {
     parentPid: config.SUPERVISOR_PID,
     release: async () => {
       accessTokens.close();
-      await quotas.close();
+      await Promise.all([quotas.close(), keyrings.close()]);
       await Promise.allSettled([temporal.connection.close(), db.destroy()]);
     },
   });

@@ -60,6 +60,13 @@ export const auditActions = {
   'llmAccount.deleted': 'An account at a vendor of language models was removed.',
   'llmKey.created': 'A key at a vendor of language models was added.',
   'llmKey.changed': 'A key at a vendor of language models was changed, but for the key itself.',
+  'llmKey.paused': 'No call is made with a key at a vendor of language models.',
+  'llmKey.resumed': 'A key at a vendor of language models serves again.',
+  'llmKey.drained': 'A key at a vendor of language models ends what it began.',
+  'llmKey.revoked': 'A key at a vendor of language models is never used again.',
+  'llmKey.rotated': 'A new key came in the place of one that ends what it began.',
+  'llmKey.replaced': 'A new key came in the place of one that was revoked at once.',
+  'llmKey.probed': 'A vendor of language models was asked about a key.',
   'llmKey.deleted': 'A key at a vendor of language models was removed.',
 
   'providerAccount.created': 'An account at a vendor was added.',
