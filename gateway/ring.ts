@@ -1,5 +1,5 @@
 import type { FailureKind } from '../domain/llm/failures';
-import { isHalfOpen, type Health } from '../domain/llm/health';
+import { isHalfOpen, type Health, type HealthEvent } from '../domain/llm/health';
 import { callRules } from '../domain/llm/healthRules';
 import { platformPool } from '../domain/llm/types';
 import type { Knex } from '../lib/db';
@@ -98,8 +98,8 @@ export async function createRing(options: {
       for (const event of learnFrom(pool, key, attempt, now())) {
         const [change] = pool.apply(event);
         if (change !== undefined) {
-          // As it is known here, so that no shorter time is written for it.
-          writer.add(pool.id, withNotBefore(event, change.to?.until ?? null));
+          // As it is known here, so that no shorter time is written where others know less.
+          writer.add(pool.id, 'kind' in event ? withKnown(event, change.to) : event);
           wakeAll();
         }
       }
@@ -272,8 +272,10 @@ function shown(pool: RingPool, key: RingKeyCell, now: number): RingKey {
   };
 }
 
-function withNotBefore<E extends object>(event: E, notBefore: number | null): E {
-  return 'kind' in event ? { ...event, notBefore } : event;
+function withKnown<E extends HealthEvent>(event: E, known: Health | null): E {
+  return known === null
+    ? event
+    : { ...event, known: { until: known.until, failures: known.failures } };
 }
 
 function isKind(reason: string): reason is FailureKind {

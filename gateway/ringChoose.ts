@@ -63,7 +63,7 @@ export function createChooser(options: { released: () => void }): Chooser {
       if (ask.withoutAccounts.has(account.id) || !account.flow.hasRoom(share)) {
         continue;
       }
-      const way = [...pool.onTheWay(account, ask.model)];
+      const way = pool.onTheWay(account, ask.model);
       for (const key of account.keys) {
         const verdict = verdictOf(pool, key, way, ask, share, now);
         if (verdict === 'well') {
@@ -148,7 +148,7 @@ export function createChooser(options: { released: () => void }): Chooser {
     for (const pool of pools) {
       const share = shareOf(pool, ask);
       for (const key of pool.keys.values()) {
-        const way = [...pool.onTheWay(key.account, ask.model)];
+        const way = pool.onTheWay(key.account, ask.model);
         const why = explain(pool, key, way, ask, share, now);
         if (why === 'notAsked') {
           continue;
@@ -251,12 +251,8 @@ function verdictOn(pool: RingPool, health: Health, now: number): HealthVerdict {
   }
 }
 
-function* halfOpen(list: Iterable<Health>, now: number): Iterable<string> {
-  for (const health of list) {
-    if (isHalfOpen(health, now)) {
-      yield subjectId(health.subject);
-    }
-  }
+function halfOpen(list: readonly Health[], now: number): readonly string[] {
+  return list.filter((health) => isHalfOpen(health, now)).map(({ subject }) => subjectId(subject));
 }
 
 function freeAt(pool: RingPool, list: readonly Health[], now: number): number | null {

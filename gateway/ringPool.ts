@@ -1,15 +1,8 @@
 import { createBreakers } from '../domain/llm/breaker';
 import { allowsModel, hashOf, headroomOf } from '../domain/llm/choose';
 import { Flow } from '../domain/llm/flow';
-import {
-  applyToPool,
-  freeClass,
-  isOver,
-  subjectId,
-  type Health,
-  type HealthChange,
-  type HealthEvent,
-} from '../domain/llm/health';
+import { freeClass, isOver, subjectId, type Health, type HealthEvent } from '../domain/llm/health';
+import { applyToPool, type HealthChange } from '../domain/llm/poolHealth';
 import type { StoredAccount, StoredKey, StoredPool } from '../models/llm/pools';
 import type { LlmCredentials } from '../providers/llm/types';
 
@@ -19,6 +12,8 @@ const softWeight = 0.2;
 const rememberedModels = 1_000;
 // What was halved for a row that is older was halved, or is over.
 const freshMs = 60_000;
+
+const nothing: readonly Health[] = [];
 
 export class RingAccount {
   readonly flow = new Flow();
@@ -175,26 +170,18 @@ export class RingPool {
   }
 
   /** What holds on the way of a call, besides what holds for its key whatever the model. */
-  *onTheWay(account: RingAccount, model: string): Iterable<Health> {
-    if (this.platform !== null) {
-      yield this.platform;
-    }
+  onTheWay(account: RingAccount, model: string): readonly Health[] {
     const ofModel = this.models.get(model);
-    if (ofModel !== undefined) {
-      yield ofModel;
+    if (this.platform === null && ofModel === undefined && this.accountModels.size === 0) {
+      return nothing;
     }
-    if (this.accountModels.size > 0) {
-      const pair = this.accountModels.get(`${account.id} ${model}`);
-      if (pair !== undefined) {
-        yield pair;
-      }
-      const free = model.endsWith(freeClass)
-        ? this.accountModels.get(`${account.id} ${freeClass}`)
-        : undefined;
-      if (free !== undefined) {
-        yield free;
-      }
-    }
+    const free = model.endsWith(freeClass) ? `${account.id} ${freeClass}` : '';
+    return [
+      this.platform,
+      ofModel,
+      this.accountModels.get(`${account.id} ${model}`),
+      this.accountModels.get(free),
+    ].filter((health) => health != null);
   }
 
   /** Whether one call is finding out already if it is well again. */

@@ -21,23 +21,28 @@ export function lessLoaded<T extends Loaded>(
   for (const { share } of candidates) {
     whole += share;
   }
-  const one = drawn(candidates, first * whole);
-  const other = drawn(candidates, second * whole);
+  const one = drawn(candidates, first * whole, null);
+  const other = drawn(candidates, second * (whole - (one?.share ?? 0)), one);
   if (one === null || other === null || one.flow.inFlight + other.flow.inFlight === 0) {
     return one;
   }
   return load(other) < load(one) ? other : one;
 }
 
-function drawn<T extends Loaded>(candidates: readonly T[], at: number): T | null {
+function drawn<T extends Loaded>(candidates: readonly T[], at: number, but: T | null): T | null {
   let left = at;
+  let last: T | null = null;
   for (const candidate of candidates) {
+    if (candidate === but) {
+      continue;
+    }
+    last = candidate;
     left -= candidate.share;
     if (left < 0) {
-      return candidate;
+      break;
     }
   }
-  return candidates.at(-1) ?? null;
+  return last;
 }
 
 function load({ flow, share }: Loaded): number {

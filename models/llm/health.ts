@@ -1,14 +1,12 @@
 import {
-  applyToPool,
-  endings,
   subjectId,
   type Health,
   type HealthActor,
-  type HealthChange,
   type HealthEvent,
   type HealthEvidence,
   type HealthSubject,
 } from '../../domain/llm/health';
+import { applyToPool, endings, type HealthChange } from '../../domain/llm/poolHealth';
 import { platformPool } from '../../domain/llm/types';
 import type { Knex } from '../../lib/db';
 import { newId } from '../../lib/ids';

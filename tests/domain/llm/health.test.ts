@@ -1,6 +1,5 @@
 import { failureKinds, type FailureKind } from '../../../domain/llm/failures';
 import {
-  applyToPool,
   subjectId,
   subjectIn,
   subjectOf,
@@ -8,6 +7,7 @@ import {
   type Health,
   type HealthEvent,
 } from '../../../domain/llm/health';
+import { applyToPool } from '../../../domain/llm/poolHealth';
 
 const t0 = Date.UTC(2026, 10, 21, 12);
 const second = 1_000;
