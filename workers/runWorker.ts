@@ -18,6 +18,7 @@ import { createDataKeys } from '../models/identity/dataKeys';
 import { ensurePlatformAccount } from '../models/messages/platformAccounts';
 import { requireApplicationLogin } from '../models/operations/applicationLogin';
 import { createLlmProviders } from '../providers/llm';
+import { takeInKeys } from './configuredKeys';
 import { collectDoubtMetrics } from './doubtMetrics';
 import { collectEventMetrics } from './eventMetrics';
 import { setPriorityFor } from './priority';
@@ -73,6 +74,7 @@ export async function runWorker(options: {
   });
   await requireApplicationLogin(db, config.NODE_ENV);
   const sealing = createSealing(parseSealingKeys(config.SEALING_KEYS));
+  await takeInKeys(db, sealing, config);
   await ensurePlatformAccount(db, sealing, {
     id: 'sendgrid',
     channel: 'email',

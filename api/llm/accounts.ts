@@ -145,6 +145,7 @@ const change = ownedRoutes({
       );
       return changed;
     });
+    deps.keyrings.tell([{ accountId: account.id, tenantId: ownerId }], 'keyStateChanged');
     return reply(200, presentLlmAccount(account));
   },
 });

@@ -14,6 +14,7 @@ import {
 import type { LlmKey } from '../../models/llm/LlmKey';
 import { auditOf } from '../audit';
 import { json } from '../bodies';
+import type { ApiDeps } from '../deps';
 import { requireUnchanged } from '../etags';
 import { fieldsOf, listPage } from '../lists';
 import { basePath, reply } from '../route';
@@ -56,6 +57,7 @@ const create = ownedRoutes({
       );
       return created;
     });
+    tellKeyring(request, key);
     const folder = ownerId === null ? '/admin/llm/keys' : '/llm/keys';
     return reply(201, presentLlmKey(key), {
       headers: { Location: `${basePath}${folder}/${key.id}` },
@@ -134,6 +136,7 @@ const change = ownedRoutes({
       );
       return changed;
     });
+    tellKeyring(request, key);
     return reply(200, presentLlmKey(key));
   },
 });
@@ -170,6 +173,14 @@ export const llmKeyRoutes = [...create, ...list, ...get, ...change, ...remove];
 
 function targetOf({ id }: Pick<LlmKey, 'id'>) {
   return { kind: 'llmKey', id };
+}
+
+// The workflow that looks after the account's keys; it looks by itself as well, only later.
+function tellKeyring(
+  { deps, ownerId }: { deps: Pick<ApiDeps, 'keyrings'>; ownerId: string | null },
+  { accountId }: Pick<LlmKey, 'accountId'>,
+): void {
+  deps.keyrings.tell([{ accountId, tenantId: ownerId }], 'keyStateChanged');
 }
 
 function instantOf(text: string | null): Date | null {
