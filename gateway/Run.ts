@@ -30,6 +30,8 @@ export interface RunDeps extends RecordDeps {
   readonly ring: Ring;
   readonly providerOf: (vendor: ChosenKey['vendor']) => LlmProvider;
   readonly retryBudget: RetryBudget;
+  /** The longest silence in the middle of an answer. */
+  readonly idleMs: number;
   readonly logger: Logger;
 }
 
@@ -79,7 +81,6 @@ export interface Answered {
   readonly generationId: string | null;
 }
 
-const idleMs = 20_000;
 const minWholeMs = 10_000;
 // A model that had less time than this is not blamed for having taken longer.
 const fairTimeMs = 2_000;
@@ -349,7 +350,7 @@ export class Run {
         signal: isApart ? AbortSignal.any([this.signal, own.signal]) : this.signal,
         timeoutMs,
         firstTokenMs: Math.min(timeoutMs, this.ask.firstTokenMs ?? wholeMs),
-        idleMs,
+        idleMs: this.deps.idleMs,
       },
       stop: () => own.abort(),
     };

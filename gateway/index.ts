@@ -34,6 +34,8 @@ export interface LlmDeps {
   /** Whether accounts may lie on the public internet alone: all but development and tests. */
   readonly onlyPublic: boolean;
   readonly tell: RingListeners;
+  /** The longest silence in the middle of an answer that streams; 20 seconds. */
+  readonly idleMs?: number;
 }
 
 // Retries within ten seconds: a fifth of the requests, and ten in any case.
@@ -41,7 +43,7 @@ const retries = { share: 0.2, atLeast: 10 };
 
 /** Puts the parts together: keys and their health, the money, the vendors, and what uses them all. */
 export async function createLlm(deps: LlmDeps): Promise<Llm> {
-  const { db, sealing, logger, metrics, onlyPublic, tell } = deps;
+  const { db, sealing, logger, metrics, onlyPublic, tell, idleMs = 20_000 } = deps;
   const ring = await createRing({ db, sealing, logger, tell });
   const catalogue = createCatalogue({ db, logger });
   await catalogue.ready;
@@ -54,6 +56,7 @@ export async function createLlm(deps: LlmDeps): Promise<Llm> {
     catalogue,
     costs,
     logger,
+    idleMs,
     providerOf: (vendor) => providers[vendor],
     retryBudget: createRetryBudget(retries),
     metrics: createCallMetrics(metrics),

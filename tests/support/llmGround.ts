@@ -1,7 +1,11 @@
 import { createLlm, type Llm } from '../../gateway';
 import type { ChatAnswer, ChatAsk, ChatEvent } from '../../gateway/types';
-import { createLogger } from '../../lib/logger';
+import type { RingListeners } from '../../gateway/ring';
+import { AppError } from '../../domain/errors';
+import { createLogger, type Logger } from '../../lib/logger';
+import type { HealthSubject } from '../../domain/llm/health';
 import { acrossTenants } from '../../models/base';
+import { applyHealth } from '../../models/llm/health';
 import { saveModels, type OfferedModel } from '../../models/llm/models';
 import {
   DEMO_OPENROUTER_ACCOUNTS,
@@ -25,10 +29,17 @@ export interface LlmGround {
   readonly sandbox: Sandbox;
   readonly database: TestDatabase;
   /** A process: a ring, a ledger and a gateway of its own. Closed with the ground at the latest. */
-  process(): Promise<Llm>;
+  process(options?: { idleMs?: number; logger?: Logger; tell?: RingListeners }): Promise<Llm>;
   /** A tenant with keys of its own, of the accounts that are named; all of the sandbox's by default. */
-  tenant(accounts?: readonly string[]): Promise<LlmTenant>;
+  tenant(
+    accounts?: readonly string[],
+    options?: { baseUrls?: Readonly<Record<string, string>>; settings?: object },
+  ): Promise<LlmTenant>;
   faults(...rules: OpenRouterFault[]): Promise<void>;
+  /** Lets the time of all that cools for the tenant be over, for this process too. */
+  pass(llm: Llm, tenant: LlmTenant): Promise<void>;
+  /** Writes down what a probe writes that found the subject well. */
+  probed(llm: Llm, tenant: LlmTenant, subject: HealthSubject): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -71,7 +82,7 @@ export async function openLlmGround(
     sandbox,
     database,
 
-    async process() {
+    async process(options = {}) {
       const llm = await createLlm({
         db: database.app,
         sealing: testSealing,
@@ -79,18 +90,19 @@ export async function openLlmGround(
         metrics: null,
         onlyPublic: false,
         tell: { stateChanged: () => undefined, wanted: () => undefined },
+        ...options,
       });
       open.push(llm);
       return llm;
     },
 
-    async tenant(names = accounts.map(({ id }) => id)) {
+    async tenant(names = accounts.map(({ id }) => id), { baseUrls = {}, settings = {} } = {}) {
       const id = await insertTenant(database.db);
       const ids: Record<string, string> = {};
-      await database.db('llm_settings').insert({ tenant_id: id, key_source: 'own' });
+      await database.db('llm_settings').insert({ tenant_id: id, key_source: 'own', ...settings });
       for (const account of accounts.filter((each) => names.includes(each.id))) {
         const accountId = await insertLlmAccount(database.db, {
-          baseUrl: `${sandbox.url}${OPENROUTER_PATH}`,
+          baseUrl: baseUrls[account.id] ?? `${sandbox.url}${OPENROUTER_PATH}`,
           tenantId: id,
           name: account.id,
         });
@@ -104,6 +116,49 @@ export async function openLlmGround(
 
     async faults(...rules) {
       await put(sandbox, 'faults', rules);
+    },
+
+    async pass(llm, { id }) {
+      await llm.ring.flush();
+      await database
+        .db('llm_health')
+        .where({ tenant_id: id, state: 'cooling' })
+        .update({ until: database.db.raw("clock_timestamp() - interval '1 second'") });
+      await until(
+        'the process knows',
+        () =>
+          Object.values(models).every((model) => llm.ring.modelDown(id, model) === null) &&
+          llm.ring
+            .snapshot()
+            .every(({ poolId, state, until: ends }) =>
+              poolId === id && state === 'cooling' ? (ends ?? 0) < Date.now() : true,
+            ),
+      );
+    },
+
+    async probed(llm, { id }, subject) {
+      await llm.ring.flush();
+      await acrossTenants(database.app, 'llmRing', (trx) =>
+        applyHealth(trx, [
+          {
+            type: 'recovered',
+            poolId: id,
+            subject,
+            at: Date.now(),
+            actor: { kind: 'probe', id: null },
+          },
+        ]),
+      );
+      await until('the process knows', () =>
+        llm.ring
+          .snapshot()
+          .every(
+            ({ poolId, scope, keyId, accountId }) =>
+              poolId !== id ||
+              scope !== subject.scope ||
+              (keyId !== subject.keyId && accountId !== subject.accountId),
+          ),
+      );
     },
 
     async close() {
@@ -121,6 +176,40 @@ export async function knows(llm: Llm, tenant: LlmTenant): Promise<void> {
     llm.ring.snapshot().filter(({ poolId }) => poolId === tenant.id).length === keys
       ? true
       : null,
+  );
+}
+
+/** What a caller got of a request: the answer's model and attempts, or the error it is told. */
+export async function told(asked: Promise<ChatAnswer>): Promise<Record<string, unknown>> {
+  try {
+    const { model, attempts, text } = await asked;
+    return { model, attempts, hasText: text !== '' };
+  } catch (error) {
+    return errorTold(error);
+  }
+}
+
+export function errorTold(error: unknown): Record<string, unknown> {
+  if (!(error instanceof AppError)) {
+    throw error;
+  }
+  const { kind, code, retryAfterSeconds, details, problems } = error;
+  const [problem] = problems;
+  return {
+    kind,
+    code,
+    ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
+    ...(details['code'] === undefined ? {} : { because: details['code'] }),
+    ...(problem === undefined ? {} : { field: `${problem.path} ${problem.code}` }),
+  };
+}
+
+/** Upstream calls as words: key, model where it is not the main one, and status or how it ended. */
+export function shown(calls: readonly OpenRouterCall[]): string[] {
+  return calls.map(({ key, model, status, end }) =>
+    [key, model === models.main ? null : model, end === 'answered' ? status : end]
+      .filter((part) => part !== null)
+      .join(' '),
   );
 }
 

@@ -1,0 +1,372 @@
+import type { Llm } from '../../../gateway';
+import type { ChatAsk } from '../../../gateway/types';
+import type { OpenRouterCall } from '../../../sandbox';
+import { until } from '../../support/conditions';
+import {
+  knows,
+  models,
+  openLlmGround,
+  told,
+  type LlmGround,
+  type LlmTenant,
+} from '../../support/llmGround';
+
+let ground: LlmGround;
+let llm: Llm;
+let tenant: LlmTenant;
+
+beforeAll(async () => {
+  ground = await openLlmGround();
+});
+
+afterAll(() => ground.close());
+
+beforeEach(async () => {
+  await ground.faults();
+  llm = await ground.process();
+  tenant = await ground.tenant();
+  await knows(llm, tenant);
+});
+
+const served = { model: models.main, hasText: true };
+
+/** Asks until a request met what is wrong; answers its calls, after having looked at its end. */
+async function meet(
+  isMet: (call: OpenRouterCall) => boolean,
+  changes: Partial<ChatAsk> = {},
+): Promise<OpenRouterCall[]> {
+  for (let n = 0; n < 60; n += 1) {
+    const before = (await tenant.calls()).length;
+    expect(await told(llm.gateway.chat(tenant.ask(changes)))).toMatchObject(served);
+    const calls = (await tenant.calls()).slice(before);
+    if (calls.some(isMet)) {
+      return calls;
+    }
+  }
+  throw new Error('no request met it');
+}
+
+/** Asks so often, all of which is served; answers by how many calls of each key. */
+async function ask(times: number, changes: Partial<ChatAsk> = {}): Promise<Record<string, number>> {
+  const before = (await tenant.calls()).length;
+  for (let n = 0; n < times; n += 1) {
+    expect(await told(llm.gateway.chat(tenant.ask(changes)))).toMatchObject({ hasText: true });
+  }
+  const counts: Record<string, number> = {};
+  for (const { key } of (await tenant.calls()).slice(before)) {
+    counts[key ?? ''] = (counts[key ?? ''] ?? 0) + 1;
+  }
+  return counts;
+}
+
+async function health() {
+  await llm.ring.flush();
+  return tenant.health();
+}
+
+/** Asks until the key has served again. */
+async function servesAgain(key: string): Promise<void> {
+  await until(`${key} serves`, async () => ((await ask(3))[key] ?? 0) > 0);
+}
+
+const isRefused = ({ status }: OpenRouterCall) => status !== 200;
+const accountOf = (call: OpenRouterCall | undefined) => call?.account;
+
+test('401 authentication: another key at once; the key cools until somebody asked about it', async () => {
+  await ground.faults({ fault: 'unauthorized', key: 'north-1' });
+  const calls = await meet(isRefused);
+  expect(calls.map(({ key, status }) => [key === 'north-1', status])).toEqual([
+    [true, 401],
+    [false, 200],
+  ]);
+  expect(await health()).toEqual({
+    'key north-1': { state: 'cooling', reason: 'authentication', until: expect.any(Date) },
+  });
+  const [row] = await ground.database.db('llm_health').where({ tenant_id: tenant.id });
+  expect(row.evidence).toMatchObject({ verify: true, status: 401 });
+  expect(await ask(20)).not.toHaveProperty('north-1');
+
+  await ground.faults();
+  await ground.pass(llm, tenant);
+  await servesAgain('north-1');
+  expect(await health()).toEqual({});
+});
+
+test('401 of more than half of the keys: the platform is at fault, and no key is suspended', async () => {
+  await ground.faults({ fault: 'unauthorized' });
+  const got = await told(llm.gateway.chat(tenant.ask()));
+  expect(got).toMatchObject({
+    kind: 'unavailable',
+    code: 'llmUnavailable',
+    because: 'authentication',
+  });
+  expect(got['retryAfterSeconds']).toBeGreaterThan(50);
+  const calls = await tenant.calls();
+  expect(calls.length).toBeLessThanOrEqual(6);
+  expect(new Set(calls.map(({ key }) => key)).size).toBe(calls.length);
+  expect(await health()).toEqual({
+    platform: { state: 'cooling', reason: 'authentication', until: expect.any(Date) },
+  });
+  // The next one is told at once what is left; it calls nobody.
+  expect(await told(llm.gateway.chat(tenant.ask({ priority: 'bulk' })))).toMatchObject({
+    code: 'llmUnavailable',
+  });
+  expect(await tenant.calls()).toHaveLength(calls.length);
+
+  await ground.faults();
+  await ground.pass(llm, tenant);
+  expect(Object.keys(await ask(60)).length).toBe(6);
+  expect(await health()).toEqual({});
+});
+
+test('402 openrouter_credits: another account; all keys of this one are suspended', async () => {
+  await ground.faults({ fault: 'outOfCredits', account: 'north' });
+  const calls = await meet(isRefused);
+  expect(calls.map(({ account, status }) => [account, status])).toEqual([
+    ['north', 402],
+    ['south', 200],
+  ]);
+  expect(await health()).toEqual({
+    'account north': { state: 'suspended', reason: 'credits', until: null },
+  });
+  expect(
+    llm.ring
+      .snapshot()
+      .filter(({ accountId }) => accountId === tenant.ids['north'])
+      .map(({ state, reason }) => [state, reason]),
+  ).toEqual([
+    ['suspended', 'credits'],
+    ['suspended', 'credits'],
+    ['suspended', 'credits'],
+  ]);
+  expect(Object.keys(await ask(20)).every((key) => key.startsWith('south'))).toBe(true);
+
+  await ground.faults();
+  await ground.probed(llm, tenant, {
+    scope: 'account',
+    accountId: tenant.ids['north'] ?? '',
+    keyId: null,
+    model: null,
+  });
+  await servesAgain('north-1');
+  expect(await health()).toEqual({});
+});
+
+test('402 openrouter_key_limit: another key, of the same account too; the key is suspended', async () => {
+  tenant = await ground.tenant(['north']);
+  await knows(llm, tenant);
+  await ground.faults({ fault: 'keyLimit', key: 'north-2' });
+  const calls = await meet(isRefused);
+  expect(calls.map(({ key, status }) => [key === 'north-2', status])).toEqual([
+    [true, 402],
+    [false, 200],
+  ]);
+  expect(await health()).toMatchObject({
+    'key north-2': { state: 'suspended', reason: 'keyLimit' },
+  });
+  expect(await ask(10)).not.toHaveProperty('north-2');
+
+  await ground.faults();
+  await ground.probed(llm, tenant, {
+    scope: 'key',
+    accountId: tenant.ids['north'] ?? '',
+    keyId: tenant.ids['north-2'] ?? '',
+    model: null,
+  });
+  await servesAgain('north-2');
+  expect(await health()).toEqual({});
+});
+
+test('402 openrouter_in_flight_budget: another account; this one cools as long as it says', async () => {
+  await ground.faults({ fault: 'inFlightBudget', account: 'north', retryAfterSeconds: 2 });
+  const calls = await meet(isRefused);
+  expect(calls.map(({ account, status }) => [account, status])).toEqual([
+    ['north', 402],
+    ['south', 200],
+  ]);
+  const { 'account north': row } = await health();
+  expect(row).toMatchObject({ state: 'cooling', reason: 'inFlightBudget' });
+  const [refused] = calls;
+  const coolsMs = (row?.until?.getTime() ?? 0) - (refused?.at ?? 0);
+  expect(coolsMs).toBeGreaterThanOrEqual(2_000);
+  expect(coolsMs).toBeLessThan(4_000);
+
+  await ground.faults();
+  await until('its time is over', () => (row?.until?.getTime() ?? 0) < Date.now());
+  await servesAgain('north-1');
+  expect(await health()).toEqual({});
+});
+
+test('402 openrouter_in_flight_budget: without another account its wait is waited', async () => {
+  tenant = await ground.tenant(['north']);
+  await knows(llm, tenant);
+  await ground.faults({ fault: 'inFlightBudget', count: 1, retryAfterSeconds: 1 });
+  expect(await told(llm.gateway.chat(tenant.ask()))).toMatchObject({ ...served, attempts: 2 });
+  const [first, second] = await tenant.calls();
+  expect(second?.key).toBe(first?.key);
+  expect((second?.at ?? 0) - (first?.at ?? 0)).toBeGreaterThanOrEqual(1_000);
+  expect(await health()).toEqual({});
+});
+
+test('402 weight_exceeds_budget: another account, and nothing changes', async () => {
+  await ground.faults({ fault: 'weightExceedsBudget', account: 'north' });
+  const calls = await meet(isRefused);
+  expect(calls.map(({ account, status }) => [account, status])).toEqual([
+    ['north', 402],
+    ['south', 200],
+  ]);
+  expect(await health()).toEqual({});
+});
+
+test('402 weight_exceeds_budget: without a larger balance fewer tokens are asked for, then it fails', async () => {
+  tenant = await ground.tenant(['north']);
+  await knows(llm, tenant);
+  await ground.faults({ fault: 'weightExceedsBudget', count: 1 });
+  expect(await told(llm.gateway.chat(tenant.ask()))).toMatchObject({ ...served, attempts: 2 });
+  const [first, second] = await tenant.calls();
+  expect(second?.key).toBe(first?.key);
+
+  await ground.faults({ fault: 'weightExceedsBudget' });
+  expect(await told(llm.gateway.chat(tenant.ask()))).toEqual({
+    kind: 'providerFailed',
+    code: 'llmFailed',
+    because: 'exceedsBalance',
+  });
+  expect(await tenant.calls()).toHaveLength(4);
+  expect(await health()).toEqual({});
+});
+
+test('400 token_limit_exceeded: fewer tokens with the same key; the account is drained', async () => {
+  await ground.faults({ fault: 'tokenLimitExceeded', account: 'north', count: 1 });
+  const calls = await meet(isRefused);
+  expect(calls.map(({ status }) => status)).toEqual([400, 200]);
+  expect(calls[1]?.key).toBe(calls[0]?.key);
+  expect(await health()).toMatchObject({
+    'account north': { state: 'draining', reason: 'tokenLimit' },
+  });
+  expect(Object.keys(await ask(10)).every((key) => key.startsWith('south'))).toBe(true);
+
+  await ground.probed(llm, tenant, {
+    scope: 'account',
+    accountId: tenant.ids['north'] ?? '',
+    keyId: null,
+    model: null,
+  });
+  await servesAgain('north-1');
+});
+
+test('400 token_limit_exceeded: with fewer tokens too, another account serves', async () => {
+  await ground.faults({ fault: 'tokenLimitExceeded', account: 'north' });
+  const calls = await meet(isRefused);
+  expect(calls.map(({ account, status }) => [account, status])).toEqual([
+    ['north', 400],
+    ['north', 400],
+    ['south', 200],
+  ]);
+  expect(calls[1]?.key).toBe(calls[0]?.key);
+});
+
+test.each(['workspaceBudget', 'guardrailBudget', 'keyBudget'] as const)(
+  '403 budget exceeded (%s): another key; the key is suspended until it resets',
+  async (fault) => {
+    await ground.faults({ fault, key: 'south-2', resetsInSeconds: 600 });
+    const calls = await meet(isRefused);
+    expect(calls.map(({ key, status }) => [key === 'south-2', status])).toEqual([
+      [true, 403],
+      [false, 200],
+    ]);
+    const { 'key south-2': row } = await health();
+    expect(row).toMatchObject({ state: 'suspended', reason: 'budgetSpent' });
+    expect((row?.until?.getTime() ?? 0) - Date.now()).toBeGreaterThan(550_000);
+    expect(await ask(15)).not.toHaveProperty('south-2');
+
+    await ground.faults();
+    await ground.probed(llm, tenant, {
+      scope: 'key',
+      accountId: tenant.ids['south'] ?? '',
+      keyId: tenant.ids['south-2'] ?? '',
+      model: null,
+    });
+    await servesAgain('south-2');
+  },
+);
+
+test('403 budget exceeded: no key of the same workspace is asked', async () => {
+  await ground.database
+    .db('llm_keys')
+    .whereIn(
+      'id',
+      [tenant.ids['south-1'], tenant.ids['south-2']].map((id) => id ?? ''),
+    )
+    .update({ workspace: 'shop' });
+  llm = await ground.process();
+  await ground.faults({ fault: 'workspaceBudget', key: 'south-1', resetsInSeconds: 600 });
+  await meet(isRefused);
+  const after = await ask(20);
+  expect(after).not.toHaveProperty('south-1');
+  expect(after).not.toHaveProperty('south-2');
+  expect(after).toHaveProperty('south-3');
+});
+
+test('429 of the platform: another account and no sibling; the account cools until its reset', async () => {
+  await ground.faults({ fault: 'platformRateLimit', account: 'north', resetsInSeconds: 3 });
+  const calls = await meet(isRefused);
+  expect(calls.map(({ account, status }) => [account, status])).toEqual([
+    ['north', 429],
+    ['south', 200],
+  ]);
+  const { 'account north': row } = await health();
+  expect(row).toMatchObject({ state: 'cooling', reason: 'platformRateLimit' });
+  expect(Object.keys(await ask(5)).every((key) => key.startsWith('south'))).toBe(true);
+
+  await ground.faults();
+  await until('its time is over', () => (row?.until?.getTime() ?? 0) < Date.now());
+  await servesAgain('north-2');
+  expect(await health()).toEqual({});
+});
+
+test('429 of the platform for free models: a paid one with the same account', async () => {
+  tenant = await ground.tenant(['north']);
+  await knows(llm, tenant);
+  await ground.faults({ fault: 'freeRateLimit', model: models.free, resetsInSeconds: 600 });
+  const asked = tenant.ask({ model: models.free, fallbackModels: [models.other] });
+  expect(await told(llm.gateway.chat(asked))).toEqual({
+    model: models.other,
+    attempts: 2,
+    hasText: true,
+  });
+  const { 'accountModel north :free': row } = await health();
+  expect(row).toMatchObject({ state: 'cooling', reason: 'platformRateLimit' });
+  expect((row?.until?.getTime() ?? 0) - Date.now()).toBeGreaterThan(550_000);
+  // Free ones are not asked again, and others are as ever.
+  expect(await told(llm.gateway.chat(asked))).toMatchObject({ model: models.other, attempts: 1 });
+  expect((await tenant.calls()).filter(({ model }) => model === models.free)).toHaveLength(1);
+
+  await ground.faults();
+  await ground.pass(llm, tenant);
+  expect(await told(llm.gateway.chat(asked))).toMatchObject({ model: models.free });
+  expect(await health()).toEqual({});
+});
+
+test('403 region_restricted: a fallback model; the pair of account and model is off for a day', async () => {
+  await ground.faults({ fault: 'regionRestricted', model: models.main });
+  expect(await told(llm.gateway.chat(tenant.ask({ fallbackModels: [models.other] })))).toEqual({
+    model: models.other,
+    attempts: 2,
+    hasText: true,
+  });
+  const [refused] = await tenant.calls();
+  const { [`accountModel ${accountOf(refused)} ${models.main}`]: row, ...others } = await health();
+  expect(others).toEqual({});
+  expect(row).toMatchObject({ state: 'cooling', reason: 'notPermitted' });
+  expect((row?.until?.getTime() ?? 0) - Date.now()).toBeGreaterThan(23 * 60 * 60_000);
+  // The account serves other models as before.
+  expect(Object.keys(await ask(20, { model: models.other })).length).toBe(6);
+
+  await ground.faults();
+  await ground.pass(llm, tenant);
+  await until('it serves', async () => {
+    await ask(4);
+    return Object.keys(await health()).length === 0;
+  });
+});
