@@ -55,7 +55,9 @@ export function errorIn({ status, header, body, now }: Said): VendorError {
     isOfProvider:
       providerCode !== null ||
       'provider_name' in metadata ||
-      availability['code'] === 'capacity_exhausted',
+      availability['code'] === 'capacity_exhausted' ||
+      // The vendor had let it in: what it limits itself it refuses with a status and its limits.
+      (status === 200 && !isLimited),
     isModerated: ['reasons', 'flagged_input', 'patterns'].some((name) => name in metadata),
     hasLimitHeaders: isLimited,
     retryAfterMs:

@@ -105,7 +105,7 @@ describe.each([
 });
 
 test.each([
-  [{ fault: 'errorInBody', code: 429 }, 'platformRateLimit'],
+  [{ fault: 'errorInBody', code: 429 }, 'upstreamRateLimit'],
   [{ fault: 'errorInBody', code: 502 }, 'serverError'],
   [{ fault: 'errorFinish' }, 'serverError'],
   [{ fault: 'emptyContent' }, 'emptyAnswer'],
