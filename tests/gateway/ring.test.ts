@@ -99,9 +99,10 @@ test('listens again when its connection is gone, and reads what it missed', asyn
   await until('it listens', () => isListening(database.db));
   expect(stateOf(ring, keyId)).toBe('active');
   await database.db.transaction(async (trx) => {
-    await trx.raw('select pg_terminate_backend(pid) from pg_stat_activity where query = ?', [
-      'listen llm_ring',
-    ]);
+    await trx.raw(
+      `select pg_terminate_backend(pid) from pg_stat_activity
+        where query = 'listen llm_ring' and datname = current_database()`,
+    );
     await trx('llm_keys').where({ id: keyId }).update({ standing: 'paused' });
   });
   await until('it knows', () => stateOf(ring, keyId) === 'paused');
@@ -167,6 +168,7 @@ test('keeps what it learned while it cannot be written, whatever it reads meanwh
   const { poolId, keyIds } = await buildPool(database.db, { keys: 2 });
   const [first] = keyIds[0] ?? [];
   const ring = await rings.open();
+  await until('it listens', () => isListening(database.db));
   const holder = await database.db.transaction();
   await holder.raw('select 1 from llm_pools where id = ? for update', [poolId]);
   callWith(ring, askFor(poolId, { onlyKey: first ?? '' }), failureOf('keyLimit', { status: 402 }));
@@ -351,7 +353,10 @@ function apply(...events: PoolEvent[]) {
 }
 
 async function isListening(db: Knex): Promise<boolean> {
-  const found = await db('pg_stat_activity').where({ query: 'listen llm_ring' }).select('pid');
+  const found = await db('pg_stat_activity')
+    .where({ query: 'listen llm_ring' })
+    .whereRaw('datname = current_database()')
+    .select('pid');
   return found.length === rings.opened.length;
 }
 
