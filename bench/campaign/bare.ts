@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import path from 'node:path';
 import { laneCount } from '../../domain/campaigns/lanes';
+import { workerNodeFlags } from '../../workers/launch/ourScript';
 import type { BenchTenant } from './customers';
 import { apiKey } from './content';
 import { startProcess, type BenchGround, type BenchProcess } from './ground';
@@ -36,6 +37,7 @@ export function startBareProcesses(
   count: number,
 ): Promise<BenchProcess[]> {
   const args = [
+    ...workerNodeFlags,
     path.join(ground.dist, 'bench/campaign/bareLoop.js'),
     ground.databaseUrl,
     ground.sandboxUrl,

@@ -22,6 +22,7 @@ import {
 } from '../../tests/support/postgres';
 import { ensureAppLogin } from '../../workers/launch/appLogin';
 import { startTemporal, testNamespace, type RunningTemporal } from '../../tests/support/temporal';
+import { workerNodeFlags } from '../../workers/launch/ourScript';
 import { isOk } from '../../workers/launch/parts';
 import { freePort } from '../../workers/launch/ports';
 import { findTemporalProgram } from '../../workers/launch/temporalProgram';
@@ -120,6 +121,7 @@ export async function startGround(
     const port = await freePort();
     return startProcess(
       [
+        ...workerNodeFlags,
         ...(profileDir === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDir}`]),
         path.join(dist, options.worker ?? 'bench/worker.js'),
         ...flags,

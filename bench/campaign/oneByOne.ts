@@ -6,6 +6,7 @@ import { createSealing, parseSealingKeys } from '../../lib/sealing';
 import { withTenant } from '../../models/base';
 import type { NewAccountValues } from '../../models/messages/accountCredentials';
 import { createProviderAccount, makeDefault } from '../../models/messages/accounts';
+import { workerNodeFlags } from '../../workers/launch/ourScript';
 import type { BareReport } from './bare';
 import type { OneByOneOrder } from './bareOneByOne';
 import { apiKey } from './content';
@@ -114,7 +115,11 @@ async function openAccount(
 }
 
 function startBare(ground: BenchGround, count: number): Promise<BenchProcess[]> {
-  const args = [path.join(ground.dist, 'bench/campaign/bareOneByOne.js'), ground.databaseUrl];
+  const args = [
+    ...workerNodeFlags,
+    path.join(ground.dist, 'bench/campaign/bareOneByOne.js'),
+    ground.databaseUrl,
+  ];
   return Promise.all(
     Array.from({ length: count }, async () => {
       const bare = await startProcess(args, {}, null);

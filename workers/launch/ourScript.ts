@@ -8,6 +8,13 @@ export const codeRoot = path.resolve(__dirname, '..', '..');
 export const projectRoot = path.basename(codeRoot) === 'dist' ? path.dirname(codeRoot) : codeRoot;
 
 /**
+ * Node's own flags for a worker. What a block of calls makes lives as long as its calls: with Node's
+ * 16 MiB it is copied again and again, and the threads that collect it take a sixth of a worker's CPU
+ * from the others of the machine. 32 spare about a third of that for up to 48 MiB more a process.
+ */
+export const workerNodeFlags: readonly string[] = ['--max-semi-space-size=32'];
+
+/**
  * Arguments for Node to run one of our own scripts, named without extension (`api/server`): through
  * tsx from the sources, as plain JavaScript from a build.
  */

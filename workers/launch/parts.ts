@@ -12,7 +12,7 @@ import {
 import type { GuardOrder } from './guard';
 import { readPid, spawnGuarded } from './guarded';
 import { everyQueue, type QueueName } from '../queueChoice';
-import { ourScript } from './ourScript';
+import { ourScript, workerNodeFlags } from './ourScript';
 import type { PartOrder } from './part';
 import type { Plan } from './plan';
 import { writePrivately, type Secrets } from './secrets';
@@ -177,6 +177,7 @@ function workerProcess({
     launch: () =>
       Promise.resolve(
         spawnOurs('workers/main', {
+          nodeFlags: workerNodeFlags,
           flags: [`--queues=${queues.join(',')}`],
           environment: {
             ...ourEnvironment(plan, secrets, addresses),
@@ -194,9 +195,14 @@ function workerProcess({
 /** Starts one of our own scripts in a process group of its own, its output to be read. */
 export function spawnOurs(
   script: string,
-  options: { flags?: string[]; environment: Record<string, string | undefined> },
+  options: {
+    nodeFlags?: readonly string[];
+    flags?: string[];
+    environment: Record<string, string | undefined>;
+  },
 ): ChildProcess {
-  return spawn(process.execPath, [...ourScript(script), ...(options.flags ?? [])], {
+  const { nodeFlags = [], flags = [] } = options;
+  return spawn(process.execPath, [...nodeFlags, ...ourScript(script), ...flags], {
     stdio: ['ignore', 'pipe', 'pipe'],
     // Ctrl-C on the terminal must not reach it: the supervisor stops its parts in order.
     detached: true,
