@@ -314,7 +314,8 @@ async function leaveOut(
  * gate. The lock comes in a statement of its own, so that the gate itself sees the run as it is after
  * any waiting. Counting in one walk through the customers' index takes a tenth of the time of finding
  * a reason for each, and nearly always suffices; whoever has moved to another zone is missed by it
- * and found by the key.
+ * and found by the key. The suppressed are asked for as one list, which the index sorts and walks
+ * along; one by one they cost twice as much as all the rest.
  */
 function lookAtRecipients(
   trx: Pick<Knex, 'raw'>,
@@ -330,47 +331,33 @@ function lookAtRecipients(
        ), own as materialized (
          select coalesce(array_agg(m.customer_id), '{}') as ids
            from messages m where ${ofDispatch} and exists (select 1 from locked)
-       ), few as materialized (
-         select count(*) <= :few as are_suppressed
-           from (select 1 ${suppressed} limit cast(:few as int) + 1) as counted
+       ), met as materialized (
+         select ${address} as address, ${consent} as consent, ${suppressionKey} as suppression_key
+           from customers c
+          where c.tenant_id = :tenantId ${where === 'inZone' ? `and ${inZone(call)}` : ''}
+            and c.id = any((select ids from own)::uuid[])
+       ), suppressed as (
+         select exists (
+           select 1 from suppressions s
+            where s.tenant_id = :tenantId and s.channel = :channel
+              and s.address = any((select array_agg(suppression_key) from met)::text[])) as are_some
        ), looked as (
-         select (select cardinality(ids) from own) = count(*) filter (where o.address is not null
-                  and o.consent <> 'withdrawn'
-                  and case when (select are_suppressed from few)
-                    then o.suppression_key not in (
-                      select s.address ${suppressed} limit ${mostCompared})
-                    else not exists (
-                      select 1 ${suppressed} and s.address = o.suppression_key) end) as reachable,
-                coalesce(sum(hashtext(o.address)), 0) as addresses
-           from (
-             select ${address} as address, ${consent} as consent,
-                    ${suppressionKey} as suppression_key
-               from customers c
-              where c.tenant_id = :tenantId ${where === 'inZone' ? `and ${inZone(call)}` : ''}
-                and c.id = any((select ids from own)::uuid[]) ${keysFirst}) o
+         select (select cardinality(ids) from own) = count(*) filter (where address is not null
+                  and consent <> 'withdrawn') and not (select are_some from suppressed) as reachable,
+                coalesce(sum(hashtext(address)), 0) as addresses
+           from met
        )
        select reachable as "isEveryoneReachable",
               (select ${hasCap} from campaign_runs r where r.id = :runId) as "hasCap",
               set_config('carillon.reachable', reachable::text, true),
               set_config('carillon.addresses', addresses::text, true)
          from looked`,
-      {
-        ...keysOf(keysOfCall(call)),
-        channel: call.channel,
-        few: Math.min(call.loaded.ns.length, mostCompared),
-      },
+      { ...keysOf(keysOfCall(call)), channel: call.channel },
     )
     .options({
       name: `look:${call.channel}:${where}:${call.dispatch.timeZone === '' ? 'none' : 'zone'}`,
     });
 }
-
-const suppressed = `from suppressions s where s.tenant_id = :tenantId and s.channel = :channel`;
-
-// A tenant's suppressions that are no more than the recipients are read whole, which takes a fraction
-// of the time of looking for each recipient. Never more than this, so that Postgres keeps them in
-// memory whatever it expects.
-const mostCompared = 1_000;
 
 function keysOfCall({ tenantId, runId, dispatch, block }: GateCall) {
   return { tenantId, runId, dispatch: block === undefined ? dispatch : { ...dispatch, ...block } };
