@@ -29,6 +29,8 @@ export const problemKinds = {
   invitationOfOther: 'forbidden',
   lastOwner: 'conflict',
   llmBudgetSpent: 'planLimit',
+  llmBudgetTaken: 'conflict',
+  llmPromptNotFound: 'notFound',
   linkOver: 'notFound',
   llmAccountHasKeys: 'conflict',
   llmAccountNameTaken: 'conflict',

@@ -39,8 +39,12 @@ import { countCalls } from './middleware/countCalls';
 import { limitStrangers, rateLimit } from './middleware/rateLimit';
 import { createRateLimits, type RateLimits } from './rateLimits';
 import { llmAccountRoutes } from './llm/accounts';
+import { llmBudgetRoutes } from './llm/budgets';
 import { llmKeyRoutes } from './llm/keys';
 import { llmSteeringRoutes } from './llm/steering';
+import { llmModelRoutes } from './llm/models';
+import { llmSettingsRoutes } from './llm/settings';
+import { llmUsageRoutes } from './llm/usage';
 import { transactionalRoutes } from './messages/messages';
 import { operationRoutes } from './operations/operations';
 import { platformTenantRoutes } from './platform/tenants';
@@ -100,6 +104,10 @@ export const routes: readonly Route[] = [
   ...llmAccountRoutes,
   ...llmSteeringRoutes,
   ...llmKeyRoutes,
+  ...llmBudgetRoutes,
+  ...llmSettingsRoutes,
+  ...llmModelRoutes,
+  ...llmUsageRoutes,
   ...sendGridWebhookRoutes,
   ...twilioWebhookRoutes,
   ...metaWebhookRoutes,

@@ -7,7 +7,7 @@ import type { BaseModel } from './base';
  */
 export interface SortKey {
   readonly by: string;
-  readonly type: 'timestamptz' | 'text' | 'bigint';
+  readonly type: 'timestamptz' | 'text' | 'bigint' | 'uuid';
 }
 
 export interface PageRequest {

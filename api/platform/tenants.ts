@@ -9,6 +9,7 @@ import {
   resumeTenant,
   suspendTenant,
 } from '../../models/identity/platform';
+import { countLlm } from '../../models/llm/stats';
 import { auditOf } from '../audit';
 import { json } from '../bodies';
 import { listPage } from '../lists';
@@ -129,12 +130,16 @@ const stats = adminRoute({
   method: 'get',
   path: '/admin/stats',
   name: 'getPlatformStats',
-  summary: 'How many tenants, people and runs there are',
+  summary: 'How many tenants, people and runs there are, and how language models are used',
   tags,
   permission: 'platform:read',
   answers: { 200: PlatformStats },
   async handler({ acrossTenants }) {
-    return reply(200, await acrossTenants(countPlatform));
+    const stats = await acrossTenants(async (trx) => ({
+      ...(await countPlatform(trx)),
+      llm: await countLlm(trx),
+    }));
+    return reply(200, stats);
   },
 });
 

@@ -68,6 +68,12 @@ export const auditActions = {
   'llmKey.replaced': 'A new key came in the place of one that was revoked at once.',
   'llmKey.probed': 'A vendor of language models was asked about a key.',
   'llmKey.deleted': 'A key at a vendor of language models was removed.',
+  'llmBudget.created': 'What may be spent on language models was bounded.',
+  'llmBudget.changed': 'What may be spent on language models was changed.',
+  'llmBudget.deleted': 'A bound of what may be spent on language models was removed.',
+  'llmSettings.changed': 'How a tenant’s calls of language models are made was written.',
+  'llmModel.changed': 'A language model was switched, made the default, or given fallbacks.',
+  'llmPrompt.read': 'A person was shown what was asked and answered in a call of a language model.',
 
   'providerAccount.created': 'An account at a vendor was added.',
   'providerAccount.changed': 'An account at a vendor was changed, but for its credentials.',

@@ -118,6 +118,11 @@ export const healthStates = ['cooling', 'suspended', 'draining'] as const;
 
 export type HealthState = (typeof healthStates)[number];
 
+/** How a key stands in all: by a person's word, or else by what was seen of it or its account. */
+export const keyStates = ['active', 'paused', 'revoked', ...healthStates] as const;
+
+export type KeyState = (typeof keyStates)[number];
+
 /** What health is kept of. */
 export const healthScopes = ['key', 'account', 'accountModel', 'model', 'platform'] as const;
 

@@ -4,7 +4,9 @@ import { hashPassword } from '../../lib/passwords';
 import { acrossTenants } from '../../models/base';
 import type { Role } from '../../domain/identity/permissions';
 import { openSession } from '../../models/identity/sessions';
+import { sealedPlace } from '../../models/identity/sealedPlaces';
 import { postAccount, sendGridBody } from '../api/providerAccounts/ground';
+import { testSealing } from '../support/accounts';
 import type { TestApi } from '../support/api';
 import { buildLedger } from '../support/ledger';
 import { insertCustomers } from '../support/records';
@@ -91,6 +93,13 @@ export async function buildFullTenant(api: TestApi, secretName: string): Promise
     secret: `sk-${secretName}-${newId()}`,
     label: secretName,
   });
+  const llmBudgetId = await post('/llm/budgets', {
+    scope: 'key',
+    subject: llmKeyId,
+    period: 'day',
+    limitMicros: 1_000_000,
+  });
+  const llmCallId = await insertCall(api, { tenantId, secretName });
   const form = new FormData();
   form.append('file', new Blob([`email\n${secretName}.import@example.com\nnone\n`]), 'a.csv');
   const upload = await api.send('post', '/api/v1/customers/upload', { ...caller, body: form });
@@ -139,6 +148,11 @@ export async function buildFullTenant(api: TestApi, secretName: string): Promise
       '/llm/keys/{id}': llmKeyId,
       '/admin/llm/accounts/{id}': llmAccountId,
       '/admin/llm/keys/{id}': llmKeyId,
+      '/llm/budgets/{id}': llmBudgetId,
+      '/admin/llm/budgets/{id}': llmBudgetId,
+      '/llm/calls/{id}': llmCallId,
+      '/admin/llm/calls/{id}': llmCallId,
+      '/admin/llm/models/{id}': encodeURIComponent(`${secretName}/model`),
       '/tenants/{id}': tenantId,
       '/tenants/{id}/users/{userId}': member.userId,
       '/tenants/{id}/invitations/{invitationId}': invitationId,
@@ -148,4 +162,55 @@ export async function buildFullTenant(api: TestApi, secretName: string): Promise
       '/admin/users/{id}': member.userId,
     },
   };
+}
+
+/** A call of a model that is over, whose words are kept. */
+async function insertCall(
+  { db }: TestApi,
+  { tenantId, secretName }: Pick<FullTenant, 'tenantId' | 'secretName'>,
+): Promise<string> {
+  const id = newId();
+  const model = `${secretName}/model`;
+  const soon = new Date(Date.now() + 3_600_000);
+  const place = sealedPlace('llmPrompts', { key: [id], tenantId });
+  await db('llm_price_snapshots').insert({
+    id,
+    model,
+    prompt_micros_per_million: 1,
+    completion_micros_per_million: 1,
+    cached_micros_per_million: 1,
+    request_micros: 0,
+    image_micros: 0,
+  });
+  await db('llm_models').insert({
+    id: model,
+    name: model,
+    context_tokens: 1_000,
+    input_modalities: ['text'],
+    output_modalities: ['text'],
+    parameters: [],
+    price_snapshot_id: id,
+    is_enabled: false,
+  });
+  await db('llm_calls').insert({
+    id,
+    tenant_id: tenantId,
+    feature: 'script',
+    workflow_id: secretName,
+    kind: 'chat',
+    model_asked: model,
+    outcome: 'failed',
+    estimate_micros: 1,
+    cost_micros: 0,
+    is_streamed: false,
+    expires_at: soon,
+    settled_at: new Date(),
+  });
+  await db('llm_prompts').insert({
+    call_id: id,
+    tenant_id: tenantId,
+    content: testSealing.seal(secretName, place),
+    expires_at: soon,
+  });
+  return id;
 }

@@ -185,6 +185,7 @@ function foreignStatuses({ id, path }: Operation): number[] {
     createCampaign: [422],
     sendMessage: [422],
     createLlmKey: [422],
+    createLlmBudget: [422],
     switchTenant: [404],
     joinTenant: [404],
     // Of the caller's own second factor, which there is none of.

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { keyStates } from '../../llm/types';
 import { roles } from '../permissions';
 import { Tenant, User } from '../schema';
 
@@ -44,6 +45,8 @@ export const PlatformUserDetail = PlatformUser.extend({
   tenants: z.array(z.object({ id: z.uuid(), name: z.string(), role: z.enum(roles) })),
 }).meta({ id: 'PlatformUserDetail' });
 
+const llmSums = z.object({ calls: z.int(), failed: z.int(), costMicros: z.int() });
+
 export const PlatformStats = z
   .object({
     tenants: z.int(),
@@ -52,5 +55,15 @@ export const PlatformStats = z
     suspendedUsers: z.int(),
     openRuns: z.int(),
     sendingRuns: z.int(),
+    llm: z
+      .object({
+        today: llmSums,
+        month: llmSums,
+        keys: z
+          .record(z.enum(keyStates), z.int())
+          .meta({ description: 'The platform’s, by the worst that holds of each' }),
+        accountsOutOfCredit: z.int(),
+      })
+      .meta({ description: 'Calls of language models by all tenants, in UTC' }),
   })
   .meta({ id: 'PlatformStats' });
