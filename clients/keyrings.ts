@@ -27,9 +27,9 @@ import { summary } from '../workflows/summary';
 export interface KeyringAccount {
   accountId: string;
   tenantId: string | null;
-  /** What people call it, for operators; not known to whoever only signals. */
-  name?: string;
-  keys?: number;
+  /** What people call it, and how many keys it has, for operators. */
+  name: string;
+  keys: number;
 }
 
 /** What people do to a key. */
@@ -45,21 +45,20 @@ const updates = {
   replace: replaceKeyUpdate,
 } as const;
 
-/** What a keyring is told without an answer. */
-export type KeyringNews = keyof typeof signals;
-
-const signals = { keyStateChanged: keyStateChangedSignal, wanted: wantedSignal } as const;
+const signals = { stateChanged: keyStateChangedSignal, wanted: wantedSignal } as const;
 
 /** Starts and steers keyrings; the records are always written before. */
 export interface Keyrings {
   /** Starts the keyrings of accounts that have none; rejects with the first that cannot be started. */
   ensure(accounts: readonly KeyringAccount[]): Promise<void>;
   /**
-   * Tells keyrings of something. Never rejects and is not waited for: what cannot be told now is told
-   * again for a while, once for each account. A keyring that is missing is started within seconds by
-   * the reconciler and looks then; every one looks by itself within minutes.
+   * Tells keyrings that a process wrote how their keys stand. Never throws and is not waited for: what
+   * cannot be told now is told again for a while, once for each account. A keyring that is missing is
+   * started within seconds by the reconciler and looks then; every one looks by itself within minutes.
    */
-  tell(accounts: readonly KeyringAccount[], news: KeyringNews): void;
+  stateChanged(accountIds: readonly string[]): void;
+  /** The same: somebody asked for a key of a pool none of whose accounts could serve. */
+  wanted(accountIds: readonly string[]): void;
   /**
    * Resolves when the keyring has taken up what a person said. Rejects when no worker or server answers
    * in time: what was written holds all the same.
@@ -115,18 +114,9 @@ export function createKeyrings(
       }
     },
 
-    tell(accounts, news) {
-      for (const account of accounts) {
-        const id = `${news} ${account.accountId}`;
-        const isTold = news === 'wanted' && !isWantedAnew(account);
-        if (!isTold && !waiting.has(id) && waiting.size < mostKept) {
-          waiting.set(id, { account, news, since: Date.now() });
-        }
-      }
-      telling ??= tellAll().finally(() => {
-        telling = null;
-      });
-    },
+    stateChanged: (accountIds) => tell(accountIds, 'stateChanged'),
+
+    wanted: (accountIds) => tell(accountIds.filter(isWantedAnew), 'wanted'),
 
     steer: (kind, account, word, updateId) =>
       within(steerMs, async () => {
@@ -144,6 +134,18 @@ export function createKeyrings(
       await telling;
     },
   };
+
+  function tell(accountIds: readonly string[], news: keyof typeof signals): void {
+    for (const accountId of accountIds) {
+      const id = `${news} ${accountId}`;
+      if (!waiting.has(id) && waiting.size < mostKept) {
+        waiting.set(id, { accountId, news, since: Date.now() });
+      }
+    }
+    telling ??= tellAll().finally(() => {
+      telling = null;
+    });
+  }
 
   // What comes while others are told goes with the next round, however often it comes.
   async function tellAll(): Promise<void> {
@@ -175,17 +177,22 @@ export function createKeyrings(
   }
 
   // It holds for a while at the other end.
-  function isWantedAnew({ accountId }: KeyringAccount): boolean {
+  function isWantedAnew(accountId: string): boolean {
     const now = Date.now();
     if (now - (wantedAt.get(accountId) ?? 0) < wantedEveryMs) {
       return false;
     }
+    wantedAt.delete(accountId);
     wantedAt.set(accountId, now);
+    const [oldest] = wantedAt.keys();
+    if (wantedAt.size > mostKept && oldest !== undefined) {
+      wantedAt.delete(oldest);
+    }
     return true;
   }
 
-  async function signal({ account, news }: Waiting): Promise<void> {
-    const handle = client.workflow.getHandle(keyringWorkflowId(account.accountId));
+  async function signal({ accountId, news }: Waiting): Promise<void> {
+    const handle = client.workflow.getHandle(keyringWorkflowId(accountId));
     try {
       await within(startMs, () => handle.signal(signals[news]));
     } catch (error) {
@@ -210,21 +217,20 @@ export function createKeyrings(
 }
 
 interface Waiting {
-  account: KeyringAccount;
-  news: KeyringNews;
+  accountId: string;
+  news: keyof typeof signals;
   since: number;
 }
 
 function optionsOf({ accountId, tenantId, name, keys }: KeyringAccount) {
   const args: [KeyringInput] = [{ accountId, tenantId }];
-  const of = name === undefined ? accountId : `account ${name}`;
-  const count = keys === undefined ? '' : ` (${keys} ${keys === 1 ? 'key' : 'keys'})`;
+  const count = `${keys} ${keys === 1 ? 'key' : 'keys'}`;
   return {
     workflowId: keyringWorkflowId(accountId),
     taskQueue: queues.workflows,
     args,
     workflowIdReusePolicy: 'ALLOW_DUPLICATE' as const,
-    staticSummary: summary(`Key ring of ${of}${count}`),
+    staticSummary: summary(`Key ring of account ${name} (${count})`),
     typedSearchAttributes: [
       ...(tenantId === null ? [] : [{ key: searchAttributes.tenant, value: tenantId }]),
       { key: searchAttributes.kind, value: 'keyring' },

@@ -124,12 +124,10 @@ function well(seen: KeyringSeen, key: KeySeen, nowMs: number): KeyExplained {
 function unwell(seen: KeyringSeen, key: KeySeen, health: HealthSeen, nowMs: number): KeyExplained {
   const because = becauseOf(health);
   const before = beforeIt(seen, key.id, health, nowMs);
-  const until =
-    health.until === null
-      ? ''
-      : Date.parse(health.until) > nowMs
-        ? ` until ${instantWords(health.until, nowMs)}`
-        : `, over since ${instantWords(health.until, nowMs)}: the next call or probe tries it`;
+  const isOver = health.until !== null && Date.parse(health.until) <= nowMs;
+  const instant = health.until === null ? '' : instantWords(health.until, nowMs);
+  const until = isOver || instant === '' ? '' : ` until ${instant}`;
+  const over = isOver ? `; that was until ${instant}, so the next call or probe tries it` : '';
   const next =
     health.nextCheckAt === null || health.state === 'cooling'
       ? ''
@@ -144,7 +142,7 @@ function unwell(seen: KeyringSeen, key: KeySeen, health: HealthSeen, nowMs: numb
     nextCheckAt: health.nextCheckAt,
     because,
     before,
-    text: `Key ${key.label} is ${health.state}${of}${until} because ${because}${before === '' ? '' : `; before it ${before}`}${next}.`,
+    text: `Key ${key.label} is ${health.state}${of}${until} because ${because}${before === '' ? '' : `; before it ${before}`}${over}${next}.`,
   };
 }
 

@@ -174,7 +174,7 @@ test('while somebody waits an account that may be asked long before its time is 
     retryAfterMs: 30 * 60_000,
   });
   const wellAt = await until('the account to be well', async () => {
-    ground.keyrings.tell([ringOf(account)], 'wanted');
+    ground.keyrings.wanted([account.accountId]);
     const row = await healthOf(ground.admin, { accountId: account.accountId, scope: 'account' });
     return row === undefined && Date.now();
   });
@@ -198,7 +198,7 @@ test('nobody asks whether the limit of a day is over, however many wait', async 
     status: 429,
     resetsAt: Date.now() + 5 * 60 * 60_000,
   });
-  ground.keyrings.tell([ringOf(account)], 'wanted');
+  ground.keyrings.wanted([account.accountId]);
   await until('the wait', async () => {
     const status = await handleOf(ground, account).query(keyringStatusQuery);
     return status?.keys.every(({ state }) => state === 'cooling');
@@ -403,7 +403,7 @@ test('a keyring ends with its account, and one that was terminated is started ag
   const handle = handleOf(ground, account);
   await handle.terminate();
   const { accountId, tenantId } = account;
-  await ground.keyrings.ensure([{ accountId, tenantId }]);
+  await ground.keyrings.ensure([{ accountId, tenantId, name: 'Acme again', keys: 3 }]);
   expect((await handle.describe()).status.name).toBe('RUNNING');
 
   await ground.admin('llm_accounts').where({ id: account.accountId }).delete();
@@ -421,10 +421,6 @@ test('no key is in anything that Temporal keeps, not even after decrypting it', 
   expect(rings.some(({ raw }) => raw.includes('Acme a0'))).toBe(false);
   expect(rings.some(({ clear }) => clear.includes('Acme a0'))).toBe(true);
 });
-
-function ringOf({ accountId, tenantId }: TestAccount) {
-  return { accountId, tenantId };
-}
 
 async function keyRow(id: string) {
   const [row] = await ground.admin('llm_keys').where({ id });
