@@ -96,9 +96,33 @@ describe('the first start', () => {
     expect(tenants.map(({ name }) => name)).toContain('Bell & Brass (demo)');
   });
 
+  test('has six keys of language models over two accounts, each with its keyring', async () => {
+    const { demo } = Welcome.parse(await carillon?.ready());
+    const api = await signedIn(ports, { demo: { ...demo, email: demo.adminEmail } });
+    const keys = await api.call(
+      { method: 'GET', path: '/admin/llm/keys/status' },
+      z.array(z.object({ label: z.string(), account: z.string() })),
+    );
+    expect(keys.map(({ account, label }) => `${account} ${label}`).sort()).toEqual(
+      [1, 2, 3].flatMap((n) => [`North north-${n}`, `South south-${n}`]).sort(),
+    );
+    // It reads their limits as soon as it runs.
+    await eventually(
+      'the keyrings have looked',
+      async () => {
+        const read = await api.call(
+          { method: 'GET', path: '/admin/llm/keys' },
+          z.array(z.object({ limit: z.unknown() })),
+        );
+        return read.every(({ limit }) => limit !== null);
+      },
+      60_000,
+    );
+  }, 90_000);
+
   test('prints commands that work as they are', async () => {
     const { tryNext } = Welcome.parse(await carillon?.ready());
-    expect(tryNext).toHaveLength(3);
+    expect(tryNext).toHaveLength(4);
     for (const { command } of tryNext) {
       const answer: unknown = JSON.parse(await runInShell(command));
       expect(answer).not.toHaveProperty('code');
@@ -110,7 +134,7 @@ describe('the first start', () => {
     carillon = startCarillon({ dataDir, ports });
     const api = await signedIn(ports, Welcome.parse(await carillon.ready()));
     expect(await listCampaigns(api)).toHaveLength(2);
-    expect(carillon.lines.filter(({ msg }) => String(msg).includes('seeding'))).toEqual([]);
+    expect(carillon.lines.filter(({ msg }) => /seeding|keys of/.test(String(msg)))).toEqual([]);
   }, 60_000);
 });
 

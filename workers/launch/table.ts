@@ -77,12 +77,7 @@ export function showWelcome(output: Output, welcome: Welcome): void {
 // Each can be pasted alone: it logs in by itself.
 function demoCommands(publicUrl: string, demo: DemoFacts): Welcome['tryNext'] {
   const base = `${publicUrl}/api/v1`;
-  const credentials = JSON.stringify({ email: demo.email, password: demo.password });
-  const token =
-    `TOKEN=$(curl -s ${base}/auth/login -H 'content-type: application/json' -d '${credentials}' ` +
-    `| sed -E 's/.*"accessToken":"([^"]+)".*/\\1/')`;
-  const get = (path: string) =>
-    `${token}; curl -s "${base}${path}" -H "authorization: Bearer $TOKEN"`;
+  const get = (path: string) => readAs(base, demo, path);
   const waiting = demo.campaigns.at(-1);
   return [
     { what: 'Log in and list the campaigns', command: get('/campaigns?fields=id,name,status') },
@@ -94,5 +89,21 @@ function demoCommands(publicUrl: string, demo: DemoFacts): Welcome['tryNext'] {
             command: get(`/campaigns/${waiting.id}/progress`),
           },
         ]),
+    ...(demo.adminEmail === undefined || demo.hasModelKeys !== true
+      ? []
+      : [
+          {
+            what: 'See how each key of language models stands, and why (one is limited now and then)',
+            command: readAs(base, { ...demo, email: demo.adminEmail }, '/admin/llm/keys/status'),
+          },
+        ]),
   ];
+}
+
+function readAs(base: string, who: { email: string; password: string }, path: string): string {
+  const credentials = JSON.stringify({ email: who.email, password: who.password });
+  const token =
+    `TOKEN=$(curl -s ${base}/auth/login -H 'content-type: application/json' -d '${credentials}' ` +
+    `| sed -E 's/.*"accessToken":"([^"]+)".*/\\1/')`;
+  return `${token}; curl -s "${base}${path}" -H "authorization: Bearer $TOKEN"`;
 }

@@ -13,6 +13,7 @@ import type { Output } from '../output';
 import type { Plan } from '../plan';
 import { writePrivately, type Secrets } from '../secrets';
 import { createApiCaller, type ApiCaller } from './apiCaller';
+import { addModelKeys } from './modelKeys';
 import { demoCampaigns, type DemoCampaign } from './campaigns';
 
 const DemoFacts = z.object({
@@ -21,6 +22,8 @@ const DemoFacts = z.object({
   /** Of the platform's admin, who has the same password; older demos have none. */
   adminEmail: z.string().optional(),
   campaigns: z.array(z.object({ id: z.string(), name: z.string() })),
+  /** Whether the platform was given keys of the sandbox's OpenRouter; older demos were not. */
+  hasModelKeys: z.boolean().optional(),
 });
 
 /** What the closing table tells of the demo. */
@@ -43,28 +46,35 @@ export async function seedDemo(options: {
 }): Promise<DemoFacts | undefined> {
   const { plan, output } = options;
   const factsFile = path.join(plan.dataDir, 'demo.json');
-  if (existsSync(factsFile)) {
-    return DemoFacts.parse(JSON.parse(readFileSync(factsFile, 'utf8')));
+  const known = existsSync(factsFile)
+    ? DemoFacts.parse(JSON.parse(readFileSync(factsFile, 'utf8')))
+    : undefined;
+  if (known?.hasModelKeys === true) {
+    return known;
   }
   // Without the sandbox 2,000 letters to people who do not exist would really leave.
   if (!plan.options.demo || !plan.hasSandbox) {
-    return undefined;
+    return known;
   }
-  if (await belongsToOthers(options.databaseUrl)) {
+  if (known === undefined && (await belongsToOthers(options.databaseUrl))) {
     return undefined;
   }
   try {
-    const facts = {
-      ...(await seed(plan, options.secrets, output)),
-      adminEmail: await makeDemoAdmin(options.databaseUrl, options.secrets),
-    };
+    const tenant = known ?? (await seed(plan, options.secrets, output));
+    const adminEmail = await makeDemoAdmin(options.databaseUrl, options.secrets);
+    await seedModelKeys(
+      plan,
+      { email: adminEmail, password: options.secrets.demoPassword },
+      output,
+    );
+    const facts = { ...tenant, adminEmail, hasModelKeys: true };
     writePrivately(factsFile, `${JSON.stringify(facts, null, 2)}\n`);
     return facts;
   } catch (error) {
     // Everything else works without it; the next start tries again.
     const reason = error instanceof Error ? error.message : String(error);
     output.say('start', `the demo could not be seeded: ${reason}`, 'warn');
-    return undefined;
+    return known;
   }
 }
 
@@ -80,6 +90,18 @@ async function seed(plan: Plan, secrets: Secrets, output: Output): Promise<DemoF
     output.say('start', `campaign "${campaign.body.name}" is scheduled`);
   }
   return { ...account, campaigns };
+}
+
+async function seedModelKeys(
+  plan: Plan,
+  admin: { email: string; password: string },
+  output: Output,
+): Promise<void> {
+  const api = createApiCaller(`http://127.0.0.1:${plan.ports.api}/api/v1`);
+  const session = await api.call({ method: 'POST', path: '/auth/login', body: admin }, Session);
+  api.useToken(session.accessToken);
+  const added = await addModelKeys(api, `http://127.0.0.1:${plan.ports.sandbox}`);
+  output.say('start', `${added} keys of language models added`);
 }
 
 const Session = z.object({ accessToken: z.string() });
