@@ -145,7 +145,7 @@ const change = ownedRoutes({
       );
       return changed;
     });
-    deps.keyrings.tell([{ accountId: account.id, tenantId: ownerId }], 'keyStateChanged');
+    deps.keyrings.stateChanged([account.id]);
     return reply(200, presentLlmAccount(account));
   },
 });

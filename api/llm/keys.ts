@@ -177,10 +177,10 @@ function targetOf({ id }: Pick<LlmKey, 'id'>) {
 
 // The workflow that looks after the account's keys; it looks by itself as well, only later.
 function tellKeyring(
-  { deps, ownerId }: { deps: Pick<ApiDeps, 'keyrings'>; ownerId: string | null },
+  { deps }: { deps: Pick<ApiDeps, 'keyrings'> },
   { accountId }: Pick<LlmKey, 'accountId'>,
 ): void {
-  deps.keyrings.tell([{ accountId, tenantId: ownerId }], 'keyStateChanged');
+  deps.keyrings.stateChanged([accountId]);
 }
 
 function instantOf(text: string | null): Date | null {
