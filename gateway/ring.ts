@@ -30,8 +30,9 @@ export interface RingListeners {
 }
 
 /**
- * The keys of all pools in the memory of this process. Resolves once they are loaded; from then on
- * choosing waits for nothing, and goes on by what is known while Postgres is away.
+ * The keys of all pools in the memory of this process. Resolves once they are loaded, or Postgres did
+ * not answer: then there is no key until it does. Choosing waits for nothing, and goes on by what is
+ * known while Postgres is away.
  */
 export async function createRing(options: {
   db: Knex;
@@ -237,7 +238,10 @@ function isDown(pool: RingPool, now: number): boolean {
   }
   const keys = [...pool.keys.values()];
   const benched = keys.filter(({ health }) =>
-    health.some(({ state, until }) => state !== 'draining' && (until === null || until > now)),
+    health.some(
+      ({ state, until }) =>
+        state === 'suspended' || (state === 'cooling' && until !== null && until > now),
+    ),
   );
   return (
     benched.length === keys.length &&

@@ -3,7 +3,7 @@ import { evenDraws, hashOf, homeOf, lessLoaded } from '../domain/llm/choose';
 import { bulkShareWhileCooling, roomShares } from '../domain/llm/flow';
 import { isHalfOpen, isOver, subjectId, type Health } from '../domain/llm/health';
 import type { KeyStanding } from '../domain/llm/types';
-import type { LlmCredentials } from '../providers/llm/types';
+import { RingChosen } from './RingChosen';
 import type { RingAccount, RingKeyCell, RingPool } from './ringPool';
 import type { ChosenKey, KeyAsk, NoKey, SkippedKey } from './types';
 
@@ -129,7 +129,7 @@ export function createChooser(options: { released: () => void }): Chooser {
     for (const flow of flows) {
       flow.inFlight += 1;
     }
-    return new Chosen(pool, key, credentials, tried.length > 0, () => {
+    return new RingChosen(pool, key, credentials, tried.length > 0, () => {
       for (const flow of flows) {
         flow.inFlight -= 1;
       }
@@ -269,41 +269,4 @@ function freeAt(pool: RingPool, list: readonly Health[], now: number): number | 
 
 function shareOf(pool: RingPool, { priority }: KeyAsk): number {
   return priority === 'bulk' && pool.isAnyCooling ? bulkShareWhileCooling : roomShares[priority];
-}
-
-/** Its secret is no property of its own: whoever logs or copies a chosen key does not show it. */
-class Chosen implements ChosenKey {
-  readonly keyId: string;
-  readonly accountId: string;
-  readonly accountName: string;
-  readonly poolId: string;
-  readonly vendor: ChosenKey['vendor'];
-  readonly #credentials: LlmCredentials;
-  #end: (() => void) | null;
-
-  constructor(
-    pool: RingPool,
-    key: RingKeyCell,
-    credentials: LlmCredentials,
-    readonly isTrial: boolean,
-    end: () => void,
-  ) {
-    this.keyId = key.id;
-    this.accountId = key.account.id;
-    this.accountName = key.account.stored.name;
-    this.poolId = pool.id;
-    this.vendor = key.account.stored.vendor;
-    this.#credentials = credentials;
-    this.#end = end;
-  }
-
-  get credentials(): LlmCredentials {
-    return this.#credentials;
-  }
-
-  release(): void {
-    const end = this.#end;
-    this.#end = null;
-    end?.();
-  }
 }

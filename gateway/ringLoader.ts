@@ -15,7 +15,7 @@ export interface RingLoader {
 }
 
 /**
- * Loads all pools, then each one that changed: told by Postgres, and by itself every so often, since
+ * Loads all pools (or goes on trying to), then each one that changed: told by Postgres, and by itself every so often, since
  * what is told while nobody listens is lost. Changes that come while one is loaded are loaded together.
  */
 export async function startRingLoader(options: {
@@ -44,11 +44,11 @@ export async function startRingLoader(options: {
     }
   });
   try {
-    // Heard from now on: what changes while this is read is read again.
     await load(null);
-  } catch (error) {
-    await told.close();
-    throw error;
+  } catch (err) {
+    fail(err);
+    // Whatever there is, once it can be read.
+    isLookDue = true;
   }
   const running = run();
 
@@ -76,12 +76,17 @@ export async function startRingLoader(options: {
         }
         isFailing = false;
       } catch (err) {
-        if (!isFailing) {
-          logger.warn({ err }, 'keys of language models cannot be read; the last ones known serve');
-        }
-        isFailing = true;
+        fail(err);
       }
     }
+  }
+
+  // Told once, not with every try.
+  function fail(err: unknown): void {
+    if (!isFailing) {
+      logger.warn({ err }, 'keys of language models cannot be read; the last ones known serve');
+    }
+    isFailing = true;
   }
 
   async function look(): Promise<void> {

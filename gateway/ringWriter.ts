@@ -51,9 +51,13 @@ export function createRingWriter(options: {
       await running;
     },
     async close(timeoutMs) {
-      const timer = setTimeout(() => stopped.abort(), timeoutMs);
-      await running;
-      clearTimeout(timer);
+      const written = new AbortController();
+      await Promise.race([
+        running,
+        sleep(timeoutMs, undefined, { signal: written.signal }).catch(() => undefined),
+      ]);
+      written.abort();
+      stopped.abort();
     },
   };
 

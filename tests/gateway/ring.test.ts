@@ -217,6 +217,8 @@ test('goes on while Postgres is away, and writes what it learned when it is back
     await until('it could not write', () =>
       rings.lines.some((line) => line.includes('health of keys not written yet')),
     );
+    const started = await rings.open({ db: own.app, pollMs: 100 });
+    expect(noKey(started.choose(askFor(poolId))).skipped).toEqual([]);
     now += 30_000;
     expect(callWith(ring, askFor(poolId), null)).toEqual({ keyId: second, isTrial: true });
     expect(stateOf(ring, second)).toBe('active');
@@ -227,8 +229,13 @@ test('goes on while Postgres is away, and writes what it learned when it is back
   const rows = await own.db('llm_health').select('key_id', 'state');
   expect(rows).toEqual([{ key_id: first, state: 'suspended' }]);
   await own.db('llm_keys').where({ id: second }).update({ standing: 'paused' });
+  const [, later] = rings.opened;
+  await until(
+    'whoever started meanwhile knows',
+    () => later && stateOf(later, first) === 'suspended',
+  );
   await until('it hears again', () => stateOf(ring, second) === 'paused');
-  await ring.close();
+  await rings.close();
   await own.drop();
 });
 
