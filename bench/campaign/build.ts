@@ -38,6 +38,7 @@ const entries = [
   'bench/campaign/bareLoop',
   'bench/campaign/bareOneByOne',
   'bench/campaign/smtpSink',
+  'bench/llm/process',
   'bench/webhooks/sender',
   'api/server',
   'sandbox/main',

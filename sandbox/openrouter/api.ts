@@ -223,7 +223,8 @@ export function createOpenRouterApi(parts: OpenRouterParts) {
     if (fault !== 'connectionReset' && !refused) {
       return false;
     }
-    if (await exchange.wait(fate.latencyMs)) {
+    // Nobody thinks before a refusal: only its own rule makes it slow.
+    if (await exchange.wait(fate.rule?.latencyMs ?? 0)) {
       if (refused) {
         exchange.refuse(refused);
       } else {

@@ -79,10 +79,10 @@ const millis = z.number().int().min(0).max(86_400_000);
 
 /**
  * What goes wrong, for which calls and how long. The first rule that matches a call decides it; of
- * the rules that only make calls slow, all that match count.
+ * the rules that only make answers slow, all that match count.
  */
 export const FaultRule = z.strictObject({
-  /** Without it calls are only slow. */
+  /** Without it answers are only slow; refusals are not. */
   fault: z.enum(openRouterFaults).optional(),
   /** Before the answer, or before the first token of one that streams. */
   latencyMs: millis.optional(),

@@ -1,0 +1,83 @@
+import type { OpenRouterCall } from '../../sandbox';
+import type { Outcome } from './messages';
+
+/** What was seen of one scenario, by whoever asked and by the vendor. */
+export interface Facts {
+  requests: number;
+  /** Requests that did not get their answer. */
+  failed: readonly Outcome[];
+  outcomes: readonly Outcome[];
+  /** Calls of requests. */
+  calls: readonly OpenRouterCall[];
+  /** Calls that got no answer: refused, broken off, left hanging. */
+  wasted: readonly OpenRouterCall[];
+  /** Of them: begun when their process had an answer that said so. */
+  late: readonly OpenRouterCall[];
+  /** Calls to models that no request made. */
+  probes: readonly OpenRouterCall[];
+  mostOfRequest: number;
+  /** The most calls of one request with one key. */
+  mostOfKey: number;
+  slowestMs: number;
+  /** How keys stand afterwards in the first process: their states, counted. */
+  states: Readonly<Record<string, number>>;
+}
+
+/** Puts together what both sides saw. */
+export function factsOf(
+  outcomes: readonly Outcome[],
+  all: readonly OpenRouterCall[],
+  states: Readonly<Record<string, number>>,
+): Facts {
+  const asked = all.filter(({ path }) => path === 'chat');
+  const calls = asked.filter(({ session }) => session !== null);
+  const ofRequest = new Map<string, number>();
+  const ofKey = new Map<string, number>();
+  for (const { session, key } of calls) {
+    count(ofRequest, session ?? '');
+    count(ofKey, `${session}/${key}`);
+  }
+  const wasted = calls.filter(isWasted);
+  return {
+    requests: outcomes.length,
+    failed: outcomes.filter(({ isAnswered }) => !isAnswered),
+    outcomes,
+    calls,
+    wasted,
+    late: lateOf(wasted),
+    probes: asked.filter(({ session }) => session === null),
+    mostOfRequest: Math.max(0, ...ofRequest.values()),
+    mostOfKey: Math.max(0, ...ofKey.values()),
+    slowestMs: Math.max(0, ...outcomes.map(({ startedAt, endedAt }) => endedAt - startedAt)),
+    states,
+  };
+}
+
+/** The errors that callers were told, with how often. */
+export function errorsOf(outcomes: readonly Outcome[]): string {
+  const counts = new Map<string, number>();
+  outcomes.forEach(({ error }) => count(counts, error ?? 'none'));
+  return [...counts].map(([error, times]) => `${times}x ${error}`).join(', ');
+}
+
+// Answers are on their way, and read, a moment after the vendor wrote them.
+const READ_MS = 5;
+
+function lateOf(wasted: readonly OpenRouterCall[]): OpenRouterCall[] {
+  const known = new Map<string, number>();
+  const subject = ({ session, key }: OpenRouterCall) =>
+    `${session?.slice(0, session.lastIndexOf('-'))}/${key}`;
+  for (const call of wasted) {
+    const at = (call.endedAt ?? Infinity) + READ_MS;
+    known.set(subject(call), Math.min(at, known.get(subject(call)) ?? Infinity));
+  }
+  return wasted.filter((call) => call.at > (known.get(subject(call)) ?? Infinity));
+}
+
+function isWasted({ fault, status, end }: OpenRouterCall): boolean {
+  return fault !== null || (status ?? 500) >= 400 || end !== 'answered';
+}
+
+function count(counts: Map<string, number>, name: string): void {
+  counts.set(name, (counts.get(name) ?? 0) + 1);
+}

@@ -1,0 +1,104 @@
+import { createSealing, parseSealingKeys } from '../../lib/sealing';
+import { newId } from '../../lib/ids';
+import { acrossTenants } from '../../models/base';
+import { createAccount } from '../../models/identity/accounts';
+import { ensureConfiguredKeys } from '../../models/llm/configuredKeys';
+import { saveModels } from '../../models/llm/models';
+import { createLlmProviders } from '../../providers/llm';
+import { DEMO_OPENROUTER_ACCOUNTS, OPENROUTER_PATH } from '../../sandbox';
+import { testNamespace } from '../../tests/support/temporal';
+import { sealingKeys, startGround, type BenchGround } from '../campaign/ground';
+import { startGatewayProcess, type GatewayProcess } from './gatewayProcess';
+import { createVendor, secretsOf, type Vendor } from './vendor';
+
+/** Everything around the gateway: a tenant, six keys over two accounts, models, the vendor. */
+export interface LlmGround {
+  base: BenchGround;
+  tenantId: string;
+  vendor: Vendor;
+  /** All keys well, as at the start. */
+  heal(): Promise<void>;
+  startGateways(count: number): Promise<GatewayProcess[]>;
+  stop(): Promise<void>;
+}
+
+export async function startLlmGround(): Promise<LlmGround> {
+  const base = await startGround(undefined, { worker: 'workers/main.js' });
+  try {
+    const tenantId = newId();
+    await createAccount(base.db, {
+      tenantId,
+      userId: newId(),
+      companyName: 'Aurora Coffee',
+      email: 'owner@example.com',
+      passwordHash: 'none',
+      firstName: null,
+      lastName: null,
+      timeZone: 'UTC',
+      language: 'en',
+    });
+    const vendor = createVendor(base.sandboxUrl, `${base.sandboxUrl}${OPENROUTER_PATH}`);
+    await writeKeys(base, vendor);
+    await writeModels(base, vendor);
+    return {
+      base,
+      tenantId,
+      vendor,
+      async heal() {
+        await base.db('llm_health').delete();
+      },
+      startGateways: (count) =>
+        Promise.all(
+          Array.from({ length: count }, () =>
+            startGatewayProcess(base.dist, {
+              database: base.appUrl,
+              sealing: sealingKeys,
+              tenant: tenantId,
+              vendor: vendor.baseUrl,
+              key: firstKey(),
+              temporal: base.temporalServer.address,
+              namespace: testNamespace,
+            }),
+          ),
+        ),
+      stop: () => base.stop(),
+    };
+  } catch (error) {
+    await base.stop();
+    throw error;
+  }
+}
+
+async function writeKeys({ db }: BenchGround, { baseUrl }: Vendor): Promise<void> {
+  const sealing = createSealing(parseSealingKeys(sealingKeys));
+  await ensureConfiguredKeys(
+    db,
+    sealing,
+    DEMO_OPENROUTER_ACCOUNTS.map((account) => ({
+      name: account.id,
+      vendor: 'openrouter',
+      baseUrl,
+      managementKey: account.managementKey ?? null,
+      keys: secretsOf(account),
+      allowedModels: null,
+    })),
+  );
+}
+
+async function writeModels({ db }: BenchGround, { baseUrl }: Vendor): Promise<void> {
+  const providers = createLlmProviders({ onlyPublic: false });
+  const options = { signal: new AbortController().signal, timeoutMs: 5_000 };
+  const models = await providers.openrouter.models({ baseUrl, apiKey: firstKey() }, options);
+  await acrossTenants(db, 'llmRing', (trx) =>
+    saveModels(
+      trx,
+      models.map((model) => ({ ...model })),
+      { preferred: [], isComplete: true },
+    ),
+  );
+  await Promise.all(Object.values(providers).map((provider) => provider.close()));
+}
+
+function firstKey(): string {
+  return DEMO_OPENROUTER_ACCOUNTS[0]?.keys[0]?.secret ?? '';
+}
