@@ -1,5 +1,4 @@
 import { parseArgs } from 'node:util';
-import type { BenchProcess } from './campaign/ground';
 import { startLlmGround, type LlmGround } from './llm/ground';
 import { report, type Singles } from './llm/report';
 import { runScenario, type Ran } from './llm/runScenario';
@@ -33,11 +32,14 @@ async function main(): Promise<void> {
 }
 
 async function runWithWorker(ground: LlmGround, scenario: Scenario): Promise<Ran> {
-  const workers: BenchProcess[] = scenario.needsKeyrings ? await ground.base.startWorkers(1) : [];
+  if (!scenario.needsKeyrings) {
+    return runScenario(ground, scenario);
+  }
+  const worker = await ground.startKeyrings();
   try {
     return await runScenario(ground, scenario);
   } finally {
-    await Promise.all(workers.map((worker) => worker.stop()));
+    await worker.stop();
   }
 }
 

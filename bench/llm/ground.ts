@@ -1,3 +1,5 @@
+import { createKeyrings } from '../../clients/keyrings';
+import { createLogger } from '../../lib/logger';
 import { createSealing, parseSealingKeys } from '../../lib/sealing';
 import { newId } from '../../lib/ids';
 import { acrossTenants } from '../../models/base';
@@ -7,9 +9,11 @@ import { saveModels } from '../../models/llm/models';
 import { createLlmProviders } from '../../providers/llm';
 import { DEMO_OPENROUTER_ACCOUNTS, OPENROUTER_PATH } from '../../sandbox';
 import { testNamespace } from '../../tests/support/temporal';
-import { sealingKeys, startGround, type BenchGround } from '../campaign/ground';
+import { sealingKeys, startGround, type BenchGround, type BenchProcess } from '../campaign/ground';
 import { startGatewayProcess, type GatewayProcess } from './gatewayProcess';
 import { createVendor, secretsOf, type Vendor } from './vendor';
+
+const quiet = createLogger({ name: 'bench-llm', level: 'error' });
 
 /** Everything around the gateway: a tenant, six keys over two accounts, models, the vendor. */
 export interface LlmGround {
@@ -19,6 +23,8 @@ export interface LlmGround {
   /** All keys well, as at the start. */
   heal(): Promise<void>;
   startGateways(count: number): Promise<GatewayProcess[]>;
+  /** A worker, and the workflows that look after the accounts' keys. */
+  startKeyrings(): Promise<BenchProcess>;
   stop(): Promise<void>;
 }
 
@@ -61,6 +67,19 @@ export async function startLlmGround(): Promise<LlmGround> {
             }),
           ),
         ),
+      async startKeyrings() {
+        const [worker] = await base.startWorkers(1);
+        if (!worker) {
+          throw new Error('no worker was started');
+        }
+        const accounts = await base.db('llm_accounts').select('id');
+        const keyrings = createKeyrings(base.temporal, quiet);
+        await keyrings.ensure(
+          accounts.map(({ id }) => ({ accountId: String(id), tenantId: null })),
+        );
+        await keyrings.close();
+        return worker;
+      },
       stop: () => base.stop(),
     };
   } catch (error) {

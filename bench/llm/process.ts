@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { createDataConverter } from '../../clients/dataConverter';
+import { createKeyrings, type KeyringNews } from '../../clients/keyrings';
 import { createDatabase } from '../../lib/db';
 import { createLogger } from '../../lib/logger';
 import { createSealing, parseSealingKeys } from '../../lib/sealing';
@@ -22,14 +23,20 @@ async function main(): Promise<void> {
   const flags = readFlags();
   const db = createDatabase({ url: flags.database, applicationName: 'carillon-bench-llm' });
   const sealing = createSealing(parseSealingKeys(flags.sealing));
-  const temporal = flags.temporal === undefined ? null : connect(flags.temporal);
+  const temporal = connect(flags.temporal);
+  const keyrings = createKeyrings(temporal, logger);
+  const tell = (news: KeyringNews) => (accountIds: readonly string[]) =>
+    keyrings.tell(
+      accountIds.map((accountId) => ({ accountId, tenantId: null })),
+      news,
+    );
   const llm = await createLlm({
     db,
     sealing,
     logger,
     metrics: null,
     onlyPublic: false,
-    tell: { stateChanged: () => undefined, wanted: () => undefined },
+    tell: { stateChanged: tell('keyStateChanged'), wanted: tell('wanted') },
   });
   // Whoever started it is gone.
   process.on('disconnect', () => process.exit(1));
@@ -65,7 +72,8 @@ async function main(): Promise<void> {
 
   async function stop(): Promise<void> {
     await llm.close();
-    await temporal?.connection.close();
+    await keyrings.close();
+    await temporal.connection.close();
     await db.destroy();
     process.exit(0);
   }
@@ -91,8 +99,8 @@ function readFlags() {
     },
   });
   const { database, sealing, tenant, vendor, key, temporal, namespace = 'default' } = values;
-  if (!database || !sealing || !tenant || !vendor || !key) {
-    throw new Error('--database, --sealing, --tenant, --vendor and --key are needed');
+  if (!database || !sealing || !tenant || !vendor || !key || !temporal) {
+    throw new Error('--database, --sealing, --tenant, --vendor, --key, --temporal are needed');
   }
   return { database, sealing, tenant, vendor, key, temporal, namespace };
 }
