@@ -72,10 +72,15 @@ export async function startLlmGround(): Promise<LlmGround> {
         if (!worker) {
           throw new Error('no worker was started');
         }
-        const accounts = await base.db('llm_accounts').select('id');
+        const accounts = await base.db('llm_accounts').select('id', 'name');
         const keyrings = createKeyrings(base.temporal, quiet);
         await keyrings.ensure(
-          accounts.map(({ id }) => ({ accountId: String(id), tenantId: null })),
+          accounts.map(({ id, name }) => ({
+            accountId: String(id),
+            tenantId: null,
+            name: String(name),
+            keys: DEMO_OPENROUTER_ACCOUNTS[0]?.keys.length ?? 0,
+          })),
         );
         await keyrings.close();
         return worker;

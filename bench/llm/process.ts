@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { createDataConverter } from '../../clients/dataConverter';
-import { createKeyrings, type KeyringNews } from '../../clients/keyrings';
+import { createKeyrings } from '../../clients/keyrings';
 import { createDatabase } from '../../lib/db';
 import { createLogger } from '../../lib/logger';
 import { createSealing, parseSealingKeys } from '../../lib/sealing';
@@ -25,18 +25,13 @@ async function main(): Promise<void> {
   const sealing = createSealing(parseSealingKeys(flags.sealing));
   const temporal = connect(flags.temporal);
   const keyrings = createKeyrings(temporal, logger);
-  const tell = (news: KeyringNews) => (accountIds: readonly string[]) =>
-    keyrings.tell(
-      accountIds.map((accountId) => ({ accountId, tenantId: null })),
-      news,
-    );
   const llm = await createLlm({
     db,
     sealing,
     logger,
     metrics: null,
     onlyPublic: false,
-    tell: { stateChanged: tell('keyStateChanged'), wanted: tell('wanted') },
+    tell: keyrings,
   });
   // Whoever started it is gone.
   process.on('disconnect', () => process.exit(1));
