@@ -4,6 +4,7 @@ import { createSendTest } from './campaigns/sendTest';
 import type { ActivityDeps } from './deps';
 import { createKeyringActivities } from './llm/keyrings';
 import { createProbes } from './llm/probes';
+import { createLlmTending } from './llm/tending';
 import { createTendSignIn } from './identity/tendSignIn';
 import { createCountSealedOtherwise, createResealSlice } from './identity/reseal';
 import { createApplyStoredEvents } from './messages/applyStoredEvents';
@@ -20,6 +21,7 @@ export function createActivities(deps: ActivityDeps) {
     ...createTendSignIn(deps),
     ...createKeyringActivities(deps),
     ...createProbes(deps),
+    ...createLlmTending(deps),
     sendTest: createSendTest(deps),
     reconcileRecords: createReconcileRecords(deps),
     dispatchSlice: createDispatchSlice(deps),

@@ -25,6 +25,11 @@ export async function ensureStandingWork(client: Client): Promise<void> {
     every: '1 hour',
     summary: 'Renews the key of access tokens, forgets sign-ins long over',
   });
+  await scheduleUnlessThere(client, {
+    workflowType: 'tendLlm',
+    every: '5 minutes',
+    summary: 'Settles calls of language models that nobody will settle, reads lists of models',
+  });
   await startUnlessThere(client, {
     workflowType: 'applyProviderEvents',
     id: 'events',

@@ -8,3 +8,4 @@ export { applyProviderEvents } from './messages/applyProviderEvents';
 export { resealing } from './identity/resealing';
 export { tendSignIn } from './identity/tendSignIn';
 export { keyring } from './llm/keyring';
+export { tendLlm } from './llm/tendLlm';

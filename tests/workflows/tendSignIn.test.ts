@@ -53,6 +53,8 @@ test('stands on a Schedule of its own, however many workers start', async () => 
   const schedule = await ground.temporal.client.schedule.getHandle('tendSignIn').describe();
   expect(schedule.action).toMatchObject({ workflowType: 'tendSignIn' });
   await Promise.all(
-    ['tendSignIn', 'reconcile'].map((id) => ground.temporal.client.schedule.getHandle(id).delete()),
+    ['tendSignIn', 'tendLlm', 'reconcile'].map((id) =>
+      ground.temporal.client.schedule.getHandle(id).delete(),
+    ),
   );
 });
