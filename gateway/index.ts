@@ -9,6 +9,7 @@ import { createCatalogue } from './catalogue';
 import { createCostLookUps } from './costs';
 import { createGateway } from './gateway';
 import { createCallLedger, type SpentKeyOfPool } from './ledger';
+import { collectRingMetrics } from './metrics';
 import { ownFailure } from './ownFailure';
 import { ReplyCache } from './ReplyCache';
 import { createRing, type RingListeners } from './ring';
@@ -45,6 +46,9 @@ const retries = { share: 0.2, atLeast: 10 };
 export async function createLlm(deps: LlmDeps): Promise<Llm> {
   const { db, sealing, logger, metrics, onlyPublic, tell, idleMs = 20_000 } = deps;
   const ring = await createRing({ db, sealing, logger, tell });
+  if (metrics !== null) {
+    collectRingMetrics(metrics, ring);
+  }
   const catalogue = createCatalogue({ db, logger });
   await catalogue.ready;
   const ledger = createCallLedger({ db, sealing, logger, spentKey: benchSpent(ring) });

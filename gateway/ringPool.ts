@@ -243,7 +243,7 @@ export class RingPool {
       } else if (keyId !== null) {
         ofKeys.set(keyId, health);
         const workspace = this.keys.get(keyId)?.stored.workspace ?? null;
-        if (workspace !== null && health.reason === 'budgetSpent') {
+        if (workspace !== null && isVendorsBudget(health)) {
           ofWorkspaces.set(`${accountId} ${workspace}`, health);
         }
       }
@@ -279,6 +279,11 @@ export class RingPool {
       }
     }
   }
+}
+
+// A budget of our own, which nobody answered with a status, is of one key.
+function isVendorsBudget({ reason, evidence }: Health): boolean {
+  return reason === 'budgetSpent' && evidence.status != null;
 }
 
 function byId(rows: readonly Health[]): Map<string, Health> {

@@ -145,6 +145,17 @@ test('leaves keys alone by what they may: models, time, workspace, a person', as
   await until('the account is revoked', () => stateOf(ring, well) === 'revoked');
 });
 
+test('leaves one key alone, and not its workspace, whose budget of ours is spent', async () => {
+  const { poolId, keyIds } = await buildPool(database.db, { keys: 2, key: { workspace: 'team' } });
+  const [spent = '', other] = keyIds[0] ?? [];
+  const ring = await rings.open();
+  callWith(ring, askFor(poolId, { onlyKey: spent }), failureOf('budgetSpent', { status: null }));
+  expect([spent, other].map((id) => stateOf(ring, id))).toEqual(['suspended', 'active']);
+  await ring.flush();
+  const again = await rings.open();
+  expect([spent, other].map((id) => stateOf(again, id))).toEqual(['suspended', 'active']);
+});
+
 test('leaves an account alone for free models only, where that is what is limited', async () => {
   const { poolId } = await buildPool(database.db);
   const ring = await rings.open();
