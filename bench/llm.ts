@@ -69,7 +69,7 @@ async function measureSingles(ground: LlmGround): Promise<Singles> {
         seconds: 5,
       });
       const name = `one process, ${parallel} at once, answers in ${thinkMs} ms`;
-      throughput.push({ name, parallel, perSecond, failed, rssMb });
+      throughput.push({ name, perSecond, failed, rssMb });
     }
     tell('choosing a key');
     const { micros } = await gateway.run({ do: 'choose', rounds: 200_000 });

@@ -55,9 +55,13 @@ export function factsOf(
 
 /** The errors that callers were told, with how often. */
 export function errorsOf(outcomes: readonly Outcome[]): string {
+  return counted(outcomes.map(({ error }) => error ?? 'none'));
+}
+
+export function counted(names: readonly string[]): string {
   const counts = new Map<string, number>();
-  outcomes.forEach(({ error }) => count(counts, error ?? 'none'));
-  return [...counts].map(([error, times]) => `${times}x ${error}`).join(', ');
+  names.forEach((name) => count(counts, name));
+  return [...counts].map(([name, times]) => `${times}x ${name}`).join(', ');
 }
 
 // Answers are on their way, and read, a moment after the vendor wrote them.

@@ -1,7 +1,7 @@
 import OpenAI from 'openai';
 import type { ChatMessage } from '../../domain/llm/types';
 import type { LlmGateway, Ring } from '../../gateway/types';
-import { askOf, benchModel } from './load';
+import { askOf, benchModel, wordsOf } from './load';
 import { spreadOf, type Overhead, type Spread } from './messages';
 
 const WARM_UP = 30;
@@ -71,8 +71,9 @@ export async function measureThroughput(
   gateway: LlmGateway,
   tenantId: string,
   { parallel, seconds }: { parallel: number; seconds: number },
-): Promise<{ perSecond: number; failed: number; rssMb: number }> {
-  let [answered, failed] = [0, 0];
+): Promise<{ perSecond: number; failed: string[]; rssMb: number }> {
+  let answered = 0;
+  const failed: string[] = [];
   const from = performance.now();
   const countsFrom = from + 1_000;
   const endsAt = countsFrom + seconds * 1_000;
@@ -80,7 +81,7 @@ export async function measureThroughput(
     while (performance.now() < endsAt) {
       await gateway.chat(askOf(tenantId, {})).then(
         () => (answered += performance.now() >= countsFrom && performance.now() < endsAt ? 1 : 0),
-        () => (failed += 1),
+        (error: unknown) => failed.push(wordsOf(error)),
       );
     }
   });

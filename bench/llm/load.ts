@@ -99,7 +99,8 @@ async function streamed(gateway: LlmGateway, ask: ChatAsk): Promise<boolean> {
   return false;
 }
 
-function wordsOf(failure: unknown): string {
+/** What a caller is told, by its kind and its code. */
+export function wordsOf(failure: unknown): string {
   if (failure instanceof AppError) {
     return `${failure.kind} ${failure.code}`;
   }

@@ -56,7 +56,8 @@ export const Reply = z.discriminatedUnion('did', [
   z.object({
     did: z.literal('throughput'),
     perSecond: z.number(),
-    failed: z.number(),
+    /** What those were told that were not answered. */
+    failed: z.array(z.string()),
     rssMb: z.number(),
   }),
   z.object({

@@ -1,5 +1,6 @@
 import Table from 'cli-table3';
 import type { Overhead, Spread } from './messages';
+import { counted } from './facts';
 import type { Ran } from './runScenario';
 
 /** What is measured of one process, beside the scenarios. */
@@ -9,9 +10,8 @@ export interface Singles {
   firstToken: Overhead;
   throughput: {
     name: string;
-    parallel: number;
     perSecond: number;
-    failed: number;
+    failed: readonly string[];
     rssMb: number;
   }[];
 }
@@ -100,7 +100,7 @@ function reportSingles(singles: Singles): string[] {
       name,
       '64–68/s, 317–410 MB',
       '≥ 1,000/s',
-      `${perSecond}/s, ${rssMb} MB${failed === 0 ? '' : `, ${failed} failed`}`,
+      `${perSecond}/s, ${rssMb} MB${failed.length === 0 ? '' : `, ${counted(failed)}`}`,
     ]),
   );
   process.stdout.write(`${table.toString()}\n`);
@@ -111,7 +111,7 @@ function reportSingles(singles: Singles): string[] {
       ? []
       : ['firstTokenOverheadP95Ms']),
     ...(figures.requestsPerSecond >= bars.requestsPerSecond ? [] : ['requestsPerSecond']),
-    ...(throughput.every(({ failed }) => failed === 0) ? [] : ['failed']),
+    ...(throughput.every(({ failed }) => failed.length === 0) ? [] : ['failed']),
   ];
 }
 
