@@ -43,6 +43,12 @@ export async function startLlmGround(): Promise<LlmGround> {
       timeZone: 'UTC',
       language: 'en',
     });
+    // All of it costs a few dollars: more than the plan that one begins with.
+    await base
+      .db('subscriptions')
+      .insert({ tenant_id: tenantId, plan: 'professional', status: 'active' })
+      .onConflict('tenant_id')
+      .merge();
     const vendor = createVendor(base.sandboxUrl, `${base.sandboxUrl}${OPENROUTER_PATH}`);
     await writeKeys(base, vendor);
     await writeModels(base, vendor);
