@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError } from '../domain/errors';
+import { planWithRoom } from '../domain/identity/plans';
 import { resetsAt, spentBudgetText, type SpentBudget } from '../domain/llm/budgets';
 import { platformPool } from '../domain/llm/types';
 import {
@@ -286,8 +287,13 @@ function budgetSpent(budget: SpentBudget, estimateMicros: number): AppError {
       spentMicros: budget.spentMicros,
       reservedMicros: budget.reservedMicros,
       resetsAt: resetsAt(budget).toISOString(),
+      ...(budget.scope === 'plan' ? { requiredPlan: planFor(budget, estimateMicros) } : {}),
     },
   });
+}
+
+function planFor({ spentMicros, reservedMicros }: SpentBudget, estimateMicros: number): string {
+  return planWithRoom('aiMicros', spentMicros + reservedMicros + estimateMicros);
 }
 
 function unreachable(cause: unknown): AppError {

@@ -295,7 +295,11 @@ describe('budgets', () => {
     const large = { estimateMicros: 600_000 };
     await ledger.open(openCall(tenantId, large));
     const [refused] = await refusalsOf([ledger.open(openCall(tenantId, large))]);
-    expect(refused?.details).toMatchObject({ scope: 'plan', limitMicros: 1_000_000 });
+    expect(refused?.details).toMatchObject({
+      scope: 'plan',
+      limitMicros: 1_000_000,
+      requiredPlan: 'starter',
+    });
     expect(refused?.message).toMatch(/^What the plan allows for AI this month, 1\.00 USD, /);
     await ledger.open(openCall(tenantId, { ...large, mayUsePlatform: false }));
 
