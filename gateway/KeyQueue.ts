@@ -37,14 +37,9 @@ export class KeyQueue {
   ) {}
 
   /**
-   * The first of the steps for which there is a key. They are looked at anew after every wait;
-   * `tried` keys are not waited for.
+   * The first of the steps for which there is a key. They are looked at anew after every wait.
    */
-  async take(
-    stepsNow: () => readonly KeyStep[],
-    tried: ReadonlySet<string>,
-    upAt: () => number | null,
-  ): Promise<Taken> {
+  async take(stepsNow: () => readonly KeyStep[], upAt: () => number | null): Promise<Taken> {
     for (let isFirst = true; ; isFirst = false) {
       let none: NoKey = { retryAt: null, isFull: false, skipped: [] };
       for (const step of stepsNow()) {
@@ -60,7 +55,7 @@ export class KeyQueue {
       }
       const now = Date.now();
       const leftMs = Math.min(this.leftMs, this.options.deadlineAt - now);
-      if (leftMs <= 0 || !(this.mayCome(none, tried) || this.isSoonUp(upAt(), now + leftMs))) {
+      if (leftMs <= 0 || !(this.mayCome(none) || this.isSoonUp(upAt(), now + leftMs))) {
         return { none };
       }
       await this.wait(leftMs);
@@ -82,13 +77,10 @@ export class KeyQueue {
   }
 
   // Room comes at any moment, and health by probes and in time. What people took out does not come
-  // back while somebody waits, and what this request has tried is not tried again.
-  private mayCome({ skipped }: NoKey, tried: ReadonlySet<string>): boolean {
+  // back while somebody waits, and what this request left out it leaves out for good.
+  private mayCome({ skipped }: NoKey): boolean {
     const isInteractive = this.options.priority === 'interactive';
-    return skipped.some(
-      ({ keyId, why }) =>
-        !tried.has(keyId) && (why === 'full' || (isInteractive && why === 'cooling')),
-    );
+    return skipped.some(({ why }) => why === 'full' || (isInteractive && why === 'cooling'));
   }
 
   private isSoonUp(upAt: number | null, until: number): boolean {
@@ -115,6 +107,6 @@ function both(one: NoKey, other: NoKey): NoKey {
   return {
     retryAt: retryAts.length === 0 ? null : Math.min(...retryAts),
     isFull: one.isFull || other.isFull,
-    skipped: one.skipped.length === 0 ? other.skipped : one.skipped,
+    skipped: [...one.skipped, ...other.skipped],
   };
 }

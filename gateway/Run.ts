@@ -322,8 +322,7 @@ export class Run {
   }
 
   private async take(steps: () => readonly KeyStep[], isApart: boolean): Promise<Place> {
-    const tried = new Set(this.failed.map(({ keyId }) => keyId));
-    const taken = await this.keys.take(steps, tried, () => this.models.upAt());
+    const taken = await this.keys.take(steps, () => this.models.upAt());
     if ('none' in taken) {
       throw this.errorWithout(taken.none);
     }

@@ -133,7 +133,11 @@ class Reading {
     this.isOver = true;
     this.run.failedAt(this.place, error, {
       firstTokenMs: this.firstTokenMs,
-      atRiskMicros: this.firstTokenMs === null ? 0 : this.plan.attemptCost(this.place, this.text),
+      atRiskMicros: this.hadBegun(error) ? this.plan.attemptCost(this.place, this.text) : 0,
     });
+  }
+
+  private hadBegun(error: unknown): boolean {
+    return this.text !== '' || (error instanceof LlmAttemptError && error.failure.hadBegun);
   }
 }

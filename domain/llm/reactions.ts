@@ -20,6 +20,8 @@ export type Way =
   | 'sameKeyNow'
   /** The same key when the vendor's wait is over, if that is soon. */
   | 'sameKeyLater'
+  /** The same account when it is no longer left alone, by another key of it if there is one. */
+  | 'accountLater'
   /** Any key after a while that differs from request to request. */
   | 'anyKeyLater'
   /** The same key without the oldest messages. */
@@ -49,10 +51,10 @@ export const reactions: Readonly<Record<FailureKind, Reaction>> = {
   keyLimit: { ways: ['otherKey'], isAtDoor: true },
   budgetSpent: { ways: ['otherKey'], isAtDoor: true },
   credits: { ways: ['otherAccount'], isAtDoor: true },
-  inFlightBudget: { ways: ['otherAccount', 'sameKeyLater'], isAtDoor: true },
+  inFlightBudget: { ways: ['otherAccount', 'sameKeyLater', 'accountLater'], isAtDoor: true },
   exceedsBalance: { ways: ['otherAccount', 'fewerTokens'] },
   tokenLimit: { ways: ['fewerTokens', 'otherAccount'] },
-  platformRateLimit: { ways: ['otherAccount', 'paidModel'] },
+  platformRateLimit: { ways: ['otherAccount', 'paidModel', 'accountLater'] },
   notPermitted: { ways: ['otherModel', 'otherAccount'] },
   modelUnavailable: { ways: ['otherModel'] },
   upstreamRateLimit: { ways: ['sameKeyLater', 'otherModel'] },
@@ -180,6 +182,12 @@ function stepsOf(
       const waitMs = laterMs(last.failure, prospects, now);
       return wasTaken || waitMs === null ? [] : same({ waitMs });
     }
+    // The ring gives none of its keys before the account may be asked again.
+    case 'accountLater':
+      return [
+        ...other(last.model).map((step) => ({ ...step, withoutAccounts: noAccounts })),
+        ...same({}),
+      ];
     case 'anyKeyLater': {
       const waitMs = Math.min(last.failure.retryAfterMs ?? 0, maxModelWaitMs) + jitter(random);
       return [...other(last.model), ...same({})].map((step) => ({ ...step, waitMs }));
@@ -202,6 +210,8 @@ function stepsOf(
     ];
   }
 }
+
+const noAccounts: ReadonlySet<string> = new Set();
 
 function otherKeySteps(way: Way, last: FailedAttempt, failed: readonly FailedAttempt[]) {
   return (model: string): Step[] => {

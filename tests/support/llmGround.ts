@@ -263,7 +263,7 @@ function tenantOf(
     async calls() {
       const answer = await fetch(`${sandbox.url}/api/openrouter/calls?limit=100000`);
       const { items }: { items: OpenRouterCall[] } = JSON.parse(await answer.text());
-      return items.filter(({ user, path }) => user === id || path !== 'chat');
+      return items.filter(({ user }) => user === id);
     },
 
     async health() {

@@ -81,6 +81,8 @@ test.each<[FailureKind, string[]]>([
       'otherAccount a/main not north',
       'otherAccount a/main not north',
       'sameKeyLater a/main north-1 after 1020',
+      'accountLater a/main',
+      'accountLater a/main north-1',
     ],
   ],
   [
@@ -99,7 +101,15 @@ test.each<[FailureKind, string[]]>([
       'otherAccount a/main not north',
     ],
   ],
-  ['platformRateLimit', ['otherAccount a/main not north', 'otherAccount a/main not north']],
+  [
+    'platformRateLimit',
+    [
+      'otherAccount a/main not north',
+      'otherAccount a/main not north',
+      'accountLater a/main',
+      'accountLater a/main north-1',
+    ],
+  ],
   [
     'notPermitted',
     [
@@ -173,6 +183,8 @@ test('a limit of free models lets paid ones be asked with the keys of the accoun
     'otherAccount a/main:free not north',
     'paidModel c/large',
     'paidModel c/large',
+    'accountLater a/main:free',
+    'accountLater a/main:free north-1',
   ]);
 });
 
