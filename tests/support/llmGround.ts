@@ -1,8 +1,7 @@
-import { createLlm, type Llm } from '../../gateway';
+import { createLlm, type Llm, type LlmDeps } from '../../gateway';
 import type { ChatAnswer, ChatAsk, ChatEvent } from '../../gateway/types';
-import type { RingListeners } from '../../gateway/ring';
 import { AppError } from '../../domain/errors';
-import { createLogger, type Logger } from '../../lib/logger';
+import { createLogger } from '../../lib/logger';
 import type { HealthSubject } from '../../domain/llm/health';
 import { acrossTenants } from '../../models/base';
 import { applyHealth } from '../../models/llm/health';
@@ -29,7 +28,7 @@ export interface LlmGround {
   readonly sandbox: Sandbox;
   readonly database: TestDatabase;
   /** A process: a ring, a ledger and a gateway of its own. Closed with the ground at the latest. */
-  process(options?: { idleMs?: number; logger?: Logger; tell?: RingListeners }): Promise<Llm>;
+  process(options?: Partial<Pick<LlmDeps, 'idleMs' | 'logger' | 'tell' | 'metrics'>>): Promise<Llm>;
   /** A tenant with keys of its own, of the accounts that are named; all of the sandbox's by default. */
   tenant(
     accounts?: readonly string[],
