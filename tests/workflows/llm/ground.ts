@@ -146,7 +146,8 @@ export async function healthOf(
   return row;
 }
 
-async function insertModels(admin: Knex): Promise<void> {
+/** What a catalogue says of three models; only one of them is the vendor’s. */
+export async function insertModels(admin: Knex): Promise<void> {
   for (const [id, price] of [
     ['acme/dear', 9_000_000],
     ['openai/gpt-4o-mini', 150_000],
