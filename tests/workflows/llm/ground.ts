@@ -15,7 +15,7 @@ export interface KeyringGround extends CampaignGround {
 }
 
 /** How many accounts with three keys each the vendor knows: every test takes one. */
-const vendorAccounts = Array.from({ length: 24 }, (_, n) => ({
+export const vendorAccounts = Array.from({ length: 24 }, (_, n) => ({
   id: `a${n}`,
   creditMicros: 20_000_000,
   managementKey: secretOf(`a${n}-management`),
@@ -48,7 +48,7 @@ let taken = 0;
 
 /** The next account of the vendor, of a pool of its own unless told otherwise. */
 export async function takeAccount(
-  { admin, sandbox }: KeyringGround,
+  { admin, sandbox }: Pick<KeyringGround, 'admin' | 'sandbox'>,
   options: { tenantId: string | null; hasManagementKey?: boolean },
 ): Promise<TestAccount> {
   const { tenantId, hasManagementKey = true } = options;
