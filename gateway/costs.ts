@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { costOfTokens } from '../domain/llm/estimate';
 import type { ModelPrices, TokenUsage } from '../domain/llm/types';
 import type { LlmCredentials, LlmProvider } from '../providers/llm/types';
@@ -94,6 +95,8 @@ export interface CostLookUps {
 
 export function createCostLookUps(): CostLookUps {
   const over = new AbortController();
+  // Each of them waits for it.
+  setMaxListeners(maxLookUps, over.signal);
   const running = new Set<Promise<void>>();
 
   return {

@@ -6,6 +6,8 @@ const openAt = 0.5;
 const leastKeyFailures = 2;
 const leastKeyRate = 0.2;
 const timesPeers = 3;
+// A key that served hundreds and answers nobody any more would take many failures to a fifth of all.
+const leastInRow = 4;
 const mostModels = 500;
 
 /** What opened, with the soft failures that led to it, by kind. */
@@ -72,22 +74,33 @@ export function createBreakers(): Breakers {
   }
 }
 
-/** Whether a key fails three times as often as most of the others do at the same model. */
+/**
+ * Whether a key fails three times as often as most of the others do at the same model, or answered
+ * none of its last calls while most of the others do.
+ */
 function isKeysFault(keys: ReadonlyMap<string, Window>, keyId: string, now: number): boolean {
   const own = keys.get(keyId)?.counts(now);
   if (own === undefined || own.failed < leastKeyFailures) {
     return false;
   }
   const peers = [...keys]
-    .filter(([id]) => id !== keyId)
-    .map(([, window]) => window.counts(now))
-    .filter(({ all }) => all > 0)
-    .map(rateOf)
-    .toSorted((a, b) => a - b);
+    .filter(([id, window]) => id !== keyId && window.counts(now).all > 0)
+    .map(([, window]) => window);
   // The middle one: half of the others may be as bad.
-  const usual = peers[Math.floor((peers.length - 1) / 2)];
+  const usual = middle(peers.map((window) => rateOf(window.counts(now))));
+  if (usual === undefined) {
+    return false;
+  }
   const rate = rateOf(own);
-  return usual !== undefined && rate >= leastKeyRate && rate >= timesPeers * usual;
+  const isSilent = (keys.get(keyId)?.inRow ?? 0) >= leastInRow;
+  return (
+    (rate >= leastKeyRate && rate >= timesPeers * usual) ||
+    (isSilent && middle(peers.map(({ inRow }) => inRow)) === 0)
+  );
+}
+
+function middle(list: readonly number[]): number | undefined {
+  return list.toSorted((a, b) => a - b)[Math.floor((list.length - 1) / 2)];
 }
 
 function modelsFault(
@@ -127,8 +140,11 @@ class Window {
   private readonly failed = new Uint32Array(windowSeconds);
   private readonly seconds = new Float64Array(windowSeconds);
   private failures: Record<string, number> = {};
+  /** Failures since the last success. */
+  inRow = 0;
 
   add(now: number, failure: FailureKind | null): void {
+    this.inRow = failure === null ? 0 : this.inRow + 1;
     const second = Math.floor(now / 1_000);
     const at = second % windowSeconds;
     if (this.seconds[at] !== second) {

@@ -59,6 +59,21 @@ test('blames a key at its second failure while the others are well', () => {
   });
 });
 
+test('blames a key that served many and answers nobody any more', () => {
+  const served = times(50, each('abcdef', null)).flat();
+  const silent: [string, FailureKind | null][] = [
+    ...each('aa', 'firstTokenTimeout'),
+    ...each('bcdef', null),
+    ...each('aa', 'firstTokenTimeout'),
+  ];
+  const answers = run([...served, ...silent]);
+  expect(opened(answers.slice(0, -1))).toEqual([]);
+  expect(answers.at(-1)).toEqual({ what: 'key', before: { firstTokenTimeout: 4 } });
+  // With most of the others silent too, it is not the key.
+  const all = run([...served, ...times(4, each('abcd', 'firstTokenTimeout')).flat()]);
+  expect(opened(all)).toEqual([]);
+});
+
 test('blames each of three bad keys of six, and not the model', () => {
   const answers = run(times(4, [...each('abc', 'brokenAnswer'), ...each('def', null)]).flat());
   expect(new Set(opened(answers).map(({ what }) => what))).toEqual(new Set(['key']));
