@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
 /** Work that is done for many at once, by one statement. */
 export interface Groups<T> {
   add(item: T): void;
@@ -15,9 +17,12 @@ export interface Groups<T> {
 export function createGroups<T>({
   most,
   run,
+  gatherMs = 0,
 }: {
   most: number;
   run: (items: readonly T[]) => Promise<void>;
+  /** How long a group waits for others to come along, where nobody waits for it. */
+  gatherMs?: number;
 }): Groups<T> {
   let waiting: T[] = [];
   let underWay = 0;
@@ -27,6 +32,9 @@ export function createGroups<T>({
     // What comes in the same turn goes together.
     await Promise.resolve();
     while (waiting.length > 0) {
+      if (gatherMs > 0 && waiting.length < most) {
+        await sleep(gatherMs);
+      }
       const group = waiting.slice(0, most);
       waiting = waiting.slice(most);
       underWay = group.length;

@@ -39,6 +39,8 @@ const longestRetryMs = 2_000;
 // As many calls as are settled in a minute or so; what is dropped is settled by its estimate.
 const mostUnsettled = 50_000;
 const mostPrompts = 1_000;
+// It locks the counters that calls are opened under, so it is done for many, and not at every turn.
+const settleGatherMs = 20;
 const closePatienceMs = 5_000;
 
 interface Opening {
@@ -72,7 +74,11 @@ export function createCallLedger({
   const closing = new AbortController();
 
   const openings = createGroups<Opening>({ most: mostOfGroup, run: openGroup });
-  const settlings = createGroups<EndedOfPool>({ most: mostOfGroup, run: settleGroup });
+  const settlings = createGroups<EndedOfPool>({
+    most: mostOfGroup,
+    run: settleGroup,
+    gatherMs: settleGatherMs,
+  });
   const prompts = createGroups<CallWords>({ most: 32, run: keepGroup });
 
   return {
