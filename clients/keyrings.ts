@@ -153,7 +153,7 @@ export function createKeyrings(
     while (waiting.size > 0 && !closing.signal.aborted) {
       const round = [...waiting];
       waiting.clear();
-      for (let from = 0; from < round.length; from += atOnce) {
+      for (let from = 0; from < round.length && !closing.signal.aborted; from += atOnce) {
         const slice = round.slice(from, from + atOnce);
         const told = await Promise.allSettled(slice.map(([, one]) => signal(one)));
         const failed = slice.filter((_, index) => told[index]?.status === 'rejected');

@@ -411,6 +411,33 @@ test('a keyring ends with its account, and one that was terminated is started ag
   await handle.result();
 });
 
+test('goes on in a new history when the server asks for one, and forgets no wait', async () => {
+  const account = await prepare();
+  const handle = handleOf(ground, account);
+  const resetsAt = Date.now() + 60 * 60_000;
+  await callFails(account, 'platformRateLimit', { scope: 'account', status: 429, resetsAt });
+  const { runId } = await handle.describe();
+  // The server asks after some four thousand events.
+  await until(
+    'the new history',
+    async () => {
+      // A workflow that is asked too much at once refuses some of it.
+      await Promise.allSettled(Array.from({ length: 20 }, () => changed(account)));
+      return (await handle.describe()).runId !== runId;
+    },
+    60_000,
+  );
+  const status = await until('its first look', () => handle.query(keyringStatusQuery));
+  expect(status?.keys[0]).toMatchObject({
+    state: 'cooling',
+    until: new Date(resetsAt).toISOString(),
+  });
+  const paused = await handle.executeUpdate(pauseKeyUpdate, {
+    args: [{ keyId: account.keyIds[0] ?? '' }],
+  });
+  expect(paused.state).toBe('paused');
+});
+
 test('no key is in anything that Temporal keeps, not even after decrypting it', async () => {
   const { workflows, others } = await exportWorkflows(ground.temporal.client, ground.namespace);
   const rings = workflows.filter(({ type }) => type === 'keyring');
