@@ -41,6 +41,8 @@ import { createRateLimits, type RateLimits } from './rateLimits';
 import { llmAccountRoutes } from './llm/accounts';
 import { llmBudgetRoutes } from './llm/budgets';
 import { llmKeyRoutes } from './llm/keys';
+import { llmKeyStatusRoutes } from './llm/keyStatus';
+import { llmReplacingRoutes } from './llm/replacing';
 import { llmSteeringRoutes } from './llm/steering';
 import { llmModelRoutes } from './llm/models';
 import { llmSettingsRoutes } from './llm/settings';
@@ -102,7 +104,9 @@ export const routes: readonly Route[] = [
   ...connectionTestRoutes,
   ...providerLimitRoutes,
   ...llmAccountRoutes,
+  ...llmKeyStatusRoutes,
   ...llmSteeringRoutes,
+  ...llmReplacingRoutes,
   ...llmKeyRoutes,
   ...llmBudgetRoutes,
   ...llmSettingsRoutes,

@@ -1,16 +1,15 @@
 import { Context } from '@temporalio/activity';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { LlmAttemptError, type LlmFailure } from '../../domain/llm/failures';
+import { LlmAttemptError } from '../../domain/llm/failures';
+import { freeClass, type HealthEvent } from '../../domain/llm/health';
 import {
-  evidenceOf,
-  freeClass,
-  subjectId,
-  subjectIn,
-  subjectOf,
-  type HealthEvent,
-  type HealthSubject,
-} from '../../domain/llm/health';
-import { nextLimitReset } from '../../domain/llm/keyrings/limitReset';
+  isSpent,
+  learnedFromBalance,
+  learnedFromFailure,
+  learnedFromPage,
+  wellSince,
+  type ProbeQuestion,
+} from '../../domain/llm/keyrings/learned';
 import { platformPool, type ChatCall, type HealthScope } from '../../domain/llm/types';
 import { acrossTenants } from '../../models/base';
 import { applyHealth } from '../../models/llm/health';
@@ -22,21 +21,12 @@ import {
   writeKeyLimits,
   type ProbedKey,
 } from '../../models/llm/probing';
-import type { CallOptions, KeyStatus } from '../../providers/llm/types';
+import type { CallOptions } from '../../providers/llm/types';
 import type { ActivityDeps } from '../deps';
 import type { KeyringOwner } from './keyrings';
 
 /** What is asked about, and with which key. */
-export interface ProbeOrder extends KeyringOwner {
-  keyId: string;
-  /** Null: a figure that is looked at from time to time. */
-  scope: HealthScope | null;
-  model: string | null;
-  /** Before this a success is no proof: only that the key itself is good. */
-  coolsUntil?: string | null;
-  /** Somebody waits: that it is as it was is not written down each time. */
-  isUrgent?: boolean;
-}
+export type ProbeOrder = KeyringOwner & ProbeQuestion;
 
 /** What came of it, for people who read the history: how things stand is in the records. */
 export interface Probed {
@@ -49,8 +39,6 @@ export interface Probed {
 const pageTimeoutMs = 10_000;
 const callTimeoutMs = 12_000;
 const burst = { calls: 10, everyMs: 1_000, timeoutMs: 3_000 } as const;
-const creditsAgainMs = 5 * 60_000;
-const limitAgainMs = 30 * 60_000;
 
 /**
  * What keyrings ask vendors. Each may run twice: asking changes nothing there, and what is learned
@@ -75,12 +63,11 @@ export function createProbes(
           key.credentials,
           within(pageTimeoutMs),
         );
-        const isSpent = status.limitRemainingMicros !== null && status.limitRemainingMicros <= 0;
         await acrossTenants(db, 'llmRing', (trx) =>
           writeKeyLimits(trx, { keyId: order.keyId, at: new Date(sentAt), ...status }),
         );
-        await learn(order, keyPageEvents(order, status, { isSpent, sentAt }));
-        return { outcome: isSpent ? 'spent' : 'well', why: null, status: 200 };
+        await learn(order, learnedFromPage(order, status, sentAt));
+        return { outcome: isSpent(status) ? 'spent' : 'well', why: null, status: 200 };
       } catch (error) {
         return failed(order, '', error);
       }
@@ -101,13 +88,13 @@ export function createProbes(
           credentials,
           within(pageTimeoutMs),
         );
-        const isSpent = remainingMicros <= floorMicros;
+        const isOut = remainingMicros <= floorMicros;
         const balance = { balanceMicros: remainingMicros, at: new Date(sentAt) };
         await acrossTenants(db, 'llmRing', (trx) =>
           writeBalance(trx, { accountId: owner.accountId, ...balance }),
         );
-        await learn(owner, balanceEvents(owner, { isSpent, sentAt }));
-        return { outcome: isSpent ? 'spent' : 'well', why: null, status: 200 };
+        await learn(owner, learnedFromBalance(owner, { isSpent: isOut, sentAt }));
+        return { outcome: isOut ? 'spent' : 'well', why: null, status: 200 };
       } catch (error) {
         if (!(error instanceof LlmAttemptError)) {
           throw error;
@@ -167,7 +154,7 @@ export function createProbes(
         firstTokenMs: timeoutMs,
         idleMs: timeoutMs,
       });
-      await learn(order, [recovered(subjectAsked(order), sentAt)]);
+      await learn(order, [wellSince(order, sentAt)]);
       return { outcome: 'well', why: null, status: 200 };
     } catch (error) {
       return failed(order, model, error);
@@ -180,7 +167,7 @@ export function createProbes(
       throw error;
     }
     const { failure } = error;
-    await learn(order, failureEvents(order, model, failure));
+    await learn(order, learnedFromFailure(order, { model, failure, at: Date.now() }));
     return { outcome: 'failed', why: failure.kind, status: failure.status };
   }
 
@@ -207,113 +194,6 @@ const smallestCall = {
   endUser: null,
   cachesPrompt: false,
 } as const satisfies Omit<ChatCall, 'model'>;
-
-const actor = { kind: 'probe', id: null } as const;
-
-function keyPageEvents(
-  order: ProbeOrder,
-  { limitReset }: KeyStatus,
-  { isSpent, sentAt }: { isSpent: boolean; sentAt: number },
-): HealthEvent[] {
-  const key = subjectIn('key', { ...order, model: '' });
-  if (isSpent) {
-    const resetsAt = limitReset === null ? null : nextLimitReset(limitReset, sentAt);
-    // Somebody may raise the limit before.
-    const nextCheckAt = Math.min(resetsAt ?? Infinity, sentAt + limitAgainMs);
-    const checked = { type: 'checked', subject: key, actor, at: sentAt, nextCheckAt } as const;
-    const isKnown = order.scope === 'key';
-    return [
-      ...(isKnown ? [] : [spent(key, 'keyLimit', { at: sentAt, resetsAt })]),
-      { ...checked, until: resetsAt },
-    ];
-  }
-  const coolsUntil = Date.parse(order.coolsUntil ?? '');
-  if (sentAt < coolsUntil) {
-    const evidence = { verify: false };
-    const nextCheckAt = coolsUntil;
-    return [{ type: 'checked', subject: key, actor, at: sentAt, nextCheckAt, evidence }];
-  }
-  return order.scope === null ? [] : [recovered(subjectAsked(order), sentAt)];
-}
-
-function balanceEvents(
-  { accountId, scope }: KeyringOwner & { scope: HealthScope | null },
-  { isSpent, sentAt }: { isSpent: boolean; sentAt: number },
-): HealthEvent[] {
-  const subject = subjectIn('account', { accountId, keyId: '', model: '' });
-  if (scope === null) {
-    return isSpent ? [spent(subject, 'credits', { at: sentAt, resetsAt: null })] : [];
-  }
-  const nextCheckAt = sentAt + creditsAgainMs;
-  return isSpent
-    ? [{ type: 'checked', subject, actor, at: sentAt, nextCheckAt }]
-    : [recovered(subject, sentAt)];
-}
-
-function failureEvents(order: ProbeOrder, model: string, failure: LlmFailure): HealthEvent[] {
-  const at = Date.now();
-  const asked = order.scope === null ? null : subjectAsked(order);
-  const about = subjectOf(failure, { ...order, model });
-  const isAsked = about !== null && asked !== null && subjectId(about) === subjectId(asked);
-  const events: HealthEvent[] = [];
-  // The page of a key tells nothing of any model.
-  const isOfNoModel = about?.model === '';
-  if (about !== null && !isOfNoModel && !(isAsked && order.isUrgent === true)) {
-    const { kind, retryAfterMs, resetsAt } = failure;
-    const evidence = evidenceOf(failure);
-    events.push({
-      type: 'failed',
-      subject: about,
-      actor,
-      at,
-      kind,
-      retryAfterMs,
-      resetsAt,
-      evidence,
-    });
-  }
-  if (asked === null || isAsked) {
-    return events;
-  }
-  if (isPast(failure, asked.scope)) {
-    return [...events, recovered(asked, at)];
-  }
-  const isBreakers = asked.scope === 'model' || asked.scope === 'platform';
-  if (about === null && isBreakers) {
-    const evidence = evidenceOf(failure);
-    return [{ type: 'tripped', subject: asked, actor, at, kind: failure.kind, evidence }];
-  }
-  return events;
-}
-
-// It was let in, and failed behind what was asked about.
-function isPast({ kind, scope }: LlmFailure, asked: HealthScope): boolean {
-  if (asked === 'platform') {
-    return false;
-  }
-  return (
-    scope === 'request' ||
-    kind === 'emptyAnswer' ||
-    (scope === 'model' && kind === 'upstreamRateLimit' && asked !== 'model')
-  );
-}
-
-function recovered(subject: HealthSubject, at: number): HealthEvent {
-  return { type: 'recovered', subject, actor, at };
-}
-
-function spent(
-  subject: HealthSubject,
-  kind: 'keyLimit' | 'credits',
-  { at, resetsAt }: { at: number; resetsAt: number | null },
-): HealthEvent {
-  const evidence = { resetsAt };
-  return { type: 'failed', subject, actor, at, kind, retryAfterMs: null, resetsAt, evidence };
-}
-
-function subjectAsked(order: ProbeOrder): HealthSubject {
-  return subjectIn(order.scope ?? 'key', { ...order, model: order.model ?? '' });
-}
 
 function whyNotAsked(key: ProbedKey | null): string | null {
   if (key === null) {

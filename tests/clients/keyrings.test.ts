@@ -61,10 +61,10 @@ test('what cannot be told while Temporal is away is told when it is back', async
   await keyrings.ensure([account]);
   await server.kill9();
   keyrings.stateChanged([account.accountId]);
-  await expect(keyrings.ensure([account])).rejects.toThrow();
+  await expect(keyrings.ensure([account])).rejects.toThrow('Failed to start Workflow');
   await server.restart();
   await until('it to be told', async () => {
-    const told = await signalsOf(temporal, account.accountId).catch(() => []);
+    const told = await signalsOf(temporal, account.accountId).catch((): string[] => []);
     return told.includes('keyStateChanged');
   });
   await keyrings.close();
@@ -80,7 +80,7 @@ test('whoever tells waits for nothing and never fails, and ending waits for no s
   }
   await expect(
     keyrings.steer('pause', accountOf(), { keyId: newId(), isWritten: true }),
-  ).rejects.toThrow();
+  ).rejects.toThrow('Failed to start Workflow');
   const before = Date.now();
   await keyrings.close();
   expect(Date.now() - before).toBeLessThan(15_000);

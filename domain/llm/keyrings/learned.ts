@@ -1,0 +1,147 @@
+import type { LlmFailure } from '../failures';
+import { evidenceOf, subjectId, subjectIn, subjectOf } from '../health';
+import type { HealthEvent, HealthSubject } from '../health';
+import type { HealthScope } from '../types';
+import { nextLimitReset } from './limitReset';
+
+/** What a probe asks about, and with which key. */
+export interface ProbeQuestion {
+  keyId: string;
+  /** Null: a figure that is looked at from time to time. */
+  scope: HealthScope | null;
+  model: string | null;
+  /** Before this a success is no proof: only that the key itself is good. */
+  coolsUntil?: string | null;
+  /** Somebody waits: that it is as it was is not written down each time. */
+  isUrgent?: boolean;
+}
+
+type Asked = ProbeQuestion & { accountId: string };
+
+/** What the vendor's page of a key says of its limit. */
+interface KeyPage {
+  readonly limitRemainingMicros: number | null;
+  readonly limitReset: 'daily' | 'weekly' | 'monthly' | null;
+}
+
+const creditsAgainMs = 5 * 60_000;
+const limitAgainMs = 30 * 60_000;
+
+const actor = { kind: 'probe', id: null } as const;
+
+/** What the vendor's page of a key tells, asked at an instant. */
+export function learnedFromPage(order: Asked, page: KeyPage, sentAt: number): HealthEvent[] {
+  const { limitReset } = page;
+  const key = subjectIn('key', { ...order, model: '' });
+  if (isSpent(page)) {
+    const resetsAt = limitReset === null ? null : nextLimitReset(limitReset, sentAt);
+    // Somebody may raise the limit before.
+    const nextCheckAt = Math.min(resetsAt ?? Infinity, sentAt + limitAgainMs);
+    const checked = { type: 'checked', subject: key, actor, at: sentAt, nextCheckAt } as const;
+    const isKnown = order.scope === 'key';
+    return [
+      ...(isKnown ? [] : [spent(key, 'keyLimit', { at: sentAt, resetsAt })]),
+      { ...checked, until: resetsAt },
+    ];
+  }
+  const coolsUntil = Date.parse(order.coolsUntil ?? '');
+  if (sentAt < coolsUntil) {
+    const evidence = { verify: false };
+    const nextCheckAt = coolsUntil;
+    return [{ type: 'checked', subject: key, actor, at: sentAt, nextCheckAt, evidence }];
+  }
+  return order.scope === null ? [] : [recovered(subjectAsked(order), sentAt)];
+}
+
+/** What an account's balance tells. */
+export function learnedFromBalance(
+  { accountId, scope }: { accountId: string; scope: HealthScope | null },
+  { isSpent: isOut, sentAt }: { isSpent: boolean; sentAt: number },
+): HealthEvent[] {
+  const subject = subjectIn('account', { accountId, keyId: '', model: '' });
+  if (scope === null) {
+    return isOut ? [spent(subject, 'credits', { at: sentAt, resetsAt: null })] : [];
+  }
+  const nextCheckAt = sentAt + creditsAgainMs;
+  return isOut
+    ? [{ type: 'checked', subject, actor, at: sentAt, nextCheckAt }]
+    : [recovered(subject, sentAt)];
+}
+
+/** What a failure tells of whoever it is about, which need not be what was asked about. */
+export function learnedFromFailure(
+  order: Asked,
+  { model, failure, at }: { model: string; failure: LlmFailure; at: number },
+): HealthEvent[] {
+  const asked = order.scope === null ? null : subjectAsked(order);
+  const about = subjectOf(failure, { ...order, model });
+  const isAsked = about !== null && asked !== null && subjectId(about) === subjectId(asked);
+  const events: HealthEvent[] = [];
+  // The page of a key tells nothing of any model.
+  const isOfNoModel = about?.model === '';
+  if (about !== null && !isOfNoModel && !(isAsked && order.isUrgent === true)) {
+    const { kind, retryAfterMs, resetsAt } = failure;
+    const evidence = evidenceOf(failure);
+    events.push({
+      type: 'failed',
+      subject: about,
+      actor,
+      at,
+      kind,
+      retryAfterMs,
+      resetsAt,
+      evidence,
+    });
+  }
+  if (asked === null || isAsked) {
+    return events;
+  }
+  if (isPast(failure, asked.scope)) {
+    return [...events, recovered(asked, at)];
+  }
+  const isBreakers = asked.scope === 'model' || asked.scope === 'platform';
+  if (about === null && isBreakers) {
+    const evidence = evidenceOf(failure);
+    return [{ type: 'tripped', subject: asked, actor, at, kind: failure.kind, evidence }];
+  }
+  return events;
+}
+
+/** Whether nothing is left of its limit. */
+export function isSpent({ limitRemainingMicros }: Pick<KeyPage, 'limitRemainingMicros'>): boolean {
+  return limitRemainingMicros !== null && limitRemainingMicros <= 0;
+}
+
+/** What a call that succeeded tells of what was asked about. */
+export function wellSince(order: Asked, sentAt: number): HealthEvent {
+  return recovered(subjectAsked(order), sentAt);
+}
+
+// It was let in, and failed behind what was asked about.
+function isPast({ kind, scope }: LlmFailure, asked: HealthScope): boolean {
+  if (asked === 'platform') {
+    return false;
+  }
+  return (
+    scope === 'request' ||
+    kind === 'emptyAnswer' ||
+    (scope === 'model' && kind === 'upstreamRateLimit' && asked !== 'model')
+  );
+}
+
+function recovered(subject: HealthSubject, at: number): HealthEvent {
+  return { type: 'recovered', subject, actor, at };
+}
+
+function spent(
+  subject: HealthSubject,
+  kind: 'keyLimit' | 'credits',
+  { at, resetsAt }: { at: number; resetsAt: number | null },
+): HealthEvent {
+  const evidence = { resetsAt };
+  return { type: 'failed', subject, actor, at, kind, retryAfterMs: null, resetsAt, evidence };
+}
+
+function subjectAsked(order: Asked): HealthSubject {
+  return subjectIn(order.scope ?? 'key', { ...order, model: order.model ?? '' });
+}
