@@ -2,7 +2,7 @@ import type { BudgetPeriod, SpentBudget } from '../../domain/llm/budgets';
 import { plans } from '../../domain/identity/plans';
 import type { FailureKind } from '../../domain/llm/failures';
 import type { TokenUsage } from '../../domain/llm/types';
-import type { Knex } from '../../lib/db';
+import { prepareOnce, type Knex } from '../../lib/db';
 import { acrossTenantsInOneTrip } from '../base';
 import { dayAt, monthAt } from './periods';
 
@@ -42,12 +42,8 @@ export async function openCalls(
   { at = null, makesCounters }: { at?: Date | null; makesCounters: boolean },
 ): Promise<Opened[]> {
   const values = { ...columnsOf(calls), at, plans: planLimits };
-  const reserve = {
-    raw: db.raw(reserveSql, values).options({ name: 'openLlmCalls' }),
-  };
-  const count = {
-    raw: db.raw(countSql, values).options({ name: 'countLlmCalls' }),
-  };
+  const reserve = { raw: reserving(values) };
+  const count = { raw: counting(values) };
   const answers = await acrossTenantsInOneTrip(
     db,
     'llmLedger',
@@ -109,7 +105,8 @@ export async function settleCalls(db: Knex, calls: readonly EndedCall[]): Promis
       // Nobody waits for it but those who open calls under the same counters: what a crash of the
       // database takes back is a call that is open again, and is settled as such.
       { raw: db.raw(`set local synchronous_commit = off`) },
-      ...settlingStatements(db, calls).map((raw) => ({ raw })),
+      { raw: settling(endedColumns(calls)) },
+      ...attemptsOf(calls).map((values) => ({ raw: noting(values) })),
     ],
     { arePlansKept: true },
   );
@@ -122,21 +119,18 @@ export async function settleCallsWithin(
   trx: Knex.Transaction,
   calls: readonly EndedCall[],
 ): Promise<void> {
-  for (const statement of settlingStatements(trx, calls)) {
-    await statement;
+  await trx.raw(settleSql, endedColumns(calls));
+  for (const values of attemptsOf(calls)) {
+    await trx.raw(attemptsSql, values);
   }
 }
 
-function settlingStatements(db: Pick<Knex, 'raw'>, calls: readonly EndedCall[]): Knex.Raw[] {
+// None for calls that made none.
+function attemptsOf(calls: readonly EndedCall[]) {
   const attempts = calls.flatMap((call) =>
     call.attempts.map((attempt) => ({ ...attempt, callId: call.callId })),
   );
-  return [
-    db.raw(settleSql, endedColumns(calls)).options({ name: 'settleLlmCalls' }),
-    ...(attempts.length === 0
-      ? []
-      : [db.raw(attemptsSql, attemptColumns(attempts)).options({ name: 'noteLlmAttempts' })]),
-  ];
+  return attempts.length === 0 ? [] : [attemptColumns(attempts)];
 }
 
 const planLimits = JSON.stringify(
@@ -331,6 +325,11 @@ const attemptsSql = `
         first_token_ms, total_ms, started_at)
     join llm_calls c on c.id = a.call_id and c.outcome <> 'lost'
   on conflict do nothing`;
+
+const counting = prepareOnce('countLlmCalls', countSql);
+const reserving = prepareOnce('openLlmCalls', reserveSql);
+const settling = prepareOnce('settleLlmCalls', settleSql);
+const noting = prepareOnce('noteLlmAttempts', attemptsSql);
 
 function columnsOf(calls: readonly NewCall[]) {
   return {

@@ -1,4 +1,4 @@
-import { inOneTrip, type Cells, type Knex } from '../../lib/db';
+import { inOneTrip, prepareOnce, type Cells, type Knex } from '../../lib/db';
 import { newId } from '../../lib/ids';
 import { createTestDatabase, type TestDatabase } from '../support/postgres';
 
@@ -54,4 +54,14 @@ test('rows are taken one by one, and whoever refuses one fails the trip', async 
   };
   await expect(inOneTrip(db, [{ raw, onRow: refuse }])).rejects.toThrow('not this one');
   expect(await inOneTrip(db, [{ raw: db.raw('select 1 as x') }])).toEqual([[{ x: 1 }]]);
+});
+
+test('a statement that is prepared once takes its values by name, however often each is named', async () => {
+  const sums = prepareOnce(
+    'sums',
+    'select cast(:a as int) + cast(:b as int) * cast(:a as int) as x',
+  );
+  expect(sums({ a: 2, b: 3 })).toMatchObject({ values: [2, 3] });
+  expect(await inOneTrip(db, [{ raw: sums({ a: 2, b: 3 }) }])).toEqual([[{ x: 8 }]]);
+  expect(await inOneTrip(db, [{ raw: sums({ b: 1, a: 4 }) }])).toEqual([[{ x: 8 }]]);
 });
