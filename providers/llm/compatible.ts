@@ -61,17 +61,17 @@ export class CompatibleEndpoint {
             hadBegun: parts.hasContent,
           });
         }
-        const { texts, reply } = reader.take(value);
-        for (const text of texts) {
-          yield { type: 'text', text };
-        }
-        if (reply !== null) {
-          // Whoever has the end may never ask on: nothing is left to be done after it.
-          clock.end();
-          isOver = true;
-          void drain(pieces, clock);
-          yield { type: 'end', reply };
-          return;
+        for (const piece of reader.take(value)) {
+          if (piece.type === 'end') {
+            // Whoever has the end may never ask on: nothing is left to be done after it.
+            clock.end();
+            isOver = true;
+            void drain(pieces, clock);
+          }
+          yield piece;
+          if (isOver) {
+            return;
+          }
         }
         reader.waits();
       }

@@ -1,4 +1,4 @@
-import type { ChatReply } from '../../domain/llm/types';
+import type { ChatPiece, ChatReply } from '../../domain/llm/types';
 import type { CallClock } from './clock';
 import { EventReader } from './events';
 import { isError, parsed, saidIn, Sign } from './exchange';
@@ -18,19 +18,18 @@ export class StreamedReply {
     private readonly clock: CallClock,
   ) {}
 
-  /** The texts that came with these bytes, and the answer where they end it. */
-  take(bytes: Uint8Array): { texts: string[]; reply: ChatReply | null } {
-    const texts: string[] = [];
+  /** What came with these bytes, one after the other: what is before an error is not lost by it. */
+  *take(bytes: Uint8Array): Generator<ChatPiece, void, undefined> {
     for (const event of this.read(bytes)) {
       if (event.startsWith('[DONE]')) {
-        return { texts, reply: this.end() };
+        yield { type: 'end', reply: this.end() };
+        return;
       }
       const text = this.takeChunk(parsed(event));
       if (text !== '') {
-        texts.push(text);
+        yield { type: 'text', text };
       }
     }
-    return { texts, reply: null };
   }
 
   /** What comes next is waited for: silence counts once a token came. */

@@ -16,6 +16,8 @@ export interface Brief {
   /** An address, a number that was named: for the arguments of tools. */
   email: string | null;
   number: string | null;
+  /** `{{ customer.firstName }}`: what a good model leaves as it is, each once. */
+  placeholders: readonly string[];
   /** Words that carry meaning, in order, each once. */
   words: readonly string[];
   /** The first of them that stand together, or the first. */
@@ -39,8 +41,14 @@ export function readBrief(system: string, question: string): Brief {
     offer: OFFER.exec(asked)?.[0].trim() ?? null,
     email: EMAIL.exec(asked)?.[0] ?? null,
     number: NUMBER.exec(asked)?.[0] ?? null,
+    placeholders: placeholdersOf(asked),
     ...wordsOf(asked),
   };
+}
+
+function placeholdersOf(text: string): string[] {
+  const found = [...text.matchAll(/\{\{([^{}]{1,100})\}\}/g)].map(([, name = '']) => name.trim());
+  return [...new Set(found)].map((name) => `{{ ${name} }}`);
 }
 
 /** What the text is about, in a few words. */

@@ -35,10 +35,12 @@ export function writeCopy(kind: CopyKind, brief: Brief, dice: Dice, place = 0): 
       return nth(said.preheaders);
     case 'body':
       return [
+        ...brief.placeholders.slice(0, 1).map((name) => `${name},`),
         nth(said.openers),
         nth(said.middles),
         ...(brief.offer === null ? [] : [nth(said.offers)]),
         nth(said.closers),
+        ...brief.placeholders.slice(1),
       ].join(' ');
     case 'sentence':
       return nth(said.middles);

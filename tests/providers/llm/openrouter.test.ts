@@ -311,10 +311,14 @@ describe('an answer that streams', () => {
     await expect(failureOf(collect(stream()))).resolves.toMatchObject({ kind, hadBegun });
   });
 
-  test('that is cut off says what came of it', async () => {
+  test.each([
+    ['cut off', begun],
+    // In the same bytes as what came before it.
+    ['broken by an error', begun + event({ error: { code: 502, message: 'Gone' } })],
+  ])('that is %s says what came of it', async (_, body) => {
     vendor.answers((response) => {
       beginStream(response);
-      response.write(begun, () => response.destroy());
+      response.write(body, () => response.destroy());
     });
     const pieces: ChatPiece[] = [];
     const failure = await failureOf(
