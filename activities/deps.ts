@@ -1,5 +1,6 @@
 import type { Logger } from '../lib/logger';
 import type { Knex } from '../lib/db';
+import type { LlmGateway } from '../gateway/types';
 import type { Sealing } from '../lib/sealing';
 import type { LlmProviders } from '../providers/llm';
 import type { WavePlanner } from '../models/campaigns/planning';
@@ -16,6 +17,8 @@ export interface ActivityDeps {
   senders: AccountSenders;
   /** Vendors of language models, to ask how keys stand. */
   llmProviders: LlmProviders;
+  /** Language models, whoever serves them. */
+  llm: { readonly gateway: LlmGateway };
   sealing: Sealing;
   /** Signs what recipients click and open. */
   trackingTokens: { token(message: { runId: string; messageN: number }): string };

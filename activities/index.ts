@@ -1,6 +1,7 @@
 import { createReconcileRecords } from './campaigns/reconcileRecords';
 import { createRunActivities } from './campaigns/runs';
 import { createSendTest } from './campaigns/sendTest';
+import { createFailContent, createGenerateContent } from './content/generateContent';
 import type { ActivityDeps } from './deps';
 import { createKeyringActivities } from './llm/keyrings';
 import { createProbes } from './llm/probes';
@@ -22,6 +23,8 @@ export function createActivities(deps: ActivityDeps) {
     ...createKeyringActivities(deps),
     ...createProbes(deps),
     ...createLlmTending(deps),
+    generateContent: createGenerateContent(deps),
+    failContent: createFailContent(deps),
     sendTest: createSendTest(deps),
     reconcileRecords: createReconcileRecords(deps),
     dispatchSlice: createDispatchSlice(deps),

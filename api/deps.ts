@@ -1,7 +1,9 @@
 import type { CampaignWorkflows } from '../clients/campaigns';
 import type { ConnectionTests } from '../clients/connectionTests';
 import type { Keyrings } from '../clients/keyrings';
+import type { ContentGenerations } from '../clients/contentGenerations';
 import type { TestSends } from '../clients/testSends';
+import type { LlmGateway } from '../gateway/types';
 import type { AccessTokens } from '../lib/accessTokens';
 import type { Config } from '../lib/config';
 import type { Knex } from '../lib/db';
@@ -30,10 +32,14 @@ export interface ApiDeps {
   readonly keyrings: Keyrings;
   /** Sends tests of campaigns by their workflows. */
   readonly testSends: TestSends;
+  /** Has content written by its workflows. */
+  readonly contentGenerations: ContentGenerations;
   /** Seals and opens the credentials of provider accounts. */
   readonly sealing: Sealing;
   /** Asks vendors whether credentials may send. */
   readonly connectionTests: ConnectionTests;
+  /** Language models, whoever serves them. */
+  readonly llm: { readonly gateway: LlmGateway };
   /** Knows an address again that is not kept. */
   readonly addressHash: KeyedHash;
   /** Makes the refresh token that a repeated request gets again. */

@@ -19,7 +19,7 @@ export function render(
   reply: AnyReply,
   options: { fields: readonly string[] | undefined; isChecked: boolean },
 ): RenderedReply {
-  const declared = route.answers[reply.status];
+  const declared = declaredFor(route, reply);
   if (declared === undefined) {
     throw new Error(`${route.name} answered ${reply.status}, which it does not declare`);
   }
@@ -51,6 +51,15 @@ export function render(
     body: textWith(data),
     ...(reply.repeated === undefined ? {} : { kept: textWith(reply.repeated) }),
   };
+}
+
+// Where an answer may be either, what the handler gave says which it is.
+function declaredFor({ answers }: Route, reply: AnyReply) {
+  const answer = answers[reply.status];
+  if (answer === undefined || answer === null || !('raw' in answer)) {
+    return answer;
+  }
+  return reply.body === undefined ? answer.data : answer.raw;
 }
 
 /** Sends it; a caller who has this version already is told so. */

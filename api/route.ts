@@ -30,25 +30,46 @@ export function rawAnswer(contentType: string, ...otherTypes: readonly string[])
   return { contentType, otherTypes };
 }
 
-/** The answers of a route by status: the schema of `data`, null for no content, or raw. */
-export type Answers = Readonly<Record<number, z.ZodType | RawAnswer | null>>;
+/** JSON, or a raw answer where the request asks for one. */
+export interface EitherAnswer {
+  readonly data: z.ZodType;
+  readonly raw: RawAnswer;
+}
+
+/** Declares an answer that is JSON or, where the request asks for it, something else. */
+export function eitherAnswer<S extends z.ZodType>(data: S, raw: RawAnswer) {
+  return { data, raw };
+}
+
+/** The answers of a route by status: the schema of `data`, null for no content, raw, or either. */
+export type Answers = Readonly<Record<number, z.ZodType | RawAnswer | EitherAnswer | null>>;
 
 /** What a handler gives back: one of the declared answers. */
 export type Reply<A extends Answers> = {
   [S in keyof A & number]: A[S] extends z.ZodType
-    ? {
-        status: S;
-        data: z.output<A[S]>;
-        /** What a request that is repeated with its Idempotency-Key is answered in place of `data`. */
-        repeated?: z.output<A[S]>;
-        meta?: Meta;
-        etag?: string;
-        headers?: Headers;
-      }
+    ? DataReply<S, z.output<A[S]>>
     : A[S] extends RawAnswer
-      ? { status: S; body: string | Buffer | Readable; headers?: Headers }
-      : { status: S; headers?: Headers };
+      ? RawReply<S>
+      : A[S] extends { data: infer D extends z.ZodType }
+        ? DataReply<S, z.output<D>> | RawReply<S>
+        : { status: S; headers?: Headers };
 }[keyof A & number];
+
+interface DataReply<S, D> {
+  status: S;
+  data: D;
+  /** What a request that is repeated with its Idempotency-Key is answered in place of `data`. */
+  repeated?: D;
+  meta?: Meta;
+  etag?: string;
+  headers?: Headers;
+}
+
+interface RawReply<S> {
+  status: S;
+  body: string | Buffer | Readable;
+  headers?: Headers;
+}
 
 type Headers = Readonly<Record<string, string>>;
 export type Meta = Readonly<Record<string, unknown>>;

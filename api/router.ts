@@ -13,6 +13,7 @@ import { schedulingRoutes } from './campaigns/scheduling';
 import { sendingRulesRoutes } from './campaigns/sendingRules';
 import { steeringRoutes } from './campaigns/steering';
 import { testSendRoutes } from './campaigns/testSend';
+import { contentRoutes } from './content/generations';
 import { customerRoutes } from './customers/customers';
 import { importRoutes } from './customers/imports';
 import { suppressionRoutes } from './customers/suppressions';
@@ -40,6 +41,7 @@ import { limitStrangers, rateLimit } from './middleware/rateLimit';
 import { createRateLimits, type RateLimits } from './rateLimits';
 import { llmAccountRoutes } from './llm/accounts';
 import { llmBudgetRoutes } from './llm/budgets';
+import { llmChatRoutes } from './llm/chat';
 import { llmKeyRoutes } from './llm/keys';
 import { llmKeyStatusRoutes } from './llm/keyStatus';
 import { llmReplacingRoutes } from './llm/replacing';
@@ -99,6 +101,7 @@ export const routes: readonly Route[] = [
   ...logRoutes,
   ...previewRoutes,
   ...testSendRoutes,
+  ...contentRoutes,
   ...providerAccountRoutes,
   ...providerAccountDefaultRoutes,
   ...connectionTestRoutes,
@@ -112,6 +115,7 @@ export const routes: readonly Route[] = [
   ...llmSettingsRoutes,
   ...llmModelRoutes,
   ...llmUsageRoutes,
+  ...llmChatRoutes,
   ...sendGridWebhookRoutes,
   ...twilioWebhookRoutes,
   ...metaWebhookRoutes,

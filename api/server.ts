@@ -2,7 +2,9 @@ import { createCampaignWorkflows } from '../clients/campaigns';
 import { createDataConverter } from '../clients/dataConverter';
 import { createConnectionTests } from '../clients/connectionTests';
 import { createKeyrings } from '../clients/keyrings';
+import { createContentGenerations } from '../clients/contentGenerations';
 import { createTestSends } from '../clients/testSends';
+import { startLlm } from '../gateway/start';
 import { loadConfig } from '../lib/config';
 import { createDatabase } from '../lib/db';
 import { createKeyedHash } from '../lib/keyedHash';
@@ -49,6 +51,17 @@ async function main(): Promise<void> {
     logger.warn({ err: error }, 'used quota not written'),
   );
   const keyrings = createKeyrings(temporal, logger, { steerMs: 5_000 });
+  const llm = startLlm(
+    {
+      db,
+      sealing,
+      logger,
+      metrics,
+      onlyPublic: config.NODE_ENV === 'production',
+      tell: keyrings,
+    },
+    { when: 'now' },
+  );
   const app = createApp({
     config,
     db,
@@ -60,6 +73,8 @@ async function main(): Promise<void> {
     campaigns: createCampaignWorkflows(temporal),
     keyrings,
     testSends: createTestSends(temporal),
+    contentGenerations: createContentGenerations(temporal),
+    llm,
     sealing,
     connectionTests: createConnectionTests({
       timeoutMs: config.PROVIDER_TIMEOUT_MS,
@@ -88,7 +103,8 @@ async function main(): Promise<void> {
     parentPid: config.SUPERVISOR_PID,
     release: async () => {
       accessTokens.close();
-      await Promise.all([quotas.close(), keyrings.close()]);
+      await Promise.all([quotas.close(), llm.close()]);
+      await keyrings.close();
       await Promise.allSettled([temporal.connection.close(), db.destroy()]);
     },
   });

@@ -46,11 +46,16 @@ const retries = { share: 0.2, atLeast: 10 };
 export async function createLlm(deps: LlmDeps): Promise<Llm> {
   const { db, sealing, logger, metrics, onlyPublic, tell, idleMs = 20_000 } = deps;
   const ring = await createRing({ db, sealing, logger, tell });
+  const catalogue = createCatalogue({ db, logger });
+  try {
+    await catalogue.ready;
+  } catch (error) {
+    await Promise.all([catalogue.close(), ring.close()]);
+    throw error;
+  }
   if (metrics !== null) {
     collectRingMetrics(metrics, ring);
   }
-  const catalogue = createCatalogue({ db, logger });
-  await catalogue.ready;
   const ledger = createCallLedger({ db, sealing, logger, spentKey: benchSpent(ring) });
   const providers = createLlmProviders({ onlyPublic });
   const costs = createCostLookUps();

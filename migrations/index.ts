@@ -30,6 +30,7 @@ import * as signIn from './0030_sign_in';
 import * as tenantsAndPeople from './0031_people';
 import * as signInLimits from './0032_sign_in_limits';
 import * as llm from './0033_llm';
+import * as content from './0034_content';
 import * as llmSpending from './0041_llmSpending';
 
 interface Migration {
@@ -70,6 +71,7 @@ const migrations = new Map<string, Migration>([
   ['0031_people', tenantsAndPeople],
   ['0032_sign_in_limits', signInLimits],
   ['0033_llm', llm],
+  ['0034_content', content],
   ['0041_llm_spending', llmSpending],
 ]);
 

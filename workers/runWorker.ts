@@ -5,6 +5,7 @@ import { createAccountSenders } from '../activities/messages/accountSenders';
 import { createCampaignWorkflows } from '../clients/campaigns';
 import { createKeyrings } from '../clients/keyrings';
 import { createDataConverter } from '../clients/dataConverter';
+import { startLlm } from '../gateway/start';
 import { loadConfig } from '../lib/config';
 import { createDatabase } from '../lib/db';
 import { createLogger } from '../lib/logger';
@@ -108,6 +109,18 @@ export async function runWorker(options: {
     ...(config.TEMPORAL_TLS ? { tls: true } : {}),
     ...(config.TEMPORAL_API_KEY === undefined ? {} : { apiKey: config.TEMPORAL_API_KEY }),
   });
+  const metrics = createMetrics('worker');
+  const llm = startLlm(
+    {
+      db,
+      sealing,
+      logger,
+      metrics,
+      onlyPublic: config.NODE_ENV === 'production',
+      tell: keyrings,
+    },
+    { when: 'asked' },
+  );
   const worker = await startWorker({
     connection,
     namespace: config.TEMPORAL_NAMESPACE,
@@ -123,6 +136,7 @@ export async function runWorker(options: {
       senders,
       llmProviders,
       ensureKeyrings: (accounts) => keyrings.ensure(accounts),
+      llm,
       sealing,
       trackingTokens: createTrackingTokens([{ id: 1, secret: config.TRACKING_SECRET }]),
       publicUrl: publicUrl(config),
@@ -135,7 +149,6 @@ export async function runWorker(options: {
   await ensureStandingWork(temporal.client);
   await watchSealedValues({ db, client: temporal.client, sealing, logger });
 
-  const metrics = createMetrics('worker');
   collectProcessMetrics(metrics);
   collectEventMetrics(metrics, db);
   collectDoubtMetrics(metrics, db);
@@ -161,6 +174,7 @@ export async function runWorker(options: {
   exitWithParent(config.SUPERVISOR_PID, stop);
   logger.info({ port: config.WORKER_PORT }, 'worker ready');
   await worker.finished;
+  await llm.close();
   await keyrings.close();
   await Promise.all(Object.values(llmProviders).map((vendor) => vendor.close()));
   await senders.close();

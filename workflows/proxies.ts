@@ -83,6 +83,19 @@ export const doubtWork = proxyActivities<Activities>({
   retry: { initialInterval: '1s', maximumInterval: '10s', maximumAttempts: 3 },
 });
 
+/**
+ * Has content written: a call or a few of a model, heartbeating. What waits for a key comes back when
+ * the gateway said so; after half an hour nobody waits for it any more.
+ */
+export const contentCalls = proxyActivities<Activities>({
+  taskQueue: queues.llm,
+  startToCloseTimeout: '5 minutes',
+  scheduleToCloseTimeout: '30 minutes',
+  heartbeatTimeout: '15s',
+  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+  retry: { initialInterval: '1s', maximumInterval: '1 minute' },
+});
+
 /** Seals values again for some seconds, heartbeating at each batch: a lost worker costs one of them. */
 export const resealingWork = proxyActivities<Activities>({
   taskQueue: queues.records,

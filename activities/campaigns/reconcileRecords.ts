@@ -11,6 +11,7 @@ import { countOpenDoubts } from '../../models/messages/doubtsCount';
 import { settleAbandonedQuotas } from '../../models/identity/quotas';
 import { expireSubscriptions } from '../../models/identity/subscriptions';
 import { listKeyringAccounts } from '../../models/llm/keyrings';
+import { endLostGenerations } from '../../models/content/generations';
 import { forgetOldKeys } from '../../models/requests/idempotencyKeys';
 import type { ActivityDeps } from '../deps';
 
@@ -44,6 +45,7 @@ export function createReconcileRecords(deps: ActivityDeps) {
       await forgetContacts(trx);
       await expireTestSends(trx);
       await failAbandonedImports(trx, abandonedAfterMs);
+      await endLostGenerations(trx);
     });
     // Each by itself: what one of them waits for must not hold up the others, or lock their rows.
     await acrossTenants(deps.db, 'reconcile', settleAbandonedQuotas);

@@ -47,6 +47,8 @@ export interface Problem {
   detail: string;
   code: string;
   requestId: string;
+  /** What lies behind the code, where one code has several reasons. */
+  reason?: string | number | null;
   /** Of 402: the smallest plan that would do. */
   requiredPlan?: string;
   errors?: { path: string; code: string; message: string }[];
@@ -75,14 +77,17 @@ export function problemOf(error: AppError | 'internal', requestId: string): Prob
       requestId,
     };
   }
+  // No detail hides what the problem itself says: a code of its own is why.
+  const { code: reason, ...details } = error.details;
   return {
+    ...details,
+    ...(reason === undefined ? {} : { reason }),
     type: `urn:carillon:problem:${error.code}`,
     title: titles[error.kind],
     status: statusOf[error.kind],
     detail: error.message,
     code: error.code,
     requestId,
-    ...error.details,
     ...(error.problems.length > 0 ? { errors: error.problems } : {}),
   };
 }

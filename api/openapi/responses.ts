@@ -91,6 +91,11 @@ function answerOf(answer: Answers[number], route: Route, parts: Parts): JsonSche
   if (answer === null) {
     return { description: 'Done; no content', ...headersOf(route, answer) };
   }
+  if ('raw' in answer) {
+    const { content: raw } = answerOf(answer.raw, route, parts);
+    const { content, ...rest } = answerOf(answer.data, route, parts);
+    return { ...rest, content: { ...objectOf(content), ...objectOf(raw) } };
+  }
   if (!(answer instanceof z.ZodType)) {
     const types = [answer.contentType, ...answer.otherTypes];
     const content = Object.fromEntries(types.map((type) => [type, { schema: {} }]));
@@ -119,6 +124,10 @@ function answerOf(answer: Answers[number], route: Route, parts: Parts): JsonSche
       },
     },
   };
+}
+
+function objectOf(value: unknown): JsonSchema {
+  return isSchema(value) ? value : {};
 }
 
 // Who asks for some fields gets no others.
@@ -192,6 +201,10 @@ export const Problem = z
       .array(z.object({ path: z.string(), code: z.string(), message: z.string() }))
       .optional()
       .meta({ description: 'Every field that is not right' }),
+    reason: z
+      .string()
+      .optional()
+      .meta({ description: 'What lies behind the code, where one code has several reasons' }),
     requiredPlan: z
       .enum(planNames)
       .optional()

@@ -8,6 +8,7 @@ import { createSendDispatch } from '../../activities/messages/sendDispatch';
 import type { ActivityDeps } from '../../activities/deps';
 import { createCampaignWorkflows } from '../../clients/campaigns';
 import { newId } from '../../lib/ids';
+import { startLlm } from '../../gateway/start';
 import { createLogger } from '../../lib/logger';
 import { createSealing, parseSealingKeys } from '../../lib/sealing';
 import { createLlmProviders } from '../../providers/llm';
@@ -106,9 +107,21 @@ async function sendAll(ground: BenchGround, tenant: BenchTenant, baseUrl: string
     publicUrl,
     onlyPublic: false,
   });
+  const logger = createLogger({ name: 'bench', level: 'warn' });
   const deps: ActivityDeps = {
     db,
-    logger: createLogger({ name: 'bench', level: 'warn' }),
+    logger,
+    llm: startLlm(
+      {
+        db,
+        sealing,
+        logger,
+        metrics: null,
+        onlyPublic: false,
+        tell: { stateChanged: () => undefined, wanted: () => undefined },
+      },
+      { when: 'asked' },
+    ),
     senders,
     llmProviders: createLlmProviders({ onlyPublic: false }),
     ensureKeyrings: () => Promise.resolve(),

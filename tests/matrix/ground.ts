@@ -121,6 +121,17 @@ export async function buildFullTenant(api: TestApi, secretName: string): Promise
     hash: Buffer.from(apiKeyId),
     scopes: ['customer:read'],
   });
+  const generationId = newId();
+  await db('content_generations').insert({
+    id: generationId,
+    tenant_id: tenantId,
+    campaign_id: campaignId,
+    goal: secretName,
+    facts: [secretName],
+    language: 'en',
+    channel: 'email',
+    count: 1,
+  });
   const testSendId = newId();
   await db('test_sends').insert({
     id: testSendId,
@@ -142,6 +153,7 @@ export async function buildFullTenant(api: TestApi, secretName: string): Promise
       '/campaigns/{id}/doubts/{dispatch}': '1',
       '/campaigns/{id}/messages/{n}': '1',
       '/campaigns/{id}/test-sends/{testSendId}': testSendId,
+      '/content/generations/{id}': generationId,
       '/messages/{id}': messageId,
       '/provider-accounts/{id}': account.id,
       '/llm/accounts/{id}': llmAccountId,

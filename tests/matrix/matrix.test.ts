@@ -185,6 +185,9 @@ function foreignStatuses({ id, path }: Operation): number[] {
     createCampaign: [422],
     sendMessage: [422],
     createLlmKey: [422],
+    generateContent: [422],
+    // Nobody has a key, and nothing is offered.
+    askModel: [422, 503],
     createLlmBudget: [422],
     switchTenant: [404],
     joinTenant: [404],

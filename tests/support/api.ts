@@ -4,7 +4,9 @@ import type { ApiDeps } from '../../api/deps';
 import { createCampaignWorkflows } from '../../clients/campaigns';
 import { createConnectionTests } from '../../clients/connectionTests';
 import { createKeyrings } from '../../clients/keyrings';
+import { createContentGenerations } from '../../clients/contentGenerations';
 import { createTestSends } from '../../clients/testSends';
+import { startLlm } from '../../gateway/start';
 import { loadConfig } from '../../lib/config';
 import { createKeyedHash } from '../../lib/keyedHash';
 import type { Knex } from '../../lib/db';
@@ -72,6 +74,17 @@ export async function startTestApi(overrides: Partial<ApiDeps> = {}): Promise<Te
   // Where the database cannot be reached the API goes on without keys, as the product does.
   await accessTokens.reload().catch(() => undefined);
   const quotas = createQuotaLeases(db, () => undefined);
+  const llm = startLlm(
+    {
+      db,
+      sealing,
+      logger: createLogger({ name: 'api', level: 'fatal' }),
+      metrics: null,
+      onlyPublic: false,
+      tell: { stateChanged: () => undefined, wanted: () => undefined },
+    },
+    { when: 'asked' },
+  );
   const deps: ApiDeps = {
     config,
     db,
@@ -86,6 +99,8 @@ export async function startTestApi(overrides: Partial<ApiDeps> = {}): Promise<Te
       steerMs: 500,
     }),
     testSends: createTestSends(temporal, { startMs: 20_000, waitMs: 500 }),
+    contentGenerations: createContentGenerations(temporal, { startMs: 20_000, waitMs: 500 }),
+    llm,
     sealing,
     connectionTests: createConnectionTests({ timeoutMs: 5_000, onlyPublic: false }),
     addressHash: createKeyedHash('another secret of the tests, long enough', 'addresses'),
@@ -108,7 +123,7 @@ export async function startTestApi(overrides: Partial<ApiDeps> = {}): Promise<Te
       server.closeAllConnections();
       await closed;
       deps.accessTokens.close();
-      await quotas.close();
+      await Promise.all([quotas.close(), llm.close()]);
       await temporal.connection.close();
       await database.drop();
     },

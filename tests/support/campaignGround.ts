@@ -4,6 +4,7 @@ import type { ActivityDeps } from '../../activities';
 import { createCampaignWorkflows } from '../../clients/campaigns';
 import { createKeyrings, type Keyrings } from '../../clients/keyrings';
 import type { Channel, DoubtPolicy, Schedule } from '../../domain/campaigns/types';
+import { startLlm } from '../../gateway/start';
 import type { Knex } from '../../lib/db';
 import { newId } from '../../lib/ids';
 import { createLogger } from '../../lib/logger';
@@ -72,12 +73,24 @@ export async function startCampaignGround(options: GroundOptions = {}): Promise<
   const tokens = createTrackingTokens([{ id: 1, secret: trackingSecret }]);
   const llmProviders = createLlmProviders({ onlyPublic: false });
   const keyrings = createKeyrings(temporal, logger);
+  const llm = startLlm(
+    {
+      db: app,
+      sealing: testSealing,
+      logger,
+      metrics: null,
+      onlyPublic: false,
+      tell: keyrings,
+    },
+    { when: 'asked' },
+  );
   const deps: ActivityDeps = {
     db: app,
     logger,
     senders: testSenders(app, options.timeoutMs),
     llmProviders,
     ensureKeyrings: (accounts) => keyrings.ensure(accounts),
+    llm,
     sealing: testSealing,
     trackingTokens: tokens,
     publicUrl: 'http://carillon.test',
@@ -111,6 +124,7 @@ export async function startCampaignGround(options: GroundOptions = {}): Promise<
     },
     async stop() {
       await Promise.all(workers.map((worker) => worker.stop()));
+      await llm.close();
       await keyrings.close();
       await Promise.all(Object.values(llmProviders).map((vendor) => vendor.close()));
       await deps.senders.close();

@@ -327,7 +327,7 @@ function offer(
   };
 }
 
-const offered: OfferedModel[] = [
+export const offered: OfferedModel[] = [
   offer(models.main, 400_000),
   offer(models.other, 200_000),
   offer(models.large, 1_048_576),
