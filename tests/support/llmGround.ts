@@ -12,7 +12,6 @@ import {
   startSandbox,
   type OpenRouterCall,
   type OpenRouterFault,
-  type OpenRouterSandboxAccount,
   type Sandbox,
 } from '../../sandbox';
 import { testSealing } from './accounts';
@@ -26,7 +25,7 @@ export const quietLogger = createLogger({ name: 'test', level: 'silent' });
 /** A vendor of models in the sandbox, and a database that knows some models; one a test file. */
 export interface LlmGround {
   readonly sandbox: Sandbox;
-  readonly database: TestDatabase;
+  readonly database: Pick<TestDatabase, 'db' | 'app'>;
   /** A process: a ring, a ledger and a gateway of its own. Closed with the ground at the latest. */
   process(options?: Partial<Pick<LlmDeps, 'idleMs' | 'logger' | 'tell' | 'metrics'>>): Promise<Llm>;
   /** A tenant with keys of its own, of the accounts that are named; all of the sandbox's by default. */
@@ -65,13 +64,32 @@ export const models = {
   image: 'black-forest-labs/flux.2-pro',
 } as const;
 
-export async function openLlmGround(
-  accounts: readonly OpenRouterSandboxAccount[] = DEMO_OPENROUTER_ACCOUNTS,
-): Promise<LlmGround> {
+export async function openLlmGround(): Promise<LlmGround> {
   const [sandbox, database] = await Promise.all([
-    startSandbox({ port: 0, logger: quietLogger, openRouterAccounts: accounts }),
+    startSandbox({ port: 0, logger: quietLogger }),
     createTestDatabase(),
   ]);
+  const ground = await openLlmGroundOn({ sandbox, database });
+  return {
+    ...ground,
+    async close() {
+      await ground.close();
+      await Promise.all([sandbox.close(), database.drop()]);
+    },
+  };
+}
+
+/** The same over a sandbox and a database that are there, which closing leaves alone. */
+export async function openLlmGroundOn({
+  sandbox,
+  database,
+  tell = { stateChanged: () => undefined, wanted: () => undefined },
+}: {
+  sandbox: Sandbox;
+  database: Pick<TestDatabase, 'db' | 'app'>;
+  tell?: LlmDeps['tell'];
+}): Promise<LlmGround> {
+  const accounts = DEMO_OPENROUTER_ACCOUNTS;
   const open: Llm[] = [];
   await acrossTenants(database.app, 'llmRing', (trx) =>
     saveModels(trx, offered, { preferred: [], isComplete: true }),
@@ -88,7 +106,7 @@ export async function openLlmGround(
         logger: quietLogger,
         metrics: null,
         onlyPublic: false,
-        tell: { stateChanged: () => undefined, wanted: () => undefined },
+        tell,
         ...options,
       });
       open.push(llm);
@@ -104,6 +122,7 @@ export async function openLlmGround(
           baseUrl: baseUrls[account.id] ?? `${sandbox.url}${OPENROUTER_PATH}`,
           tenantId: id,
           name: account.id,
+          ...(account.managementKey === undefined ? {} : { managementKey: account.managementKey }),
         });
         ids[account.id] = accountId;
         for (const { secret, label } of account.keys) {
@@ -162,7 +181,6 @@ export async function openLlmGround(
 
     async close() {
       await Promise.all(open.map((llm) => llm.close()));
-      await Promise.all([sandbox.close(), database.drop()]);
     },
   };
 }
@@ -336,6 +354,9 @@ export const offered: OfferedModel[] = [
     completionMicrosPerMillion: 0,
     cachedMicrosPerMillion: 0,
   }),
-  offer(models.embedding, 8_192, { completionMicrosPerMillion: 0 }),
-  offer(models.image, 46_864, { imageMicros: 40_000 }),
+  offer(models.embedding, 8_192, {
+    completionMicrosPerMillion: 0,
+    outputModalities: ['embeddings'],
+  }),
+  offer(models.image, 46_864, { imageMicros: 40_000, outputModalities: ['image'] }),
 ];
