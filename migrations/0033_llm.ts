@@ -50,7 +50,7 @@ export async function up(knex: Knex): Promise<void> {
     create table llm_keys (
       id uuid primary key,
       tenant_id uuid references tenants (id),
-      account_id uuid not null references llm_accounts (id) on delete cascade,
+      account_id uuid not null references llm_accounts (id),
       label text not null check (length(label) between 1 and 100),
       secret text not null check (${isEnvelope('secret')}),
       -- SHA-256 of the key, in hex: knows it again without opening it.

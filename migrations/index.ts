@@ -32,6 +32,7 @@ import * as signInLimits from './0032_sign_in_limits';
 import * as llm from './0033_llm';
 import * as content from './0034_content';
 import * as llmSpending from './0041_llmSpending';
+import * as configuredKeys from './0042_configured_keys';
 
 interface Migration {
   up(knex: Knex): Promise<void>;
@@ -73,6 +74,7 @@ const migrations = new Map<string, Migration>([
   ['0033_llm', llm],
   ['0034_content', content],
   ['0041_llm_spending', llmSpending],
+  ['0042_configured_keys', configuredKeys],
 ]);
 
 /** All of them, in order. */

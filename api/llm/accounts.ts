@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { conflict } from '../../domain/errors';
 import { differences } from '../../domain/identity/auditValues';
 import {
   ChangeLlmAccount,
@@ -120,10 +121,12 @@ const change = ownedRoutes({
   path: '/llm/accounts/:id',
   name: 'changeLlmAccount',
   summary: 'Change an account: what is left out stays',
+  description:
+    'Its address can be changed as long as it has no key, and no management key but a new one.',
   params,
   body: json(ChangeLlmAccount),
   answers: { 200: AccountShape },
-  problems: ['llmAccountNameTaken'],
+  problems: ['llmAccountNameTaken', 'llmAccountHasKeys'],
   async handler(request) {
     const { params: given, body, deps, ifMatch, inOwn, ownerId } = request;
     if (body.baseUrl !== undefined) {
@@ -133,6 +136,7 @@ const change = ownedRoutes({
       const stored = await lockLlmAccount(trx, { ownerId, id: given.id });
       const before = presentLlmAccount(stored);
       requireUnchanged(ifMatch, before);
+      requireNothingShown(stored, body);
       const changed = await changeLlmAccount(trx, deps.sealing, stored, body);
       await audit(
         trx,
@@ -179,6 +183,22 @@ const remove = ownedRoutes({
 });
 
 export const llmAccountRoutes = [...create, ...list, ...get, ...change, ...remove];
+
+// What is sealed for one address is never sent to another one that somebody names later.
+function requireNothingShown(
+  stored: LlmAccount,
+  { baseUrl, managementKey }: z.output<typeof ChangeLlmAccount>,
+): void {
+  if (baseUrl === undefined || baseUrl === stored.baseUrl) {
+    return;
+  }
+  if (stored.keyCount > 0 || (stored.hasManagementKey && managementKey === undefined)) {
+    throw conflict(
+      'llmAccountHasKeys',
+      'Its keys would be sent to another address: add another account for that one.',
+    );
+  }
+}
 
 function targetOf({ id }: Pick<LlmAccount, 'id'>) {
   return { kind: 'llmAccount', id };

@@ -1,7 +1,7 @@
 import type { QueryBuilder } from 'objection';
 import { conflict, notFound } from '../../domain/errors';
 import type { LlmVendor } from '../../domain/llm/types';
-import { brokenUniqueConstraint } from '../../lib/databaseErrors';
+import { brokenForeignKey, brokenUniqueConstraint } from '../../lib/databaseErrors';
 import type { Knex } from '../../lib/db';
 import type { Sealing } from '../../lib/sealing';
 import { sealedPlace } from '../identity/sealedPlaces';
@@ -114,13 +114,18 @@ export async function changeLlmAccount(
  * @throws conflict llmAccountHasKeys
  */
 export async function removeLlmAccount(trx: Knex.Transaction, key: OwnedId): Promise<LlmAccount> {
-  await lockLlmAccount(trx, key);
-  // Counted once no key can be added any more.
-  const account = await requireLlmAccount(trx, key);
+  const account = await lockLlmAccount(trx, key);
+  const hasKeys = () => conflict('llmAccountHasKeys', 'The account has keys: revoke them first.');
   if (account.keyCount > 0) {
-    throw conflict('llmAccountHasKeys', 'The account has keys: revoke them first.');
+    throw hasKeys();
   }
-  await LlmAccount.query(trx).deleteById(account.id);
+  try {
+    await trx('llm_keys').where({ account_id: account.id, standing: 'revoked' }).delete();
+    await LlmAccount.query(trx).deleteById(account.id);
+  } catch (error) {
+    // One was added meanwhile.
+    throw brokenForeignKey(error) === null ? error : hasKeys();
+  }
   return account;
 }
 

@@ -6,7 +6,6 @@ import { acrossTenants } from '../base';
 import { createLlmAccount } from './accounts';
 import { createLlmKey, fingerprintOf } from './keys';
 import { LlmAccount } from './LlmAccount';
-import { LlmKey } from './LlmKey';
 
 /** An account of the platform as the configuration has it. */
 export interface ConfiguredAccount {
@@ -51,11 +50,20 @@ export async function ensureConfiguredKeys(
 
 async function unknownOf(trx: Knex.Transaction, keys: readonly string[]): Promise<string[]> {
   const given = new Map(keys.map((secret) => [fingerprintOf(secret), secret]));
-  const known = await LlmKey.query(trx)
-    .select('fingerprint')
-    .where({ tenant_id: null })
-    .whereIn('fingerprint', [...given.keys()]);
+  const prints = [...given.keys()];
+  const found = await trx.raw(
+    `select fingerprint from llm_configured_keys where fingerprint = any(:prints)
+     union select fingerprint from llm_keys where tenant_id is null and fingerprint = any(:prints)`,
+    { prints },
+  );
+  const known: { fingerprint: string }[] = found.rows;
   known.forEach(({ fingerprint }) => given.delete(fingerprint));
+  // Remembered for ever: a key that was removed in the meantime is not to come back.
+  await trx.raw(
+    `insert into llm_configured_keys (fingerprint) select unnest(cast(? as text[]))
+     on conflict do nothing`,
+    [prints],
+  );
   return [...given.values()];
 }
 
@@ -65,11 +73,7 @@ async function addKeys(
   account: ConfiguredAccount,
   secrets: readonly string[],
 ): Promise<string> {
-  const stored = await LlmAccount.query(trx)
-    .select('id')
-    .findOne({ tenant_id: null, base_url: account.baseUrl, vendor: account.vendor })
-    .whereRaw('lower(name) = lower(?)', [account.name]);
-  const accountId = stored?.id ?? (await addAccount(trx, sealing, account));
+  const accountId = await accountFor(trx, sealing, account);
   for (const secret of secrets) {
     const label = `${account.name} …${secret.slice(-4)}`;
     await createLlmKey(
@@ -92,18 +96,29 @@ async function addKeys(
   return accountId;
 }
 
-async function addAccount(
+// Another address is another account, whatever the one of that name was changed to meanwhile.
+async function accountFor(
   trx: Knex.Transaction,
   sealing: Sealing,
   { name, vendor, baseUrl, managementKey }: ConfiguredAccount,
 ): Promise<string> {
+  const stored = await LlmAccount.query(trx)
+    .select('id', 'name', 'vendor', 'base_url')
+    .where({ tenant_id: null })
+    .orderBy('created_at');
+  const same = stored.find((one) => one.vendor === vendor && one.baseUrl === baseUrl);
+  if (same !== undefined) {
+    return same.id;
+  }
   const id = newId();
+  const names = [name, `${name} at ${new URL(baseUrl).host}`.slice(0, 100)];
+  const taken = new Set(stored.map((one) => one.name.toLowerCase()));
   await createLlmAccount(
     trx,
     sealing,
     { ownerId: null, id },
     {
-      name,
+      name: names.find((one) => !taken.has(one.toLowerCase())) ?? `${name} ${id}`,
       vendor,
       baseUrl,
       managementKey,

@@ -135,6 +135,25 @@ describe.each(owners)('%s', (_, base, tokenOf) => {
     expect(late.status).toBe(412);
   });
 
+  test('sends no key to an address that it was not given for', async () => {
+    const token = await tokenOf();
+    const managementKey = secretOf();
+    const account = await addAccount(token, { managementKey });
+    const move = (json: object) =>
+      api.send('patch', `${base}/accounts/${account.id}`, { token, json });
+    const elsewhere = { baseUrl: 'https://elsewhere.example/v1' };
+    const kept = await move(elsewhere);
+    expect([kept.status, kept.body.code]).toEqual([409, 'llmAccountHasKeys']);
+    expect(dataOf(await move({ ...elsewhere, managementKey: secretOf() }), 200)).toMatchObject(
+      elsewhere,
+    );
+    await post(token, '/keys', { accountId: account.id, secret: secretOf(), label: 'Held' });
+    const held = await move({ baseUrl: 'https://third.example/v1', managementKey: null });
+    expect([held.status, held.body.code]).toEqual([409, 'llmAccountHasKeys']);
+    const row = await api.db('llm_accounts').where({ id: account.id }).first();
+    expect([row.base_url, row.has_management_key]).toEqual([elsewhere.baseUrl, true]);
+  });
+
   test('removes what is not in use any more', async () => {
     const token = await tokenOf();
     const account = await addAccount(token);

@@ -51,6 +51,35 @@ test('adds a new one to the account that is there, and brings none back that was
   ]);
 });
 
+test('does not bring one back that was removed', async () => {
+  await ensure(configured);
+  await database.db('llm_keys').where({ last4: 'irst' }).delete();
+  expect(await ensure(configured)).toEqual([]);
+  expect((await keys()).map(({ last4 }) => last4)).toEqual(['cond']);
+});
+
+test('takes keys of another address for another account, whatever its name', async () => {
+  await ensure(configured);
+  const moved = {
+    ...configured,
+    baseUrl: 'https://elsewhere.example/v1',
+    keys: ['sk-or-v1-third'],
+  };
+  await ensure(moved);
+  await ensure({ ...moved, keys: ['sk-or-v1-fourth'] });
+  const accounts = await database.db('llm_accounts').orderBy('created_at');
+  expect(accounts.map(({ name }) => name)).toEqual([
+    'OpenRouter',
+    'OpenRouter at elsewhere.example',
+  ]);
+  expect((await keys()).map(({ last4, account_id }) => [last4, account_id])).toEqual([
+    ['cond', accounts[0].id],
+    ['hird', accounts[1].id],
+    ['irst', accounts[0].id],
+    ['urth', accounts[1].id],
+  ]);
+});
+
 test('adds nothing for an account without keys', async () => {
   expect(await ensure({ ...configured, keys: [] })).toEqual([]);
   expect(await database.db('llm_accounts')).toEqual([]);
