@@ -65,7 +65,7 @@ export function createKeyringActivities({ db }: Pick<ActivityDeps, 'db'>) {
       if (await acrossTenants(db, 'llmLedger', (trx) => areCallsOpenSince(trx, drainsSince))) {
         return { isRevoked: false };
       }
-      await acrossTenants(db, 'llmRing', (trx) =>
+      const change = await acrossTenants(db, 'llmRing', (trx) =>
         setKeyStanding(
           trx,
           { ownerId: tenantId, id: keyId },
@@ -74,10 +74,12 @@ export function createKeyringActivities({ db }: Pick<ActivityDeps, 'db'>) {
             reason: key.standingReason,
             actorId: key.standingBy,
             actorKind: 'timer',
+            // Somebody may have taken it back while the calls were looked for.
+            ifStill: { standing: 'draining', at: drainsSince },
           },
         ),
       );
-      return { isRevoked: true };
+      return { isRevoked: change.isChanged || change.before === 'revoked' };
     },
   };
 }

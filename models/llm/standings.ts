@@ -13,6 +13,8 @@ export interface StandingWord {
   actorKind: 'user' | 'timer';
   /** The key that comes in its place, which serves from now on. */
   newKeyId?: string | null;
+  /** How the key stood when the word was thought of: it holds only while that is so. */
+  ifStill?: { standing: KeyStanding; at: Date };
 }
 
 /** What a word did. */
@@ -37,6 +39,9 @@ export async function setKeyStanding(
   const key = await lockKey(trx, { ownerId, id });
   const { standing: before, account_id: accountId } = key;
   const change = { accountId, tenantId: ownerId, before };
+  if (word.ifStill !== undefined && !isStill(key, word.ifStill)) {
+    return { ...change, isChanged: false };
+  }
   if (before === 'revoked' && word.standing !== 'revoked') {
     throw conflict('llmKeyRevoked', 'The key was revoked, and a revoked key never serves again.');
   }
@@ -78,15 +83,23 @@ export async function lockStanding(trx: Knex.Transaction, key: OwnedId): Promise
 async function lockKey(
   trx: Knex.Transaction,
   { ownerId, id }: OwnedId,
-): Promise<{ account_id: string; standing: KeyStanding }> {
+): Promise<{ account_id: string; standing: KeyStanding; standing_at: Date }> {
   const [key] = await trx('llm_keys')
     .where({ id, tenant_id: ownerId })
     .forNoKeyUpdate()
-    .select('account_id', 'standing');
+    .select('account_id', 'standing', 'standing_at');
   if (key === undefined) {
     throw notFound('llmKey');
   }
   return key;
+}
+
+// Taken back and drained anew is another word: other calls are under way.
+function isStill(
+  key: { standing: KeyStanding; standing_at: Date },
+  { standing, at }: { standing: KeyStanding; at: Date },
+): boolean {
+  return key.standing === standing && key.standing_at.getTime() === at.getTime();
 }
 
 // A key that came in the place of another one is told by it, so that the old one is revoked later.
