@@ -11,8 +11,8 @@ export interface Facts {
   calls: readonly OpenRouterCall[];
   /** Calls that got no answer: refused, broken off, left hanging. */
   wasted: readonly OpenRouterCall[];
-  /** Of them: begun when their process had an answer that said so. */
-  late: readonly OpenRouterCall[];
+  /** Of them: begun before their process had an answer that said so; not the first, which told it. */
+  onTheWay: readonly OpenRouterCall[];
   /** Calls to models that no request made. */
   probes: readonly OpenRouterCall[];
   mostOfRequest: number;
@@ -44,7 +44,7 @@ export function factsOf(
     outcomes,
     calls,
     wasted,
-    late: lateOf(wasted),
+    onTheWay: onTheWayOf(wasted),
     probes: asked.filter(({ session }) => session === null),
     mostOfRequest: Math.max(0, ...ofRequest.values()),
     mostOfKey: Math.max(0, ...ofKey.values()),
@@ -64,18 +64,35 @@ export function counted(names: readonly string[]): string {
   return [...counts].map(([name, times]) => `${times}x ${name}`).join(', ');
 }
 
-// Answers are on their way, and read, a moment after the vendor wrote them.
+// The vendor has written an answer a moment before it is read.
 const READ_MS = 5;
 
-function lateOf(wasted: readonly OpenRouterCall[]): OpenRouterCall[] {
-  const known = new Map<string, number>();
-  const subject = ({ session, key }: OpenRouterCall) =>
-    `${session?.slice(0, session.lastIndexOf('-'))}/${key}`;
-  for (const call of wasted) {
-    const at = (call.endedAt ?? Infinity) + READ_MS;
-    known.set(subject(call), Math.min(at, known.get(subject(call)) ?? Infinity));
+function onTheWayOf(wasted: readonly OpenRouterCall[]): OpenRouterCall[] {
+  const known = new Map<string, { n: number; at: number }>();
+  for (const { n, endedAt, ...call } of wasted) {
+    const at = (endedAt ?? Infinity) + READ_MS;
+    const before = known.get(eventOf(call));
+    if (!before || at < before.at) {
+      known.set(eventOf(call), { n, at });
+    }
   }
-  return wasted.filter((call) => call.at > (known.get(subject(call)) ?? Infinity));
+  return wasted.filter((call) => {
+    const first = known.get(eventOf(call));
+    return first !== undefined && call.n !== first.n && call.at <= first.at;
+  });
+}
+
+// Whose end it is, for each process: an account's, or one key's.
+function eventOf({
+  session,
+  account,
+  key,
+  fault,
+  status,
+}: Pick<OpenRouterCall, 'session' | 'account' | 'key' | 'fault' | 'status'>): string {
+  const isOfAccount = fault === 'platformRateLimit' || (status === 402 && fault === null);
+  const asker = session?.slice(0, session.lastIndexOf('-'));
+  return `${asker}/${isOfAccount ? account : key}`;
 }
 
 function isWasted({ fault, status, end }: OpenRouterCall): boolean {

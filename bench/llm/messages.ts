@@ -50,7 +50,12 @@ export type Command = z.infer<typeof Command>;
 
 export const Reply = z.discriminatedUnion('did', [
   z.object({ did: z.literal('ready') }),
-  z.object({ did: z.literal('load'), outcomes: z.array(Outcome) }),
+  z.object({
+    did: z.literal('load'),
+    outcomes: z.array(Outcome),
+    /** The longest that the process could do nothing. */
+    heldUpMs: z.number(),
+  }),
   z.object({ did: z.literal('choose'), micros: Spread }),
   z.object({ did: z.literal('overhead'), overhead: Overhead }),
   z.object({

@@ -1,3 +1,4 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { parseArgs } from 'node:util';
 import { createDataConverter } from '../../clients/dataConverter';
 import { createKeyrings } from '../../clients/keyrings';
@@ -46,7 +47,10 @@ async function main(): Promise<void> {
     const { gateway, ring } = llm;
     switch (command.do) {
       case 'load':
-        return { did: 'load', outcomes: await runLoad(gateway, flags.tenant, command.plan) };
+        return {
+          did: 'load',
+          ...(await watched(() => runLoad(gateway, flags.tenant, command.plan))),
+        };
       case 'choose':
         return { did: 'choose', micros: measureChoosing(ring, flags.tenant, command.rounds) };
       case 'overhead': {
@@ -79,6 +83,14 @@ async function main(): Promise<void> {
       createDataConverter(createDataKeys({ db, sealing, logger })),
     );
   }
+}
+
+async function watched<T>(load: () => Promise<T>): Promise<{ outcomes: T; heldUpMs: number }> {
+  const delay = monitorEventLoopDelay({ resolution: 5 });
+  delay.enable();
+  const outcomes = await load();
+  delay.disable();
+  return { outcomes, heldUpMs: Math.round(delay.max / 1e6) };
 }
 
 function readFlags() {

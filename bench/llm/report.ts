@@ -26,18 +26,19 @@ export const bars = {
 /** Prints the tables and the figures; answers whether every bar is kept. */
 export function report(ran: readonly Ran[], singles: Singles | null): boolean {
   const table = new Table({
-    head: ['scenario', 'LiteLLM best', 'to show', 'reached', 'most calls', ''],
+    head: ['scenario', 'LiteLLM best', 'to show', 'reached', 'most calls', 'held up', ''],
     style: { head: [], border: [] },
     wordWrap: true,
-    colWidths: [28, 22, 20, 46, 14, 24],
+    colWidths: [28, 22, 20, 46, 14, 9, 24],
   });
-  for (const { scenario, facts, verdict } of ran) {
+  for (const { scenario, facts, verdict, heldUpMs } of ran) {
     table.push([
       scenario.title,
       scenario.liteLlm,
       scenario.toShow,
       verdict.reached,
       `${facts.mostOfRequest} a request, ${facts.mostOfKey} a key`,
+      `${heldUpMs} ms`,
       verdict.problems.length === 0 ? 'kept' : `MISSED: ${verdict.problems.join('; ')}`,
     ]);
   }
@@ -50,7 +51,7 @@ export function report(ran: readonly Ran[], singles: Singles | null): boolean {
     wastedCalls: sum(ran, ({ verdict }) => verdict.wasted),
     ...(singles ? figuresOf(singles) : {}),
     scenarios: Object.fromEntries(
-      ran.map(({ scenario, facts, verdict }) => [
+      ran.map(({ scenario, facts, verdict, heldUpMs }) => [
         scenario.name,
         {
           requests: facts.requests,
@@ -61,6 +62,7 @@ export function report(ran: readonly Ran[], singles: Singles | null): boolean {
           mostOfRequest: facts.mostOfRequest,
           mostOfKey: facts.mostOfKey,
           probes: facts.probes.length,
+          heldUpMs,
           isKept: verdict.problems.length === 0,
         },
       ]),

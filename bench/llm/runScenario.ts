@@ -3,6 +3,8 @@ import type { LlmGround } from './ground';
 import { defaultPlan, type Scenario, type Verdict } from './scenarios';
 
 export interface Ran {
+  /** The longest that one of the processes could do nothing. */
+  heldUpMs: number;
   scenario: Scenario;
   facts: Facts;
   verdict: Verdict;
@@ -52,7 +54,8 @@ export async function runScenario(ground: LlmGround, scenario: Scenario): Promis
       items,
       states,
     );
-    return { scenario, facts, verdict: scenario.judge(facts, startedAt) };
+    const heldUpMs = Math.max(...loaded.map((each) => each.heldUpMs));
+    return { scenario, facts, verdict: scenario.judge(facts, startedAt), heldUpMs };
   } finally {
     await Promise.all(gateways.map((gateway) => gateway.stop()));
   }

@@ -6,13 +6,17 @@ import type { Vendor } from './vendor';
 
 const PER_SECOND = 200;
 const ALL_LIMITED_MS = 3_000;
-const FIRST_TOKEN_MS = 1_000;
+// With less time than two seconds nobody is blamed for having taken longer.
+const FIRST_TOKEN_MS = 2_500;
+// Until a few calls have waited for so long.
+const BENCHED_AFTER_MS = FIRST_TOKEN_MS + 750;
 const LIMITED_FOR_S = 20;
 
 /** What came of a scenario: in words, in figures, and what of it is not as it has to be. */
 export interface Verdict {
   reached: string;
   userErrors: number;
+  /** Calls to keys that were dead, with those that were on their way when they died. */
   wasted: number;
   problems: string[];
 }
@@ -52,7 +56,7 @@ export const scenarios: readonly Scenario[] = [
       await vendor.revoke('south-1');
       await vendor.setFaults(limited({ key: 'north-1' }), limited({ key: 'north-2' }));
     },
-    judge: (facts) => noErrors(facts, { wasted: 3 }),
+    judge: (facts) => noErrors(facts, 3),
   },
   {
     name: 'fiveDead',
@@ -64,7 +68,7 @@ export const scenarios: readonly Scenario[] = [
       await vendor.revoke('south-1');
       await vendor.setFaults(limited({ account: 'north' }), { fault: 'keyLimit', key: 'south-2' });
     },
-    judge: (facts) => noErrors(facts, { wasted: 5 }),
+    judge: (facts) => noErrors(facts, 5),
   },
   {
     name: 'outOfCredit',
@@ -78,7 +82,7 @@ export const scenarios: readonly Scenario[] = [
       await wait(2_000);
       await vendor.setCredit('north', 0);
     },
-    judge: (facts) => noErrors(facts, { wasted: 2 }),
+    judge: (facts) => noErrors(facts, 2),
   },
   {
     name: 'allDead',
@@ -127,17 +131,15 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: 'hangingKey',
-    title: 'one key hangs',
+    title: `one key hangs, first-token limit ${FIRST_TOKEN_MS} ms`,
     liteLlm: '8 of 60 wait 10 s',
     toShow: 'switch at the first-token limit, key benched',
-    requests: 800,
+    requests: 1_200,
     plan: { firstTokenMs: FIRST_TOKEN_MS },
     prepare: (vendor) => vendor.setFaults({ fault: 'hang', key: 'north-1' }),
     judge(facts, startedAt) {
-      // What was sent before anybody could know.
-      const knownAt = startedAt + FIRST_TOKEN_MS;
-      const late = facts.wasted.filter(({ at }) => at > knownAt + 500).length;
-      const verdict = noErrors(facts, { wasted: null });
+      const late = facts.wasted.filter(({ at }) => at > startedAt + BENCHED_AFTER_MS).length;
+      const verdict = noErrorsByRetries(facts);
       const { failed, wasted, calls } = facts;
       const isSlow = facts.slowestMs > FIRST_TOKEN_MS + 1_000;
       return {
@@ -146,7 +148,7 @@ export const scenarios: readonly Scenario[] = [
         problems: [
           ...verdict.problems,
           ...(isSlow ? [`the slowest took ${facts.slowestMs} ms`] : []),
-          ...(late > 10 ? [`${late} calls on the hanging key after it was known`] : []),
+          ...(late > 0 ? [`${late} calls on the hanging key after it was known`] : []),
         ],
       };
     },
@@ -164,7 +166,7 @@ export const scenarios: readonly Scenario[] = [
         { fault: 'cutBeforeFirstChunk', key: 'north-2' },
         { fault: 'cutBeforeFirstChunk', key: 'south-1' },
       ),
-    judge: (facts) => noErrors(facts, { wasted: null }),
+    judge: (facts) => noErrorsByRetries(facts),
   },
   {
     name: 'diesAfter',
@@ -179,7 +181,7 @@ export const scenarios: readonly Scenario[] = [
         { fault: 'midStreamCut', key: 'north-2' },
         { fault: 'midStreamCut', key: 'south-1' },
       ),
-    judge: (facts) => noErrors(facts, { wasted: null }),
+    judge: (facts) => noErrorsByRetries(facts),
   },
   {
     name: 'retryAfter',
@@ -249,17 +251,31 @@ export const defaultPlan: Omit<LoadPlan, 'requests' | 'prefix'> = {
   deadlineMs: 30_000,
 };
 
-function noErrors(facts: Facts, most: { wasted: number | null }): Verdict {
-  const { failed, wasted, late, calls } = facts;
+/** Nobody gets an error, and each event costs each process one call beside those on their way. */
+function noErrors(facts: Facts, events: number): Verdict {
+  const { failed, wasted, onTheWay, calls } = facts;
+  const counted = wasted.length - onTheWay.length;
+  const beside = onTheWay.length === 0 ? '' : `, ${onTheWay.length} of them on their way`;
   return {
-    reached: `${failed.length} errors, ${wasted.length} wasted of ${calls.length} calls, ${late.length} of them once it was known`,
+    reached: `${failed.length} errors, ${wasted.length} wasted of ${calls.length} calls${beside}`,
     userErrors: failed.length,
     wasted: wasted.length,
     problems: [
       ...(failed.length === 0 ? [] : [errorsOf(failed)]),
-      ...(most.wasted !== null && wasted.length > most.wasted ? [`${wasted.length} wasted`] : []),
+      ...(counted > events ? [`${counted} wasted that need not have been`] : []),
       ...problemsOf(facts),
     ],
+  };
+}
+
+/** Nobody gets an error, though keys go on failing now and then: there is no moment at which they die. */
+function noErrorsByRetries(facts: Facts): Verdict {
+  const { failed, wasted, calls } = facts;
+  return {
+    reached: `${failed.length} errors, ${wasted.length} of ${calls.length} calls came to nothing`,
+    userErrors: failed.length,
+    wasted: 0,
+    problems: [...(failed.length === 0 ? [] : [errorsOf(failed)]), ...problemsOf(facts)],
   };
 }
 
