@@ -42,6 +42,8 @@ const mostPrompts = 1_000;
 // It locks the counters that calls are opened under, so it is done for many, and not at every turn.
 const settleGatherMs = 20;
 const closePatienceMs = 5_000;
+// Postgres writes what did not wait for the disk within three times its wal_writer_delay of 200 ms.
+const safeAfterMs = 5_000;
 
 interface Opening {
   readonly call: OpenCall;
@@ -71,6 +73,13 @@ export function createCallLedger({
   now?: () => Date;
 }): CallLedger {
   let isClosed = false;
+  // Those that were opened here and that a crash of the database may forget, or their end.
+  const unsafe = new Map<string, UnsafeCall>();
+  let purgedAt = 0;
+  let witnesses: { opened: string | null; settled: string | null } = {
+    opened: null,
+    settled: null,
+  };
   const closing = new AbortController();
 
   const openings = createGroups<Opening>({ most: mostOfGroup, run: openGroup });
@@ -130,11 +139,14 @@ export function createCallLedger({
 
   async function openGroup(group: readonly Opening[]): Promise<void> {
     try {
-      const answers = await openCalls(
-        db,
-        group.map(({ call }) => ({ ...call, ...call.asker })),
-        { at: now?.() ?? null, makesCounters: group.some((one) => one.isUncounted) },
-      );
+      const answers = await openCalls(db, group.map(newCallOf), {
+        at: now?.() ?? null,
+        makesCounters: group.some((one) => one.isUncounted),
+        witnesses,
+      });
+      if (answers.some(({ state }) => state === 'forgotten')) {
+        await restore();
+      }
       group.forEach((one, index) => answer(one, answers[index]));
     } catch (error) {
       await openAgain(group, error);
@@ -144,6 +156,8 @@ export function createCallLedger({
   function answer(opening: Opening, opened: Opened | undefined): void {
     switch (opened?.state) {
       case 'opened':
+        witnesses = { ...witnesses, opened: opening.call.callId };
+        unsafe.set(opening.call.callId, { call: opening.call, end: null });
         opening.resolve();
         return;
       case 'refused':
@@ -153,10 +167,30 @@ export function createCallLedger({
         openings.add({ ...opening, isUncounted: true });
         return;
       case 'again':
+      case 'forgotten':
         openings.add(opening);
         return;
       case undefined:
         opening.reject(new Error('A call was opened without an answer'));
+    }
+  }
+
+  // What the database has lost is opened again, whatever there is room for: it is being made. What
+  // had ended is settled again; where it still is settled, that changes nothing.
+  async function restore(): Promise<void> {
+    const calls = [...unsafe.values()];
+    witnesses = { opened: null, settled: null };
+    for (let first = 0; first < calls.length; first += mostOfGroup) {
+      await openCalls(db, calls.slice(first, first + mostOfGroup).map(newCallOf), {
+        at: now?.() ?? null,
+        makesCounters: true,
+        isForced: true,
+      });
+    }
+    for (const { end } of calls) {
+      if (end !== null) {
+        settlings.add(end.ended);
+      }
     }
   }
 
@@ -202,14 +236,17 @@ export function createCallLedger({
     }
     for (let wait = retryAfterMs; ; wait = Math.min(wait * 2, longestRetryMs)) {
       try {
-        tellSpent([...calls.values()], await settleCalls(db, [...calls.values()]));
+        await settleKnown([...calls.values()]);
         return;
       } catch (error) {
-        if (isRefusedValue(error)) {
+        // Opened again by another group at the same time, a forgotten call is there now.
+        const isWritten = brokenUniqueConstraint(error) !== null;
+        if (isRefusedValue(error) && !isWritten) {
           await settleOneByOne(group, error);
           return;
         }
-        if (isClosed || !(isDatabaseUnavailable(error) || isTransactionConflict(error))) {
+        const isPassing = isDatabaseUnavailable(error) || isTransactionConflict(error) || isWritten;
+        if (isClosed || !isPassing) {
           logger.error({ err: error, calls: calls.size }, 'calls are not recorded');
           return;
         }
@@ -218,9 +255,45 @@ export function createCallLedger({
     }
   }
 
+  async function settleKnown(calls: readonly EndedOfPool[]): Promise<void> {
+    const { spent, unknownIds } = await settleCalls(db, calls);
+    const unknown = new Set(unknownIds);
+    if (unknownIds.some((id) => unsafe.has(id))) {
+      await restore();
+      const again = calls.filter(({ callId }) => unknown.has(callId));
+      tellSpent(again, (await settleCalls(db, again)).spent);
+    }
+    noteEnds(calls);
+    tellSpent(calls, spent);
+  }
+
+  function noteEnds(calls: readonly EndedOfPool[]): void {
+    const at = Date.now();
+    for (const ended of calls) {
+      const known = unsafe.get(ended.callId);
+      if (known !== undefined) {
+        unsafe.set(ended.callId, { ...known, end: { ended, at } });
+        witnesses = { ...witnesses, settled: ended.callId };
+      }
+    }
+    if (at > purgedAt + 1_000) {
+      purgedAt = at;
+      purge(at - safeAfterMs);
+    }
+  }
+
+  function purge(before: number): void {
+    for (const [id, { call, end }] of unsafe) {
+      if ((end?.at ?? call.expiresAt.getTime()) < before) {
+        unsafe.delete(id);
+      }
+    }
+  }
+
   async function settleOneByOne(group: readonly EndedOfPool[], error: unknown): Promise<void> {
     const [only] = group;
     if (group.length === 1 && only !== undefined) {
+      unsafe.delete(only.callId);
       logger.error({ err: error, callId: only.callId }, 'a call cannot be recorded');
       return;
     }
@@ -254,6 +327,16 @@ export function createCallLedger({
   async function pause(ms: number): Promise<void> {
     await sleep(ms, undefined, { signal: closing.signal }).catch(() => undefined);
   }
+}
+
+function newCallOf({ call }: Pick<Opening, 'call'>) {
+  return { ...call, ...call.asker };
+}
+
+/** A call that may have to be opened, and settled, again. */
+interface UnsafeCall {
+  readonly call: OpenCall;
+  readonly end: { readonly ended: EndedOfPool; readonly at: number } | null;
 }
 
 interface EndedOfPool extends EndedCall {

@@ -28,26 +28,46 @@ export type Opened =
   /** Others of the group may have taken what was left: to be asked again. */
   | { readonly state: 'again' }
   /** The first call of a period: its counters are to be made. */
-  | { readonly state: 'uncounted' };
+  | { readonly state: 'uncounted' }
+  /** The database crashed and has lost the last calls: they are to be opened again before this one. */
+  | { readonly state: 'forgotten' };
 
 /**
  * Reserves what calls may cost at most, under every counter of each, and writes their rows; answers
  * what became of each, in order. A call is reserved as a whole or not at all, and one that is there
  * already is left as it is: the same group may be opened again. All rows are locked in the order of
  * their ids, so that groups of many processes wait for one another and never in a circle.
+ *
+ * It does not wait for the disk, so a crash of the database may take the last ones back: all that came
+ * after some moment. `witnesses` names the last call that this process opened and the last that it
+ * settled; while they are not so, nothing is opened, but by `isForced`, which passes all limits: those
+ * calls are being made.
  */
 export async function openCalls(
   db: Knex,
   calls: readonly NewCall[],
-  { at = null, makesCounters }: { at?: Date | null; makesCounters: boolean },
+  options: {
+    at?: Date | null;
+    makesCounters: boolean;
+    witnesses?: { opened: string | null; settled: string | null };
+    isForced?: boolean;
+  },
 ): Promise<Opened[]> {
-  const values = { ...columnsOf(calls), at, plans: planLimits };
+  const { at = null, makesCounters, witnesses, isForced = false } = options;
+  const values = {
+    ...columnsOf(calls),
+    at,
+    plans: planLimits,
+    opened: witnesses?.opened ?? null,
+    settled: witnesses?.settled ?? null,
+    isForced,
+  };
   const reserve = { raw: reserving(values) };
   const count = { raw: counting(values) };
   const answers = await acrossTenantsInOneTrip(
     db,
     'llmLedger',
-    makesCounters ? [count, reserve] : [reserve],
+    makesCounters ? [withoutDisk, count, reserve] : [withoutDisk, reserve],
     { arePlansKept: true },
   );
   const rows: (SpentBudget & { state: Opened['state'] })[] = answers.at(-1) ?? [];
@@ -95,23 +115,28 @@ export interface SpentKey {
 /**
  * Records what calls cost: gives back what was reserved for them, and adds to what is spent, to the
  * sums of their days and to their keys. What is not open any more changes nothing, so that settling
- * twice is settling once. Each call may be in it once. Answers the keys whose budgets are spent.
+ * twice is settling once. Each call may be in it once. Answers the keys whose budgets are spent, and
+ * the calls that are not there at all: a crash of the database has taken them back.
  */
-export async function settleCalls(db: Knex, calls: readonly EndedCall[]): Promise<SpentKey[]> {
-  const [, spent] = await acrossTenantsInOneTrip(
+export async function settleCalls(
+  db: Knex,
+  calls: readonly EndedCall[],
+): Promise<{ spent: SpentKey[]; unknownIds: string[] }> {
+  const [, settled] = await acrossTenantsInOneTrip(
     db,
     'llmLedger',
     [
-      // Nobody waits for it but those who open calls under the same counters: what a crash of the
-      // database takes back is a call that is open again, and is settled as such.
-      { raw: db.raw(`set local synchronous_commit = off`) },
+      withoutDisk,
       { raw: settling(endedColumns(calls)) },
       ...attemptsOf(calls).map((values) => ({ raw: noting(values) })),
     ],
     { arePlansKept: true },
   );
-  const keys: SpentKey[] = spent ?? [];
-  return keys;
+  const rows: (SpentKey & { unknownId: string | null })[] = settled ?? [];
+  return {
+    spent: rows.filter(({ unknownId }) => unknownId === null),
+    unknownIds: rows.flatMap(({ unknownId }) => unknownId ?? []),
+  };
 }
 
 /** The same inside a transaction that looks across tenants for `llmLedger`. */
@@ -175,7 +200,12 @@ const countSql = `
 // Among the calls of a group, each is judged as if all before it were taken; who had room alone and
 // not behind them is asked again. Spent is what has no room for the call even so.
 const reserveSql = `
-  with ${asked}, held as materialized (
+  with ${asked}, witness as materialized (
+    select (cast(:opened as uuid) is not null
+             and not exists (select 1 from llm_calls where id = cast(:opened as uuid)))
+        or exists (select 1 from llm_calls where id = cast(:settled as uuid) and outcome = 'open')
+           as is_missing
+  ), held as materialized (
     select s.id, s.tenant_id, s.scope, s.subject, s.period, s.starts_on, s.spent_micros,
            s.reserved_micros
       from llm_spend s
@@ -184,7 +214,8 @@ const reserveSql = `
      order by s.id for update of s
   ), limited as materialized (
     select h.*,
-           case when h.scope <> 'plan' then b.limit_micros
+           case when cast(:isForced as boolean) then null
+                when h.scope <> 'plan' then b.limit_micros
                 when u.tenant_id is null or u.status = 'expired'
                      or u.expires_at <= statement_timestamp()
                 then cast(cast(:plans as json) ->> 'free' as bigint)
@@ -203,7 +234,8 @@ const reserveSql = `
              <= l.limit_micros as has_room_alone
       from asks a left join limited l using (tenant_id, scope, subject, period, starts_on)
   ), judged as materialized (
-    select n, case when bool_or(id is null) then 'uncounted'
+    select n, case when (select is_missing from witness) then 'forgotten'
+                   when bool_or(id is null) then 'uncounted'
                    when bool_and(has_room) then 'opened'
                    when bool_and(has_room_alone) then 'again'
                    else 'refused' end as state,
@@ -305,11 +337,15 @@ const settleSql = `
               order by p.valid_from desc limit 1)
       from settled s where c.id = s.id
   )
-  select k.subject as "keyId", k.period, to_char(k.starts_on, 'YYYY-MM-DD') as "startsOn"
+  select cast(null as uuid) as "unknownId", k.subject as "keyId", k.period,
+         to_char(k.starts_on, 'YYYY-MM-DD') as "startsOn"
     from of_keys k
     join llm_budgets b on b.scope = 'key' and b.subject = k.subject and b.period = k.period
          and b.tenant_id is not distinct from k.tenant_id
-   where k.spent_micros >= b.limit_micros`;
+   where k.spent_micros >= b.limit_micros
+  union all
+  select g.call_id, null, null, null from given g
+   where not exists (select 1 from llm_calls c where c.id = g.call_id)`;
 
 const attemptsSql = `
   insert into llm_attempts (call_id, n, tenant_id, key_id, account_id, model, failure_kind, status,
@@ -325,6 +361,11 @@ const attemptsSql = `
         first_token_ms, total_ms, started_at)
     join llm_calls c on c.id = a.call_id and c.outcome <> 'lost'
   on conflict do nothing`;
+
+// Locks are held until a commit is over: without a wait for the disk that is soon.
+const withoutDisk = {
+  raw: { name: 'withoutDisk', text: 'set local synchronous_commit = off', values: [] },
+};
 
 const counting = prepareOnce('countLlmCalls', countSql);
 const reserving = prepareOnce('openLlmCalls', reserveSql);

@@ -24,7 +24,8 @@ let admin: Knex;
 let app: Knex;
 
 beforeAll(async () => {
-  postgres = await startPostgres();
+  // What waits for no disk is written late, so that a kill surely takes it back.
+  postgres = await startPostgres({ settings: { wal_writer_delay: '10s' } });
   await administer(postgres.url, 'create database carillon');
   const url = withDatabase(postgres.url, 'carillon');
   admin = createDatabase({ url, applicationName: 'test-admin', poolMax: 2 });
@@ -91,4 +92,64 @@ test('Postgres killed under calls: what is recorded adds up, and what is reserve
     const expected = { scope: counter.scope, period: counter.period, reserved: 0 };
     expect(counter).toEqual({ ...expected, spent: calls.spent });
   }
+}, 90_000);
+
+test('a call that a crash took back is reserved again before another one, and is recorded', async () => {
+  const logger = createLogger({ name: 'test', level: 'silent' });
+  const ledger = createCallLedger({ db: app, sealing: testSealing, logger });
+  const tenantId = await insertTenant(admin);
+  await insertBudget(admin, { tenantId, limitMicros: 40_500 });
+  const calls = Array.from({ length: 40 }, () => openCall(tenantId));
+  await Promise.all(calls.map((call) => ledger.open(call)));
+  await postgres.kill9();
+  await postgres.restart();
+  expect(await admin('llm_calls').where({ tenant_id: tenantId })).toEqual([]);
+
+  const more = await Promise.allSettled(
+    Array.from({ length: 10 }, () => ledger.open(openCall(tenantId))),
+  );
+  expect(more.filter(({ status }) => status === 'fulfilled')).toEqual([]);
+  expect(await sumsOf(admin, tenantId)).toMatchObject({ calls: { spent: 0, reserved: 40_000 } });
+
+  // Nobody opens anything after the next crash: those who settle find out.
+  await postgres.kill9();
+  await postgres.restart();
+  for (const call of calls) {
+    ledger.settle(settledCall(call));
+  }
+  await ledger.close();
+  const { calls: recorded, days, counters } = await sumsOf(admin, tenantId);
+  expect(recorded).toEqual({ spent: 28_000, reserved: 0 });
+  expect(days).toEqual({ spent: 28_000 });
+  expect(counters.every(({ spent, reserved }) => spent === 28_000 && reserved === 0)).toBe(true);
+}, 90_000);
+
+test('calls whose end a crash took back, or all of them, are recorded by the next one', async () => {
+  const logger = createLogger({ name: 'test', level: 'silent' });
+  const ledger = createCallLedger({ db: app, sealing: testSealing, logger });
+  const tenantId = await insertTenant(admin);
+  const make = async () => {
+    const calls = Array.from({ length: 20 }, () => openCall(tenantId));
+    await Promise.all(calls.map((call) => ledger.open(call)));
+    return calls;
+  };
+  const [, unended] = [await make(), await make()];
+  // Whatever came before waits for the disk with it.
+  await admin('llm_settings').insert({ tenant_id: tenantId });
+  const forgotten = await make();
+  for (const call of [...unended, ...forgotten]) {
+    ledger.settle(settledCall(call));
+  }
+  await ledger.flush();
+  await postgres.kill9();
+  await postgres.restart();
+  expect(await sumsOf(admin, tenantId)).toMatchObject({ calls: { spent: 0, reserved: 40_000 } });
+
+  await ledger.open(openCall(tenantId));
+  await ledger.close();
+  const { calls, days, counters } = await sumsOf(admin, tenantId);
+  expect(calls).toEqual({ spent: 28_000, reserved: 21_000 });
+  expect(days).toEqual({ spent: 28_000 });
+  const open = counters.filter(({ scope }) => scope !== 'key');
+  expect(open.every(({ spent, reserved }) => spent === 28_000 && reserved === 21_000)).toBe(true);
 }, 90_000);
