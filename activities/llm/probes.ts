@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { LlmAttemptError } from '../../domain/llm/failures';
 import { freeClass, type HealthEvent } from '../../domain/llm/health';
 import {
+  askedAbout,
   isSpent,
   learnedFromBalance,
   learnedFromFailure,
@@ -11,8 +12,9 @@ import {
   type ProbeQuestion,
 } from '../../domain/llm/keyrings/learned';
 import { platformPool, type ChatCall, type HealthScope } from '../../domain/llm/types';
+import type { Knex } from '../../lib/db';
 import { acrossTenants } from '../../models/base';
-import { applyHealth } from '../../models/llm/health';
+import { applyHealth, readHealth } from '../../models/llm/health';
 import {
   cheapestModel,
   openKey,
@@ -27,6 +29,8 @@ import type { KeyringOwner } from './keyrings';
 
 /** What is asked about, and with which key. */
 export type ProbeOrder = KeyringOwner & ProbeQuestion;
+
+type About = ReturnType<typeof askedAbout>;
 
 /** What came of it, for people who read the history: how things stand is in the records. */
 export interface Probed {
@@ -52,7 +56,10 @@ export function createProbes(
   return {
     /** Asks the vendor's own page of the key, which is free: whether it is taken, and what is left. */
     async verifyKey(order: ProbeOrder): Promise<Probed> {
-      const key = await acrossTenants(db, 'llmRing', (trx) => openKey(trx, sealing, order));
+      const { key, about } = await acrossTenants(db, 'llmRing', async (trx) => ({
+        key: await openKey(trx, sealing, order),
+        about: await askedOf(trx, order),
+      }));
       const skipped = whyNotAsked(key);
       if (key === null || skipped !== null) {
         return notAsked(skipped ?? 'gone');
@@ -66,18 +73,19 @@ export function createProbes(
         await acrossTenants(db, 'llmRing', (trx) =>
           writeKeyLimits(trx, { keyId: order.keyId, at: new Date(sentAt), ...status }),
         );
-        await learn(order, learnedFromPage(order, status, sentAt));
+        await learn(order, learnedFromPage({ ...order, ...about }, status, sentAt));
         return { outcome: isSpent(status) ? 'spent' : 'well', why: null, status: 200 };
       } catch (error) {
-        return failed(order, '', error);
+        return failed({ ...order, ...about }, '', error);
       }
     },
 
     /** Asks what is left of the account's credit, with its management key. */
     async pollAccount(owner: KeyringOwner & { scope: HealthScope | null }): Promise<Probed> {
-      const opened = await acrossTenants(db, 'llmRing', (trx) =>
-        openManagementKey(trx, sealing, owner),
-      );
+      const { opened, about } = await acrossTenants(db, 'llmRing', async (trx) => ({
+        opened: await openManagementKey(trx, sealing, owner),
+        about: await askedOf(trx, owner),
+      }));
       if (opened === null) {
         return notAsked('noManagementKey');
       }
@@ -93,7 +101,7 @@ export function createProbes(
         await acrossTenants(db, 'llmRing', (trx) =>
           writeBalance(trx, { accountId: owner.accountId, ...balance }),
         );
-        await learn(owner, learnedFromBalance(owner, { isSpent: isOut, sentAt }));
+        await learn(owner, learnedFromBalance({ ...owner, ...about }, { isSpent: isOut, sentAt }));
         return { outcome: isOut ? 'spent' : 'well', why: null, status: 200 };
       } catch (error) {
         if (!(error instanceof LlmAttemptError)) {
@@ -131,13 +139,14 @@ export function createProbes(
 
   async function probe(order: ProbeOrder, timeoutMs: number): Promise<Probed> {
     const isFree = order.model === freeClass;
-    const { key, model } = await acrossTenants(db, 'llmRing', async (trx) => {
+    const { key, model, about } = await acrossTenants(db, 'llmRing', async (trx) => {
       const opened = await openKey(trx, sealing, order);
       const named = isFree ? null : order.model;
       const allowedModels = opened?.allowedModels ?? null;
       return {
         key: opened,
         model: named ?? (await cheapestModel(trx, { allowedModels, isFree })),
+        about: await askedOf(trx, order),
       };
     });
     const skipped = whyNotAsked(key);
@@ -154,21 +163,29 @@ export function createProbes(
         firstTokenMs: timeoutMs,
         idleMs: timeoutMs,
       });
-      await learn(order, [wellSince(order, sentAt)]);
+      await learn(order, [wellSince({ ...order, ...about }, sentAt)]);
       return { outcome: 'well', why: null, status: 200 };
     } catch (error) {
-      return failed(order, model, error);
+      return failed({ ...order, ...about }, model, error);
     }
   }
 
   /** Writes what a failure says of whoever it is about, which need not be what was asked about. */
-  async function failed(order: ProbeOrder, model: string, error: unknown): Promise<Probed> {
+  async function failed(order: ProbeOrder & About, model: string, error: unknown): Promise<Probed> {
     if (!(error instanceof LlmAttemptError)) {
       throw error;
     }
     const { failure } = error;
     await learn(order, learnedFromFailure(order, { model, failure, at: Date.now() }));
     return { outcome: 'failed', why: failure.kind, status: failure.status };
+  }
+
+  // How it stands as it is asked about: an answer that comes later says nothing of what came since.
+  async function askedOf(
+    trx: Knex.Transaction,
+    question: KeyringOwner & { scope: HealthScope | null; keyId?: string; model?: string | null },
+  ): Promise<About> {
+    return askedAbout(question, await readHealth(trx, question.tenantId ?? platformPool));
   }
 
   async function learn({ tenantId }: KeyringOwner, events: readonly HealthEvent[]): Promise<void> {

@@ -46,6 +46,9 @@ export interface HealthActor {
   readonly id: string | null;
 }
 
+/** As whoever asked about a subject knew it when they asked. */
+export type HealthAskedAbout = Pick<Health, 'reason' | 'since'>;
+
 /** How whoever learned it knows its subject since, which others may not yet. */
 export type KnownHealth = Pick<Health, 'until' | 'failures'>;
 
@@ -71,14 +74,19 @@ export type HealthEvent = {
       readonly known?: KnownHealth;
       readonly evidence: HealthEvidence;
     }
-  /** A trial or a probe succeeded, or a person says so. */
-  | { readonly type: 'recovered' }
+  | {
+      /** A trial or a probe succeeded, or a person says so. */
+      readonly type: 'recovered';
+      /** What it answers to, null where it was well: whatever it has become since stays. */
+      readonly about?: HealthAskedAbout | null;
+    }
   | {
       /** Somebody looked and the state stays: when to look again, and what was learned. */
       readonly type: 'checked';
       readonly nextCheckAt: number | null;
       readonly until?: number | null;
       readonly evidence?: HealthEvidence;
+      readonly about?: HealthAskedAbout | null;
     }
 );
 
@@ -158,10 +166,9 @@ export function transition(
 ): Health | null | 'unchanged' {
   switch (event.type) {
     case 'recovered':
-      // What was learned after that success counts for more.
-      return current === null || current.updatedAt > event.at ? 'unchanged' : null;
+      return current !== null && isLifted(current, event) ? null : 'unchanged';
     case 'checked':
-      return current === null ? 'unchanged' : checked(current, event);
+      return current !== null && isAbout(current, event) ? checked(current, event) : 'unchanged';
     case 'tripped':
       return event.subject.scope === 'accountModel'
         ? 'unchanged'
@@ -171,6 +178,21 @@ export function transition(
       return rule === null ? 'unchanged' : worsened(current, event, rule);
     }
   }
+}
+
+function isLifted(current: Health, event: Extract<HealthEvent, { type: 'recovered' }>): boolean {
+  // What was learned after that success counts for more.
+  const isLater = current.updatedAt > event.at;
+  // A call that got through was let in before, or by another way: only who asks about it can tell.
+  const isBeyond = event.actor.kind === 'call' && current.state !== 'cooling';
+  return !isLater && !isBeyond && isAbout(current, event);
+}
+
+function isAbout(
+  { reason, since }: Health,
+  { about }: { readonly about?: HealthAskedAbout | null },
+): boolean {
+  return about === undefined || (about?.reason === reason && about.since === since);
 }
 
 function ruleOf(event: Extract<HealthEvent, { type: 'failed' }>): HealthRule | null {

@@ -1,6 +1,6 @@
 import type { LlmFailure } from '../failures';
 import { evidenceOf, subjectId, subjectIn, subjectOf } from '../health';
-import type { HealthEvent, HealthSubject } from '../health';
+import type { Health, HealthAskedAbout, HealthEvent, HealthSubject } from '../health';
 import type { HealthScope } from '../types';
 import { nextLimitReset } from './limitReset';
 
@@ -16,7 +16,13 @@ export interface ProbeQuestion {
   isUrgent?: boolean;
 }
 
-type Asked = ProbeQuestion & { accountId: string };
+type Asked = ProbeQuestion & AskedOfAccount;
+
+interface AskedOfAccount {
+  accountId: string;
+  /** How it stood when it was asked about: null is well. */
+  about?: HealthAskedAbout | null;
+}
 
 /** What the vendor's page of a key says of its limit. */
 interface KeyPage {
@@ -38,34 +44,60 @@ export function learnedFromPage(order: Asked, page: KeyPage, sentAt: number): He
     // Somebody may raise the limit before.
     const nextCheckAt = Math.min(resetsAt ?? Infinity, sentAt + limitAgainMs);
     const checked = { type: 'checked', subject: key, actor, at: sentAt, nextCheckAt } as const;
-    const isKnown = order.scope === 'key';
+    const { about } = order;
+    const isKnown = order.scope === 'key' && (about === undefined || about?.reason === 'keyLimit');
     return [
       ...(isKnown ? [] : [spent(key, 'keyLimit', { at: sentAt, resetsAt })]),
-      { ...checked, until: resetsAt },
+      { ...checked, until: resetsAt, ...(isKnown ? ofAbout(order) : {}) },
     ];
   }
   const coolsUntil = Date.parse(order.coolsUntil ?? '');
   if (sentAt < coolsUntil) {
     const evidence = { verify: false };
     const nextCheckAt = coolsUntil;
-    return [{ type: 'checked', subject: key, actor, at: sentAt, nextCheckAt, evidence }];
+    const about = ofAbout(order);
+    return [{ type: 'checked', subject: key, actor, at: sentAt, nextCheckAt, evidence, ...about }];
   }
-  return order.scope === null ? [] : [recovered(subjectAsked(order), sentAt)];
+  const { about } = order;
+  const isElsewhere = order.scope === 'key' && about != null && !pageReasons.has(about.reason);
+  return order.scope === null || isElsewhere ? [] : [wellSince(order, sentAt)];
+}
+
+// All there is to know of these is on the page of the key, or in the balance of the account.
+const pageReasons: ReadonlySet<string> = new Set(['authentication', 'keyLimit']);
+const balanceReasons: ReadonlySet<string> = new Set(['credits', 'tokenLimit']);
+
+/** What a question was about, among all that is not well when it is asked. */
+export function askedAbout(
+  question: Pick<Asked, 'accountId' | 'scope'> & Partial<Pick<Asked, 'keyId' | 'model'>>,
+  known: readonly Health[],
+): { about?: HealthAskedAbout | null } {
+  const { accountId, scope, keyId = '', model } = question;
+  const asked = subjectIn(scope ?? 'key', { accountId, keyId, model: model ?? '' });
+  const row = known.find(({ subject }) => subjectId(subject) === subjectId(asked));
+  if (scope === null) {
+    return {};
+  }
+  return { about: row === undefined ? null : { reason: row.reason, since: row.since } };
 }
 
 /** What an account's balance tells. */
 export function learnedFromBalance(
-  { accountId, scope }: { accountId: string; scope: HealthScope | null },
+  order: AskedOfAccount & { scope: HealthScope | null },
   { isSpent: isOut, sentAt }: { isSpent: boolean; sentAt: number },
 ): HealthEvent[] {
+  const { scope, accountId } = order;
   const subject = subjectIn('account', { accountId, keyId: '', model: '' });
   if (scope === null) {
     return isOut ? [spent(subject, 'credits', { at: sentAt, resetsAt: null })] : [];
   }
+  if (order.about != null && !balanceReasons.has(order.about.reason)) {
+    return [];
+  }
   const nextCheckAt = sentAt + creditsAgainMs;
   return isOut
-    ? [{ type: 'checked', subject, actor, at: sentAt, nextCheckAt }]
-    : [recovered(subject, sentAt)];
+    ? [{ type: 'checked', subject, actor, at: sentAt, nextCheckAt, ...ofAbout(order) }]
+    : [recovered(subject, order, sentAt)];
 }
 
 /** What a failure tells of whoever it is about, which need not be what was asked about. */
@@ -97,7 +129,7 @@ export function learnedFromFailure(
     return events;
   }
   if (isPast(failure, asked.scope)) {
-    return [...events, recovered(asked, at)];
+    return [...events, recovered(asked, order, at)];
   }
   const isBreakers = asked.scope === 'model' || asked.scope === 'platform';
   if (about === null && isBreakers) {
@@ -114,7 +146,7 @@ export function isSpent({ limitRemainingMicros }: Pick<KeyPage, 'limitRemainingM
 
 /** What a call that succeeded tells of what was asked about. */
 export function wellSince(order: Asked, sentAt: number): HealthEvent {
-  return recovered(subjectAsked(order), sentAt);
+  return recovered(subjectAsked(order), order, sentAt);
 }
 
 // It was let in, and failed behind what was asked about.
@@ -129,8 +161,12 @@ function isPast({ kind, scope }: LlmFailure, asked: HealthScope): boolean {
   );
 }
 
-function recovered(subject: HealthSubject, at: number): HealthEvent {
-  return { type: 'recovered', subject, actor, at };
+function recovered(subject: HealthSubject, order: AskedOfAccount, at: number): HealthEvent {
+  return { type: 'recovered', subject, actor, at, ...ofAbout(order) };
+}
+
+function ofAbout({ about }: AskedOfAccount): { about?: HealthAskedAbout | null } {
+  return about === undefined ? {} : { about };
 }
 
 function spent(

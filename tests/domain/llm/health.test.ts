@@ -178,6 +178,39 @@ test('is well after a success, unless something worse was learned after it', () 
   expect(transition(null, { ...recovered, at: t0 })).toBe('unchanged');
 });
 
+test.each(['credits', 'keyLimit', 'budgetSpent', 'tokenLimit'] as const)(
+  'no call that succeeds lifts %s: a probe, a person and its end do',
+  (kind) => {
+    const bound = after(null, failed(kind));
+    const { subject } = bound;
+    const recovered = { type: 'recovered', subject, at: t0 + 1_000 } as const;
+    expect(transition(bound, { ...recovered, actor: byCall })).toBe('unchanged');
+    for (const actor of ['probe', 'user', 'timer'] as const) {
+      expect(transition(bound, { ...recovered, actor: { kind: actor, id: null } })).toBeNull();
+    }
+  },
+);
+
+test('what a probe answers to is lifted or looked at, and nothing that came since', () => {
+  const refused = after(null, failed('authentication'));
+  const spent = after(refused, failed('budgetSpent', { at: t0 + 500 }));
+  const { subject } = refused;
+  const answer = { subject, at: t0 + 1_000, actor: byProbe } as const;
+  for (const type of ['recovered', 'checked'] as const) {
+    const event =
+      type === 'recovered' ? { ...answer, type } : { ...answer, type, nextCheckAt: null };
+    for (const about of [
+      { reason: 'authentication', since: t0 },
+      { reason: 'budgetSpent', since: t0 },
+      null,
+    ]) {
+      expect(transition(spent, { ...event, about })).toBe('unchanged');
+    }
+    const about = { reason: 'budgetSpent', since: t0 + 500 };
+    expect(transition(spent, { ...event, about })).not.toBe('unchanged');
+  }
+});
+
 test('does not lift a suspension for a lesser failure, and suspends what is cooling', () => {
   const suspended = after(null, failed('keyLimit'));
   expect(transition(suspended, failed('authentication', { at: t0 + 1 }))).toBe('unchanged');

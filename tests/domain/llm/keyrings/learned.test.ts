@@ -1,0 +1,85 @@
+import {
+  subjectIn,
+  transition,
+  type Health,
+  type HealthEvent,
+} from '../../../../domain/llm/health';
+import {
+  askedAbout,
+  learnedFromBalance,
+  learnedFromPage,
+} from '../../../../domain/llm/keyrings/learned';
+import type { FailureKind } from '../../../../domain/llm/failures';
+
+const t0 = Date.UTC(2026, 10, 21, 12);
+const ids = { accountId: 'account', keyId: 'key', model: '' };
+const goodPage = { limitRemainingMicros: 5_000_000, limitReset: null } as const;
+
+function fail(scope: 'key' | 'account', kind: FailureKind, at = t0): Health {
+  const next = transition(null, {
+    type: 'failed',
+    subject: subjectIn(scope, ids),
+    kind,
+    at,
+    actor: { kind: 'call', id: null },
+    retryAfterMs: null,
+    resetsAt: null,
+    evidence: {},
+  });
+  if (next === null || next === 'unchanged') {
+    throw new Error(`${kind} changes nothing`);
+  }
+  return next;
+}
+
+function after(health: Health, events: readonly HealthEvent[]): Health | null {
+  return events.reduce<Health | null>((current, event) => {
+    const next = transition(current, event);
+    return next === 'unchanged' ? current : next;
+  }, health);
+}
+
+const ofKey = { ...ids, scope: 'key', model: null } as const;
+
+test.each([
+  ['authentication', true],
+  ['keyLimit', true],
+  ['budgetSpent', false],
+] as const)('the page of a key that is fine ends %s: %s', (kind, isEnded) => {
+  const health = fail('key', kind);
+  const order = { ...ofKey, ...askedAbout(ofKey, [health]) };
+  expect(after(health, learnedFromPage(order, goodPage, t0 + 1_000)) === null).toBe(isEnded);
+});
+
+test.each([
+  ['credits', true],
+  ['tokenLimit', true],
+  ['inFlightBudget', false],
+] as const)('a balance that is above its floor ends %s: %s', (kind, isEnded) => {
+  const health = fail('account', kind);
+  const of = { accountId: 'account', scope: 'account' } as const;
+  const order = { ...of, ...askedAbout(of, [health]) };
+  const learned = learnedFromBalance(order, { isSpent: false, sentAt: t0 + 1_000 });
+  expect(after(health, learned) === null).toBe(isEnded);
+});
+
+test('an answer that comes late leaves alone what the key was refused for meanwhile', () => {
+  const asked = { ...ofKey, ...askedAbout(ofKey, [fail('key', 'authentication')]) };
+  const now = fail('key', 'keyLimit', t0 + 900);
+  // The clocks of two processes differ by more than what was between.
+  expect(after(now, learnedFromPage(asked, goodPage, t0 + 1_000))).toBe(now);
+  const wellThen = { ...ofKey, ...askedAbout(ofKey, []) };
+  expect(after(now, learnedFromPage(wellThen, goodPage, t0 + 1_000))).toBe(now);
+});
+
+test('a page that shows a spent limit suspends a key that was asked about for another reason', () => {
+  const refused = fail('key', 'authentication');
+  const asked = { ...ofKey, ...askedAbout(ofKey, [refused]) };
+  const page = { limitRemainingMicros: 0, limitReset: 'daily' } as const;
+  expect(after(refused, learnedFromPage(asked, page, t0 + 1_000))).toMatchObject({
+    state: 'suspended',
+    reason: 'keyLimit',
+    until: Date.UTC(2026, 10, 22),
+    nextCheckAt: t0 + 1_000 + 30 * 60_000,
+  });
+});
