@@ -146,6 +146,18 @@ export async function acrossTenantsWithin<T>(
   return done;
 }
 
+/** The same in the middle of a transaction that looks across tenants already, for another purpose. */
+export async function forOtherPurpose<T>(
+  trx: Knex.Transaction,
+  { own, purpose }: { own: CrossTenantPurpose; purpose: CrossTenantPurpose },
+  work: (trx: Knex.Transaction) => Promise<T>,
+): Promise<T> {
+  await forPurpose(trx, purpose, false);
+  const done = await work(trx);
+  await forPurpose(trx, own, false);
+  return done;
+}
+
 function forPurpose(
   trx: Pick<Knex, 'raw'>,
   purpose: CrossTenantPurpose,

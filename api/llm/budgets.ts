@@ -17,7 +17,9 @@ import {
   removeLlmBudget,
   requireLlmBudget,
 } from '../../models/llm/budgets';
+import type { Knex } from '../../lib/db';
 import type { LlmBudget } from '../../models/llm/LlmBudget';
+import { liftSpentKey } from '../../models/llm/spentKeys';
 import { auditOf } from '../audit';
 import { json } from '../bodies';
 import { requireUnchanged } from '../etags';
@@ -128,6 +130,7 @@ const replace = ownedRoutes({
       const before = presentBudget(stored);
       requireUnchanged(ifMatch, before);
       const changed = await changeLlmBudget(trx, stored, body.limitMicros);
+      await letServe(trx, request, stored);
       await audit(
         trx,
         auditOf(request, {
@@ -157,6 +160,7 @@ const remove = ownedRoutes({
     await inOwn(async (trx) => {
       const stored = await lockLlmBudget(trx, { ownerId, id: given.id });
       await removeLlmBudget(trx, stored);
+      await letServe(trx, request, stored);
       await audit(
         trx,
         auditOf(request, {
@@ -172,6 +176,17 @@ const remove = ownedRoutes({
 });
 
 export const llmBudgetRoutes = [...create, ...list, ...get, ...replace, ...remove];
+
+// A key whose budget was spent is benched until its period ends, unless somebody says otherwise.
+async function letServe(
+  trx: Knex.Transaction,
+  { ownerId, userId }: { ownerId: string | null; userId: string },
+  { scope, subject }: LlmBudget,
+): Promise<void> {
+  if (scope === 'key') {
+    await liftSpentKey(trx, { ownerId, keyId: subject, actorId: userId });
+  }
+}
 
 // Ids are compared with those of calls, which Postgres writes in small letters.
 function subjectOf({ scope, subject }: { scope: BudgetScope; subject: string | null }): string {
