@@ -18,14 +18,17 @@ export const eventStreamHeaders = {
 const keepAliveMs = 15_000;
 
 /** The events as the body of an answer (text/event-stream), with comments where none comes for long. */
-export function eventStream(events: AsyncIterator<StreamEvent>): Readable {
-  return Readable.from(lines(events), { objectMode: false });
+export function eventStream(events: AsyncIterator<StreamEvent>, silenceMs = keepAliveMs): Readable {
+  return Readable.from(lines(events, silenceMs), { objectMode: false });
 }
 
-async function* lines(events: AsyncIterator<StreamEvent>): AsyncGenerator<string> {
+async function* lines(
+  events: AsyncIterator<StreamEvent>,
+  silenceMs: number,
+): AsyncGenerator<string> {
   let next = events.next();
   for (;;) {
-    const got = await within(next, keepAliveMs);
+    const got = await within(next, silenceMs);
     if (got === 'late') {
       yield ': still here\n\n';
     } else if (got.done === true) {

@@ -132,7 +132,11 @@ async function requireCampaign(
   tenantId: string,
   campaignId: string,
 ): Promise<void> {
-  const campaign = await Campaign.query(trx).select('id').findById([tenantId, campaignId]);
+  const campaign = await Campaign.query(trx)
+    .select('id')
+    .findById([tenantId, campaignId])
+    // Nobody removes it before the generation is written.
+    .forKeyShare();
   if (campaign === undefined) {
     throw invalidField('campaignId', 'notFound', 'There is no such campaign.');
   }

@@ -1,16 +1,7 @@
 import type { ChatCall, ChatPiece, ChatReply } from '../../domain/llm/types';
 import { CallClock } from './clock';
-import {
-  attemptError,
-  Clients,
-  fail,
-  isError,
-  parsed,
-  saidIn,
-  Sign,
-  type Exchange,
-} from './exchange';
-import { countOf, fieldsOf, isFields, listOf, textOf } from './fields';
+import { attemptError, Clients, fail, isError, saidIn, Sign, type Exchange } from './exchange';
+import { countOf, fieldsOf, isFields, listOf, parsed, textOf } from './fields';
 import { choiceOf, ReplyParts, usageOf } from './replies';
 import { promptTexts, type Body } from './requests';
 import { StreamedReply } from './streamedReply';

@@ -130,12 +130,3 @@ export function saidIn(headers: Headers, body: Body, hadBegun: boolean): Attempt
 export function isError(error: unknown): boolean {
   return isFields(error) || textOf(error) !== null;
 }
-
-/** Undefined for what is no JSON. */
-export function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}

@@ -38,3 +38,12 @@ export function countOf(value: unknown): number {
 export function textsIn(value: unknown): string[] {
   return listOf(value).filter((item) => typeof item === 'string');
 }
+
+/** Undefined for what is no JSON. */
+export function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,8 +1,8 @@
 import type { ChatPiece, ChatReply } from '../../domain/llm/types';
 import type { CallClock } from './clock';
 import { EventReader } from './events';
-import { isError, parsed, saidIn, Sign } from './exchange';
-import { fieldsOf, isFields, listOf } from './fields';
+import { isError, saidIn, Sign } from './exchange';
+import { fieldsOf, isFields, listOf, parsed } from './fields';
 import { choiceOf, contentOf, type ReplyParts } from './replies';
 import type { Body } from './requests';
 

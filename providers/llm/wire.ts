@@ -1,7 +1,7 @@
 import { isIP, type LookupFunction, type Socket } from 'node:net';
 import { Agent, buildConnector, request, type Dispatcher } from 'undici';
 import { isPublicAddress, publicAddresses, type Resolve } from '../../lib/publicHosts';
-import { fieldsOf } from './fields';
+import { fieldsOf, isFields, parsed } from './fields';
 
 export interface WireOptions {
   /** Whether only the public internet is called: all but development and tests. */
@@ -31,7 +31,16 @@ export class WireAnswer extends Response {
     super(null, { status: wire.statusCode, headers: headersOf(wire) });
   }
 
-  override readonly text = () => this.wire.body.text();
+  override readonly text = async () => {
+    const text = await this.wire.body.text();
+    return this.ok ? text : underError(text);
+  };
+}
+
+// Of a refusal the client keeps what is under `error`; some who speak as OpenAI does say it without.
+function underError(text: string): string {
+  const body = parsed(text);
+  return isFields(body) && !('error' in body) ? JSON.stringify({ error: body }) : text;
 }
 
 /** Connections that are kept, to vendors and to addresses that tenants name. */

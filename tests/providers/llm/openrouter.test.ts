@@ -192,6 +192,16 @@ describe('a whole answer', () => {
     expect(vendor.asked).toHaveLength(1);
   });
 
+  test('of an error that is not under `error` is read all the same', async () => {
+    vendor.answers((response) =>
+      answerJson(response, { object: 'error', message: 'The model `x` does not exist.' }, 404),
+    );
+    await expect(failureOf(chat())).resolves.toMatchObject({
+      kind: 'modelUnavailable',
+      message: 'The model `x` does not exist.',
+    });
+  });
+
   test('of an error that quotes the call and the key does not get out', async () => {
     vendor.answers((response) =>
       answerJson(response, { error: { code: 400, message: `bad: ${prompt} by ${apiKey}` } }, 400),
