@@ -2,6 +2,7 @@ import type { Logger } from '../lib/logger';
 import type { Knex } from '../lib/db';
 import type { LlmGateway } from '../gateway/types';
 import type { Sealing } from '../lib/sealing';
+import type { HealthNews } from '../gateway/healthNews';
 import type { LlmProviders } from '../providers/llm';
 import type { WavePlanner } from '../models/campaigns/planning';
 import type { Channel } from '../domain/campaigns/types';
@@ -17,6 +18,8 @@ export interface ActivityDeps {
   senders: AccountSenders;
   /** Vendors of language models, to ask how keys stand. */
   llmProviders: LlmProviders;
+  /** Is told what probes wrote. */
+  healthNews: HealthNews;
   /** Language models, whoever serves them. */
   llm: { readonly gateway: LlmGateway };
   sealing: Sealing;

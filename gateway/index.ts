@@ -8,6 +8,7 @@ import { createCallMetrics } from './callMetrics';
 import { createCatalogue } from './catalogue';
 import { createCostLookUps } from './costs';
 import { createGateway } from './gateway';
+import { createHealthNews } from './healthNews';
 import { createCallLedger, type SpentKeyOfPool } from './ledger';
 import { collectRingMetrics } from './metrics';
 import { ownFailure } from './ownFailure';
@@ -45,7 +46,13 @@ const retries = { share: 0.2, atLeast: 10 };
 /** Puts the parts together: keys and their health, the money, the vendors, and what uses them all. */
 export async function createLlm(deps: LlmDeps): Promise<Llm> {
   const { db, sealing, logger, metrics, onlyPublic, tell, idleMs = 20_000 } = deps;
-  const ring = await createRing({ db, sealing, logger, tell });
+  const ring = await createRing({
+    db,
+    sealing,
+    logger,
+    tell,
+    news: createHealthNews({ logger, metrics }),
+  });
   const catalogue = createCatalogue({ db, logger });
   try {
     await catalogue.ready;

@@ -7,6 +7,7 @@ import type { Logger } from '../lib/logger';
 import type { Sealing } from '../lib/sealing';
 import { sealedPlace } from '../models/identity/sealedPlaces';
 import type { StoredKey } from '../models/llm/pools';
+import type { HealthNews } from './healthNews';
 import { createChooser } from './ringChoose';
 import { startRingLoader } from './ringLoader';
 import { RingPool, type RingKeyCell } from './ringPool';
@@ -39,6 +40,8 @@ export async function createRing(options: {
   sealing: Sealing;
   logger: Logger;
   tell: RingListeners;
+  /** Is told all that was written, and not only of whom. */
+  news?: HealthNews;
   now?: () => number;
   pollMs?: number;
 }): Promise<Ring> {
@@ -51,6 +54,7 @@ export async function createRing(options: {
     db,
     logger,
     written(applied) {
+      options.news?.(applied);
       for (const { poolId, version, health, changes, accountIds } of applied) {
         pools.get(poolId)?.written(version, health, now());
         if (changes.length > 0) {

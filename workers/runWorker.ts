@@ -5,6 +5,7 @@ import { createAccountSenders } from '../activities/messages/accountSenders';
 import { createCampaignWorkflows } from '../clients/campaigns';
 import { createKeyrings } from '../clients/keyrings';
 import { createDataConverter } from '../clients/dataConverter';
+import { createHealthNews } from '../gateway/healthNews';
 import { startLlm } from '../gateway/start';
 import { loadConfig } from '../lib/config';
 import { createDatabase } from '../lib/db';
@@ -135,6 +136,7 @@ export async function runWorker(options: {
       logger,
       senders,
       llmProviders,
+      healthNews: createHealthNews({ logger, metrics }),
       ensureKeyrings: (accounts) => keyrings.ensure(accounts),
       llm,
       sealing,

@@ -49,9 +49,9 @@ const burst = { calls: 10, everyMs: 1_000, timeoutMs: 3_000 } as const;
  * twice is written once. What opens a key is read, used and forgotten in here.
  */
 export function createProbes(
-  deps: Pick<ActivityDeps, 'db' | 'sealing' | 'llmProviders' | 'logger'>,
+  deps: Pick<ActivityDeps, 'db' | 'sealing' | 'llmProviders' | 'healthNews' | 'logger'>,
 ) {
-  const { db, sealing, llmProviders, logger } = deps;
+  const { db, sealing, llmProviders, healthNews, logger } = deps;
 
   return {
     /** Asks the vendor's own page of the key, which is free: whether it is taken, and what is left. */
@@ -192,7 +192,7 @@ export function createProbes(
     if (events.length > 0) {
       const poolId = tenantId ?? platformPool;
       const all = events.map((event) => ({ ...event, poolId }));
-      await acrossTenants(db, 'llmRing', (trx) => applyHealth(trx, all));
+      healthNews(await acrossTenants(db, 'llmRing', (trx) => applyHealth(trx, all)));
     }
   }
 

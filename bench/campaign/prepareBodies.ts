@@ -124,6 +124,7 @@ async function sendAll(ground: BenchGround, tenant: BenchTenant, baseUrl: string
     ),
     senders,
     llmProviders: createLlmProviders({ onlyPublic: false }),
+    healthNews: () => undefined,
     ensureKeyrings: () => Promise.resolve(),
     sealing,
     trackingTokens: createTrackingTokens([{ id: 1, secret: trackingSecret }]),

@@ -25,6 +25,8 @@ export interface AppliedPool {
   readonly health: readonly Health[];
   /** Accounts whose keys may stand otherwise now. */
   readonly accountIds: readonly string[];
+  /** Whether some account could be used before these changes, and none can after them. */
+  readonly wentDown: boolean;
 }
 
 /**
@@ -45,17 +47,18 @@ export async function applyHealth(
       ({ poolId, subject }) => poolId === pool.id && isKnown(known, subject),
     );
     const at = Math.max(...heard.map((event) => event.at));
+    const couldServe = canServe(pool);
     const changes = [...endings(pool.rows.values(), at), ...heard].flatMap((event) =>
       applyToPool(pool.rows, event, { keyIds }),
     );
-    return { pool, changes };
+    return { pool, changes, wentDown: couldServe && !canServe(pool) };
   });
   await writeRows(trx, applied);
   const versions = await readVersions(
     trx,
     pools.map(({ id }) => id),
   );
-  return applied.map(({ pool, changes }) => ({
+  return applied.map(({ pool, changes, wentDown }) => ({
     poolId: pool.id,
     version: versions.get(pool.id) ?? 0,
     changes,
@@ -63,6 +66,7 @@ export async function applyHealth(
     accountIds: changes.some(({ subject }) => subject.accountId === null)
       ? pool.accountIds
       : [...new Set(changes.flatMap(({ subject }) => subject.accountId ?? []))],
+    wentDown,
   }));
 }
 
@@ -113,6 +117,8 @@ interface LockedPool {
   readonly tenantId: string | null;
   readonly accountIds: string[];
   readonly keyIds: string[];
+  /** Keys that nobody took out of service, by a word or by a date. */
+  readonly inService: { readonly keyId: string; readonly accountId: string }[];
   readonly rows: Map<string, Health>;
 }
 
@@ -125,6 +131,12 @@ async function lockPools(trx: Knex.Transaction, ids: readonly string[]): Promise
                    where coalesce(a.tenant_id, :platformPool) = p.id) as "accountIds",
             array(select k.id from llm_keys k where k.standing <> 'revoked'
                      and coalesce(k.tenant_id, :platformPool) = p.id) as "keyIds",
+            coalesce((select jsonb_agg(jsonb_build_object('keyId', k.id, 'accountId', a.id))
+                        from llm_keys k join llm_accounts a on a.id = k.account_id
+                       where coalesce(k.tenant_id, :platformPool) = p.id
+                         and k.standing in ('active', 'draining')
+                         and a.standing in ('active', 'draining')
+                         and (k.expires_at is null or k.expires_at > now())), '[]') as "inService",
             coalesce((select jsonb_agg(${healthJson}) from llm_health h
                        where coalesce(h.tenant_id, :platformPool) = p.id), '[]') as health
        from llm_pools p where p.id = any(:ids) order by p.id`,
@@ -135,6 +147,16 @@ async function lockPools(trx: Knex.Transaction, ids: readonly string[]): Promise
     ...pool,
     rows: new Map(health.map((row) => [subjectId(row.subject), row])),
   }));
+}
+
+// Whatever drains still ends what it began, so somebody is there.
+function canServe({ inService, rows }: LockedPool): boolean {
+  const held = new Set(
+    [...rows.values()]
+      .filter(({ state, subject }) => state !== 'draining' && subject.model === null)
+      .map(({ subject }) => subject.keyId ?? subject.accountId),
+  );
+  return inService.some(({ keyId, accountId }) => !held.has(keyId) && !held.has(accountId));
 }
 
 function isKnown(known: ReadonlySet<string>, { accountId, keyId }: HealthSubject): boolean {

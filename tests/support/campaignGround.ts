@@ -4,6 +4,7 @@ import type { ActivityDeps } from '../../activities';
 import { createCampaignWorkflows } from '../../clients/campaigns';
 import { createKeyrings, type Keyrings } from '../../clients/keyrings';
 import type { Channel, DoubtPolicy, Schedule } from '../../domain/campaigns/types';
+import { createHealthNews } from '../../gateway/healthNews';
 import { startLlm } from '../../gateway/start';
 import type { Knex } from '../../lib/db';
 import { newId } from '../../lib/ids';
@@ -89,6 +90,7 @@ export async function startCampaignGround(options: GroundOptions = {}): Promise<
     logger,
     senders: testSenders(app, options.timeoutMs),
     llmProviders,
+    healthNews: createHealthNews({ logger, metrics: null }),
     ensureKeyrings: (accounts) => keyrings.ensure(accounts),
     llm,
     sealing: testSealing,

@@ -3,7 +3,7 @@ import { createProbes, type Probed, type ProbeOrder } from '../../../activities/
 import { subjectIn } from '../../../domain/llm/health';
 import { createLogger } from '../../../lib/logger';
 import { acrossTenants } from '../../../models/base';
-import { applyHealth } from '../../../models/llm/health';
+import { applyHealth, type AppliedPool } from '../../../models/llm/health';
 import { createLlmProviders } from '../../../providers/llm';
 import { startSandbox, type Sandbox } from '../../../sandbox';
 import { testSealing } from '../../support/accounts';
@@ -25,6 +25,7 @@ const logger = createLogger({ name: 'test', level: 'fatal' });
 const llmProviders = createLlmProviders({ onlyPublic: false });
 
 let database: TestDatabase;
+const news: AppliedPool[] = [];
 let sandbox: Sandbox;
 let ground: { admin: TestDatabase['db']; sandbox: Sandbox };
 
@@ -56,7 +57,13 @@ type Probes = ReturnType<typeof createProbes>;
 
 /** Asks as an activity does. */
 function run(ask: (probes: Probes) => Promise<Probed>): Promise<Probed> {
-  const probes = createProbes({ db: database.app, sealing: testSealing, llmProviders, logger });
+  const probes = createProbes({
+    db: database.app,
+    sealing: testSealing,
+    llmProviders,
+    healthNews: (pools) => news.push(...pools),
+    logger,
+  });
   const work = () => ask(probes);
   return new MockActivityEnvironment().run<[], Probed, typeof work>(work);
 }
@@ -233,4 +240,14 @@ test('a key that nothing opens says so, without a part of it', async () => {
   const told = String(await failed.catch((error: unknown) => error));
   expect(told).toContain('does not open in this row');
   expect(told).not.toContain(account.secrets[1]);
+});
+
+test('what a probe wrote is told to whoever pages people', async () => {
+  const account = await prepare();
+  await changeVendorKey(ground, account.labels[0] ?? '', { limitMicros: 0 });
+  news.length = 0;
+  await run((ask) => ask.verifyKey(orderOf(account, { scope: null })));
+  expect(news.map(({ poolId, changes }) => [poolId, changes[0]?.to?.reason])).toEqual([
+    [account.tenantId, 'keyLimit'],
+  ]);
 });
