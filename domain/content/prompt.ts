@@ -26,7 +26,7 @@ export function promptFor(brief: ContentBrief): ChatMessage[] {
       role: 'user',
       content: [
         `Write ${count} different ${count === 1 ? 'variant' : 'variants'}. ${forChannels[channel]}`,
-        `Language (BCP 47): ${language}`,
+        `Language: ${nameOf(language)} (${language})`,
         ...(tone === null ? [] : [`Tone: ${tone}`]),
         ...(placeholders.length === 0
           ? []
@@ -39,6 +39,13 @@ export function promptFor(brief: ContentBrief): ChatMessage[] {
       ].join('\n'),
     },
   ];
+}
+
+const languages = new Intl.DisplayNames(['en'], { type: 'language' });
+
+// Models know names better than tags.
+function nameOf(language: string): string {
+  return languages.of(language) ?? language;
 }
 
 /** The same conversation, with what was wrong with its answer. */

@@ -58,7 +58,8 @@ test('says how many are missing, and takes no more than were asked for', () => {
 });
 
 test('the prompt names what must be kept, whatever stands in the brief', () => {
-  const [, asked] = promptFor({ ...brief, tone: 'warm' });
+  const [, asked] = promptFor({ ...brief, tone: 'warm', language: 'pt-BR' });
+  expect(asked?.content).toContain('Language: Brazilian Portuguese (pt-BR)');
   expect(asked?.content).toContain('{{ customer.firstName }}');
   expect(asked?.content).toContain('Tone: warm');
   expect(asked?.content).toContain('- 20 % off until 3 May');
