@@ -356,7 +356,7 @@ export class Run {
   }
 
   private leavePlace(
-    { key, model, startedAt }: Place,
+    { key, model, startedAt, options }: Place,
     { failure, generationId }: { failure: LlmFailure | null; generationId: string | null },
     firstTokenMs: number | null,
   ) {
@@ -364,7 +364,7 @@ export class Run {
     this.deps.ring.seen({
       key,
       model,
-      failure: failure !== null && isHaste(failure, totalMs) ? calledOff : failure,
+      failure: failure !== null && this.isHaste(failure, options) ? calledOff : failure,
       firstTokenMs,
       totalMs,
     });
@@ -380,6 +380,15 @@ export class Run {
       totalMs,
       startedAt: new Date(startedAt),
     });
+  }
+
+  // The request's own time was nearly over: the model is not to blame.
+  private isHaste({ kind, status }: LlmFailure, { timeoutMs, firstTokenMs }: CallOptions): boolean {
+    if (status !== null || timeoutMs >= fairTimeMs) {
+      return false;
+    }
+    const asked = this.ask.firstTokenMs ?? Infinity;
+    return kind === 'timeout' || (kind === 'firstTokenTimeout' && firstTokenMs < asked);
   }
 
   private attemptErrorOf(error: unknown): { failure: LlmFailure; generationId: string | null } {
@@ -480,10 +489,3 @@ function mayBeBilled({ kind, status, hadBegun }: LlmFailure): boolean {
 }
 
 const calledOffKinds = new Set<FailureKind>(['cancelled', 'timeout', 'firstTokenTimeout']);
-
-// A limit of ours that was short: the model is not to blame.
-function isHaste({ kind, status }: LlmFailure, totalMs: number): boolean {
-  return (
-    (kind === 'timeout' || kind === 'firstTokenTimeout') && status === null && totalMs < fairTimeMs
-  );
-}

@@ -34,11 +34,11 @@ beforeEach(async () => {
 
 const chat = (changes: Partial<ChatAsk> = {}) => told(llm.gateway.chat(tenant.ask(changes)));
 
-/** How often each key was called by each conversation. */
+/** How often each key was called for a model by each conversation. */
 function callsOfEach(calls: readonly OpenRouterCall[]): number[] {
   const counts = new Map<string, number>();
-  for (const { session, key } of calls) {
-    const name = `${session} ${key}`;
+  for (const { session, key, model } of calls) {
+    const name = `${session} ${key} ${model}`;
     counts.set(name, (counts.get(name) ?? 0) + 1);
   }
   return [...counts.values()];
@@ -99,14 +99,46 @@ test('a deadline is kept, whatever is still to be tried', async () => {
   expect(Date.now() - then).toBeLessThan(2_500);
 });
 
-test('a key that hangs costs one wait to the first token', async () => {
+test('a key that hangs costs waits to the first token, twice, and is left alone then', async () => {
   await ground.faults({ fault: 'hang', key: 'south-3' });
-  for (let n = 0; (await tenant.calls()).every(({ key }) => key !== 'south-3'); n += 1) {
-    expect(n).toBeLessThan(60);
+  const hung = async () => (await tenant.calls()).filter(({ key }) => key === 'south-3').length;
+  const isCooling = () =>
+    llm.ring
+      .snapshot()
+      .some(({ keyId, state }) => keyId === tenant.ids['south-3'] && state === 'cooling');
+  const answeredBy: unknown[] = [];
+  for (let n = 0; !isCooling(); n += 1) {
+    expect(n).toBeLessThan(100);
+    const before = await hung();
     expect(await chat({ firstTokenMs: 500 })).toMatchObject({ hasText: true });
+    if ((await hung()) > before) {
+      answeredBy.push((await tenant.calls()).at(-1)?.account);
+    }
   }
-  const calls = await tenant.calls();
-  expect(calls.at(-1)).toMatchObject({ account: 'north', status: 200 });
+  expect(await hung()).toBe(2);
+  expect(answeredBy).toEqual(['north', 'north']);
+  await llm.ring.flush();
+  expect(await tenant.health()).toMatchObject({
+    'key south-3': { state: 'cooling', reason: 'firstTokenTimeout' },
+  });
+
+  await ground.faults();
+  await ground.pass(llm, tenant);
+  await until('it serves', async () => {
+    await chat();
+    return (await hung()) > 2;
+  });
+  await llm.ring.flush();
+  expect(await tenant.health()).toEqual({});
+});
+
+test('a deadline that is nearly over is not held against a key', async () => {
+  await ground.faults({ latencyMs: 3_000 });
+  for (let n = 0; n < 4; n += 1) {
+    expect(await chat({ deadlineMs: 200 })).toMatchObject({ code: 'llmTooSlow' });
+  }
+  await llm.ring.flush();
+  expect(await tenant.health()).toEqual({});
 });
 
 test('one account out of credit under load: nobody notices, and nothing is asked of it again', async () => {
@@ -132,7 +164,7 @@ test('one account out of credit under load: nobody notices, and nothing is asked
   expect(Math.max(...callsOfEach(calls))).toBe(1);
 });
 
-test('no key is asked twice by a request, whatever fails', async () => {
+test('no key is asked twice for a model by a request, whatever fails', async () => {
   let all = 0;
   for (let seed = 0; seed < 15; seed += 1) {
     tenant = await ground.tenant();
