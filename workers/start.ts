@@ -1,6 +1,7 @@
 import { ConfigError, loadConfig, type Config } from '../lib/config';
 import { watchLaunchers } from './launch/ancestors';
 import { holdDataFolder, waitUntil, type DataFolder } from './launch/dataFolder';
+import { keepAsking } from './launch/demo/asking';
 import { seedDemo } from './launch/demo/seed';
 import { parseStartOptions, usage, type StartOptions } from './launch/options';
 import { createOutput, type Output } from './launch/output';
@@ -51,6 +52,9 @@ async function main(): Promise<void> {
 
   const demo = await seedDemo({ plan, secrets, databaseUrl: addresses.databaseUrl, output });
   showWelcome(output, makeWelcome(plan, demo));
+  if (demo?.hasModelKeys === true && plan.options.demo && plan.hasSandbox) {
+    keepAsking(`http://127.0.0.1:${plan.ports.api}/api/v1`, demo);
+  }
   if (options.watch) {
     watchSources(() => void supervisor.reload());
   }
