@@ -3,6 +3,7 @@ import { newId } from '../../../lib/ids';
 import { acrossTenants } from '../../../models/base';
 import { endLostGenerations } from '../../../models/content/generations';
 import type { OpenRouterFault } from '../../../sandbox';
+import type { RunningWorker } from '../../../workers/worker';
 import { contentWorkflowId } from '../../../workflows/content/contentGeneration';
 import { recordHistories } from '../../replay/record';
 import { startTestApi, type TestApi } from '../../support/api';
@@ -16,6 +17,7 @@ import { giveKey, offerModels } from '../../support/llmKeys';
 jest.setTimeout(90_000);
 
 let ground: CampaignGround;
+let worker: RunningWorker;
 let api: TestApi;
 // The same records without a worker that does anything.
 let idleApi: TestApi;
@@ -23,7 +25,7 @@ let idleApi: TestApi;
 beforeAll(async () => {
   ground = await startCampaignGround();
   await offerModels(ground.deps.db);
-  await ground.startWorker();
+  worker = await ground.startWorker();
   const { db } = ground.deps;
   api = await startTestApi({ db, contentGenerations: createContentGenerations(ground.temporal) });
   idleApi = await startTestApi({ db });
@@ -209,14 +211,42 @@ test('without anybody to do it, it is on its way, and ends when nobody did', asy
   expect((await get(tenant, id)).body.data).toMatchObject({ state: 'failed', reason: 'notEnded' });
 });
 
-test('a workflow that is cancelled ends it', async () => {
-  const tenant = await tenantWithKey();
-  await faults({ fault: 'hang' });
-  const asked = generate(tenant);
-  const [row] = await until('it is asked for', async () => {
+const begun = (tenant: TestTenant) =>
+  until('a model is asked', async () => {
     const rows = await callsOf(tenant);
     return rows.length > 0 ? rows : null;
   });
+
+test('what a worker that stops was at is done by the next one', async () => {
+  const tenant = await tenantWithKey();
+  await faults({ fault: 'hang', count: 1 });
+  const asked = generate(tenant);
+  await begun(tenant);
+  await worker.stop();
+  worker = await ground.startWorker();
+  const answer = await asked;
+  expect([201, 202]).toContain(answer.status);
+  const { callIds, state } = await ended(tenant, answer.body.data.id);
+  expect(state).toBe('done');
+  const outcomes = await until('the calls are settled', async () => {
+    const rows = await callsOf(tenant);
+    return rows.some(({ outcome }) => outcome === 'open')
+      ? null
+      : rows.map(({ id, outcome }) => [id === callIds[0], outcome]);
+  });
+  // The first one was called off, and is no call of the text that came.
+  expect(outcomes).toEqual([
+    [false, 'cancelled'],
+    [true, 'succeeded'],
+  ]);
+});
+
+test('a workflow that is cancelled ends it, and what is asked for again is done', async () => {
+  const tenant = await tenantWithKey();
+  await faults({ fault: 'hang' });
+  const key = newId();
+  const asked = generate(tenant, {}, { key });
+  const [row] = await begun(tenant);
   await ground.temporal.client.workflow.getHandle(row.workflow_id).cancel();
   const answer = await asked;
   expect([answer.status, answer.body.code]).toEqual([503, 'workflowsUnavailable']);
@@ -226,6 +256,10 @@ test('a workflow that is cancelled ends it', async () => {
       return call.outcome === 'open' ? null : call.outcome;
     }),
   ).resolves.toBe('cancelled');
+  await faults();
+  const again = await generate(tenant, {}, { key });
+  expect([again.status, again.body.data.state]).toEqual([201, 'done']);
+  expect(contentWorkflowId(tenant.tenantId, again.body.data.id)).toBe(row.workflow_id);
 });
 
 test.each([
