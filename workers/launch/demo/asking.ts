@@ -33,7 +33,17 @@ export function keepAsking(
   const ended = new Promise<void>((resolve) => {
     end = resolve;
   });
-  const timer = setInterval(() => void ask().catch(() => undefined), intervalMs);
+  let isAsking = false;
+  const timer = setInterval(() => {
+    if (!isAsking) {
+      isAsking = true;
+      void ask()
+        .catch(() => undefined)
+        .finally(() => {
+          isAsking = false;
+        });
+    }
+  }, intervalMs);
   timer.unref();
   return { stop, ended };
 
