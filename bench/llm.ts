@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { startLlmGround, type LlmGround } from './llm/ground';
+import { measureOverHttp } from './llm/overHttp';
 import { report, type Singles } from './llm/report';
 import { runScenario, type Ran } from './llm/runScenario';
 import { scenarios, type Scenario } from './llm/scenarios';
@@ -73,7 +74,10 @@ async function measureSingles(ground: LlmGround): Promise<Singles> {
     }
     tell('choosing a key');
     const { micros } = await gateway.run({ do: 'choose', rounds: 200_000 });
-    return { choose: micros, overhead, firstToken: firstToken.overhead, throughput };
+    await vendor.reset();
+    tell('over HTTP');
+    const overHttp = await measureOverHttp(ground, 5);
+    return { choose: micros, overhead, firstToken: firstToken.overhead, throughput, overHttp };
   } finally {
     await gateway.stop();
   }

@@ -2,6 +2,7 @@ import { createKeyrings } from '../../clients/keyrings';
 import { createLogger } from '../../lib/logger';
 import { createSealing, parseSealingKeys } from '../../lib/sealing';
 import { newId } from '../../lib/ids';
+import { hashPassword } from '../../lib/passwords';
 import { acrossTenants } from '../../models/base';
 import { createAccount } from '../../models/identity/accounts';
 import { ensureConfiguredKeys } from '../../models/llm/configuredKeys';
@@ -11,6 +12,7 @@ import { DEMO_OPENROUTER_ACCOUNTS, OPENROUTER_PATH } from '../../sandbox';
 import { testNamespace } from '../../tests/support/temporal';
 import { sealingKeys, startGround, type BenchGround, type BenchProcess } from '../campaign/ground';
 import { startGatewayProcess, type GatewayProcess } from './gatewayProcess';
+import { owner } from './owner';
 import { createVendor, secretsOf, type Vendor } from './vendor';
 
 const quiet = createLogger({ name: 'bench-llm', level: 'error' });
@@ -36,8 +38,8 @@ export async function startLlmGround(): Promise<LlmGround> {
       tenantId,
       userId: newId(),
       companyName: 'Aurora Coffee',
-      email: 'owner@example.com',
-      passwordHash: 'none',
+      email: owner.email,
+      passwordHash: await hashPassword(owner.password),
       firstName: null,
       lastName: null,
       timeZone: 'UTC',

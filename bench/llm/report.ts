@@ -1,13 +1,16 @@
 import Table from 'cli-table3';
 import type { Overhead, Spread } from './messages';
 import { counted } from './facts';
+import type { OverHttp } from './overHttp';
 import type { Ran } from './runScenario';
+import { answerMs } from './vendor';
 
 /** What is measured of one process, beside the scenarios. */
 export interface Singles {
   choose: Spread;
   overhead: Overhead;
   firstToken: Overhead;
+  overHttp: OverHttp;
   throughput: {
     name: string;
     perSecond: number;
@@ -73,17 +76,18 @@ export function report(ran: readonly Ran[], singles: Singles | null): boolean {
   return missed.length === 0 && ran.every(({ verdict }) => verdict.problems.length === 0);
 }
 
-function figuresOf({ choose, overhead, firstToken, throughput }: Singles) {
+function figuresOf({ choose, overhead, firstToken, throughput, overHttp }: Singles) {
   return {
     chooseKeyP99Us: round(choose.p99),
     overheadP95Ms: round(added(overhead).p95),
     firstTokenOverheadP95Ms: round(added(firstToken).p95),
+    requestsPerSecondOverHttp: overHttp.perSecond,
     requestsPerSecond: Math.min(...throughput.map(({ perSecond }) => perSecond)),
   };
 }
 
 function reportSingles(singles: Singles): string[] {
-  const { choose, overhead, firstToken, throughput } = singles;
+  const { choose, overhead, firstToken, throughput, overHttp } = singles;
   const figures = figuresOf(singles);
   const table = new Table({
     head: ['', 'LiteLLM', 'to show', 'reached'],
@@ -105,6 +109,13 @@ function reportSingles(singles: Singles): string[] {
       `${perSecond}/s, ${rssMb} MB${failed.length === 0 ? '' : `, ${counted(failed)}`}`,
     ]),
   );
+  const { parallel, perSecond, failed, tookMs } = overHttp;
+  table.push([
+    `POST /llm/chat of one API process, ${parallel} at once, answers in ${answerMs} ms`,
+    '',
+    'beside it',
+    `${perSecond}/s, p50 / p95 ${round(tookMs.p50)} / ${round(tookMs.p95)} ms${failed === 0 ? '' : `, ${failed} failed`}`,
+  ]);
   process.stdout.write(`${table.toString()}\n`);
   return [
     ...(figures.chooseKeyP99Us < bars.chooseKeyP99Us ? [] : ['chooseKeyP99Us']),
@@ -113,6 +124,7 @@ function reportSingles(singles: Singles): string[] {
       ? []
       : ['firstTokenOverheadP95Ms']),
     ...(figures.requestsPerSecond >= bars.requestsPerSecond ? [] : ['requestsPerSecond']),
+    ...(failed === 0 ? [] : ['failedOverHttp']),
     ...(throughput.every(({ failed }) => failed.length === 0) ? [] : ['failed']),
   ];
 }
