@@ -9,6 +9,7 @@ import { owner } from './owner';
 
 const PARALLEL = 64;
 const WARM_UP_MS = 2_000;
+const STOP_MS = 15_000;
 
 export interface OverHttp {
   parallel: number;
@@ -82,6 +83,8 @@ export async function measureOverHttp(
     return { parallel: PARALLEL, perSecond, failed, tookMs: spreadOf(took) };
   } finally {
     await agent.close();
+    const late = setTimeout(() => api.child.kill('SIGKILL'), STOP_MS);
     await api.stop();
+    clearTimeout(late);
   }
 }
