@@ -95,7 +95,7 @@ function quoted(text: string): string | null {
 
 function forSomething(text: string): string | null {
   const found =
-    /\b(?:about|for|promote|announce|launch of|über|für|zum|sur|pour|sobre|para)\s+(?:(?:our|the|a|an|my|new|unsere[nrs]?|unser|eine[nrm]?|die|den|das|neue[nrs]?|notre|nos|la|le|les|un|une|nouveau|nouvelle|nuestr[oa]s?|el|una|nuev[oa])\s+)*((?:[\p{L}\d'’-]+\s?){1,4})/iu.exec(
+    /\b(?:about|for|promote|announce|launch of|über|für|zum|sur|pour|sobre|para)\s+(?:(?:our|the|a|an|my|new|unsere[nrs]?|unser|eine[nrm]?|die|den|das|neue[nrs]?|notre|nos|la|le|les|un|une|nouveau|nouvelle|nuestr[oa]s?|el|una|nuev[oa])\s+)*((?:[\p{L}\d'’-]+ ?){1,4})/iu.exec(
       text,
     )?.[1];
   if (found === undefined) {
