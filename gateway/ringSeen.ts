@@ -2,6 +2,7 @@ import type { FailureKind, LlmFailure } from '../domain/llm/failures';
 import {
   evidenceOf,
   isHalfOpen,
+  isIncident,
   subjectIn,
   subjectOf,
   type Health,
@@ -25,14 +26,14 @@ const unreachedWithinMs = 10_000;
 export function learnFrom(
   pool: RingPool,
   key: RingKeyCell,
-  { key: { isTrial }, model, failure }: AttemptSeen,
+  { key: { isTrial }, model, failure, totalMs }: AttemptSeen,
   now: number,
 ): HealthEvent[] {
   const call = { accountId: key.account.id, keyId: key.id, model };
   const way = [...key.health, ...pool.onTheWay(key.account, model)];
   const tried = isTrial ? way.filter((health) => isHalfOpen(health, now)) : [];
   if (failure === null) {
-    return succeeded(pool, key, { model, tried, way }, now);
+    return succeeded(pool, key, { model, tried, way, beganAt: now - totalMs }, now);
   }
   if (failure.kind !== 'unreachable' && failure.status !== null) {
     pool.unreached.delete(key.account.stored.baseUrl);
@@ -53,10 +54,17 @@ export function learnFrom(
   ];
 }
 
+interface Success {
+  model: string;
+  tried: readonly Health[];
+  way: readonly Health[];
+  beganAt: number;
+}
+
 function succeeded(
   pool: RingPool,
   key: RingKeyCell,
-  { model, tried, way }: { model: string; tried: readonly Health[]; way: readonly Health[] },
+  { model, tried, way, beganAt }: Success,
   now: number,
 ): HealthEvent[] {
   for (const flow of [pool.flow, key.account.flow, key.flow]) {
@@ -65,8 +73,13 @@ function succeeded(
   key.noteSoft(false, now);
   pool.unreached.delete(key.account.stored.baseUrl);
   pool.breakers.note({ model, keyId: key.id, failure: null, now, usableKeys: () => 0 });
-  // Where anything answers the address is not gone, whichever process thought so.
-  const wrong = way.filter((health) => health.reason === 'unreachable' && !tried.includes(health));
+  // Where anything answers the address is not gone, whichever process thought so; and where a key is
+  // let in, which a call that began before was earlier, the others are refused for what they are.
+  const wrong = way.filter(
+    (health) =>
+      !tried.includes(health) &&
+      (health.reason === 'unreachable' || (isIncident(health) && beganAt >= health.since)),
+  );
   return [...tried, ...wrong].map(({ subject }) => ({
     type: 'recovered',
     subject,

@@ -151,6 +151,11 @@ export function isHalfOpen(health: Health, now: number): boolean {
   return health.state === 'cooling' && (health.until ?? 0) <= now;
 }
 
+/** Whether it says that most keys of a pool were refused at once. */
+export function isIncident({ subject, reason }: Health): boolean {
+  return subject.scope === 'platform' && reason === 'authentication';
+}
+
 /** Whether it has ended by itself. */
 export function isOver(health: Health, now: number): boolean {
   return health.state === 'draining' && health.until !== null && health.until <= now;
@@ -158,11 +163,13 @@ export function isOver(health: Health, now: number): boolean {
 
 /**
  * How a subject stands after something was learned: null is well. It never forgets a longer time for a
- * shorter one, and what calls show never lifts a suspension.
+ * shorter one, and what calls show never lifts a suspension. In an incident no key is suspended for
+ * being refused.
  */
 export function transition(
   current: Health | null,
   event: HealthEvent,
+  inIncident = false,
 ): Health | null | 'unchanged' {
   switch (event.type) {
     case 'recovered':
@@ -174,7 +181,7 @@ export function transition(
         ? 'unchanged'
         : worsened(current, event, breakerRules[event.subject.scope]);
     case 'failed': {
-      const rule = ruleOf(event);
+      const rule = ruleOf(current, event, inIncident);
       return rule === null ? 'unchanged' : worsened(current, event, rule);
     }
   }
@@ -184,7 +191,8 @@ function isLifted(current: Health, event: Extract<HealthEvent, { type: 'recovere
   // What was learned after that success counts for more.
   const isLater = current.updatedAt > event.at;
   // A call that got through was let in before, or by another way: only who asks about it can tell.
-  const isBeyond = event.actor.kind === 'call' && current.state !== 'cooling';
+  const isBeyond =
+    event.actor.kind === 'call' && current.state !== 'cooling' && !isIncident(current);
   return !isLater && !isBeyond && isAbout(current, event);
 }
 
@@ -195,11 +203,18 @@ function isAbout(
   return about === undefined || (about?.reason === reason && about.since === since);
 }
 
-function ruleOf(event: Extract<HealthEvent, { type: 'failed' }>): HealthRule | null {
-  if (event.subject.scope === 'platform' && event.kind === 'authentication') {
+function ruleOf(
+  current: Health | null,
+  event: Extract<HealthEvent, { type: 'failed' }>,
+  inIncident: boolean,
+): HealthRule | null {
+  const isSuspended = current?.state === 'suspended';
+  if (event.kind === 'authentication' && inIncident && !isSuspended) {
     return incidentRule;
   }
-  const probed = event.actor.kind === 'probe' ? probeRules[event.kind] : undefined;
+  // The first refusal that a probe meets is one as a call meets it: it is asked about once more.
+  const isAgain = isSuspended || (current?.state === 'cooling' && current.reason === event.kind);
+  const probed = event.actor.kind === 'probe' && isAgain ? probeRules[event.kind] : undefined;
   const rule = probed ?? callRules[event.kind];
   return rule === 'soft' ? null : rule;
 }

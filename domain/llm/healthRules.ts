@@ -114,7 +114,7 @@ export const callRules: Readonly<Record<FailureKind, HealthRule | Soft | null>> 
   unreachable: 'soft',
 };
 
-/** What a probe's failure does where that is more than a call's: a probe asks about the key alone. */
+/** What a probe's failure does to what had failed so before: that was its second chance. */
 export const probeRules: Readonly<Partial<Record<FailureKind, HealthRule>>> = {
   authentication: { ...suspended, of: 'key', checksMs: [5 * minute, 30 * minute, 6 * hour] },
 };
@@ -128,14 +128,15 @@ export const breakerRules = {
   platform: { ...cooling, of: 'platform', firstMs: 2 * second, mostMs: 2 * second },
 } as const satisfies Partial<Record<HealthScope, HealthRule>>;
 
-/** What it means that most keys are refused at the same time: it is not the keys. */
+/** What a refused key does while most of its pool's are: it may be the platform, so none is suspended. */
 export const incidentRule: HealthRule = {
   ...cooling,
-  of: 'platform',
-  firstMs: minute,
-  mostMs: minute,
+  of: 'key',
+  firstMs: 30 * second,
+  mostMs: 30 * second,
   isVendorHeard: false,
+  checksMs: [30 * second],
 };
 
-/** Within which refused keys count as refused at the same time. */
+/** Within which refused keys count as refused at the same time, and how long that lasts after the last. */
 export const incidentMs = minute;

@@ -1,4 +1,5 @@
 import {
+  isIncident,
   isOver,
   subjectId,
   transition,
@@ -6,7 +7,7 @@ import {
   type HealthEvent,
   type HealthSubject,
 } from './health';
-import { incidentMs } from './healthRules';
+import { incidentMs, incidentRule } from './healthRules';
 
 /** One subject that changed. */
 export interface HealthChange {
@@ -18,51 +19,119 @@ export interface HealthChange {
 
 /**
  * Applies what was learned to all that is known of a pool, in place. When more than half of its keys
- * (of two at least) are refused within a minute it is the platform: that one cools and the keys are
- * taken back, so that none is suspended for it.
+ * (of two at least) are refused within a minute it may be the platform, and no key is suspended for
+ * it until somebody gets through, or none was refused for a minute. Each cools by itself meanwhile,
+ * so that those serve that are taken.
  */
 export function applyToPool(
   rows: Map<string, Health>,
   event: HealthEvent,
   pool: { keyIds: ReadonlySet<string> },
 ): HealthChange[] {
-  const isPlatforms = isRefusal(event) && isIncidentUnderWay(rows);
-  const heard = isPlatforms ? { ...event, subject: platform } : event;
-  const changes = applyToSubject(rows, heard);
-  return changes.length > 0 && isRefusal(heard) && !isPlatforms
-    ? [...changes, ...incidentAfter(rows, heard, pool.keyIds)]
-    : changes;
+  if (!isRefusal(event)) {
+    return applyToSubject(rows, event, false);
+  }
+  const incident = incidentUnderWay(rows, event.at);
+  const changes = applyToSubject(rows, event, incident !== null);
+  const [key] = changes;
+  if (key === undefined) {
+    return changes;
+  }
+  // A key that was refused before says nothing new of the others: else those that are dead would
+  // make one incident after the other. It only makes one last.
+  const isNews = key.from?.reason !== 'authentication';
+  const refused = isNews && incident === null ? refusedAtOnce(rows, event.at, pool.keyIds) : [];
+  if (refused.length === 0 && !isEnding(incident, key)) {
+    return changes;
+  }
+  const takenBack = refused
+    .filter(({ state }) => state === 'suspended')
+    .map((from) => put(rows, event, from, takeBack(from, event.at)));
+  const last = rows.get(platformId) ?? null;
+  return [...changes, ...takenBack, put(rows, event, last, incidentAfter(incident, event))];
 }
 
-const platform: HealthSubject = { scope: 'platform', accountId: null, keyId: null, model: null };
+type Refusal = Extract<HealthEvent, { type: 'failed' }>;
 
-function incidentAfter(
-  rows: Map<string, Health>,
-  event: HealthEvent,
+const platform: HealthSubject = { scope: 'platform', accountId: null, keyId: null, model: null };
+const platformId = subjectId(platform);
+
+// As long as keys cool by trials of calls it is made longer each time, and written rarely.
+const endingMs = incidentMs * 0.75;
+// Whether any key is taken is looked at so often, which costs nothing.
+const incidentCheckMs = 15_000;
+
+function isRefusal(event: HealthEvent): event is Refusal {
+  return event.type === 'failed' && event.kind === 'authentication';
+}
+
+function incidentUnderWay(rows: ReadonlyMap<string, Health>, at: number): Health | null {
+  const row = rows.get(platformId);
+  return row !== undefined && isIncident(row) && !isOver(row, at) ? row : null;
+}
+
+function isEnding(incident: Health | null, { from, event }: HealthChange): boolean {
+  return (
+    incident !== null && from?.state !== 'suspended' && (incident.until ?? 0) - event.at < endingMs
+  );
+}
+
+/** The keys that were refused in the last minute, if they are most of them. */
+function refusedAtOnce(
+  rows: ReadonlyMap<string, Health>,
+  at: number,
   keyIds: ReadonlySet<string>,
-): HealthChange[] {
+): Health[] {
   const refused = [...rows.values()].filter(
-    ({ subject, reason, updatedAt }) =>
+    ({ subject, reason, since }) =>
       subject.keyId !== null &&
       keyIds.has(subject.keyId) &&
       reason === 'authentication' &&
-      updatedAt > event.at - incidentMs,
+      since > at - incidentMs,
   );
-  if (refused.length < 2 || refused.length <= keyIds.size / 2) {
-    return [];
-  }
-  const takenBack = refused.map((from) => {
-    rows.delete(subjectId(from.subject));
-    return { event, subject: from.subject, from, to: null };
-  });
-  return [...takenBack, ...applyToSubject(rows, { ...event, subject: platform })];
+  return refused.length < 2 || refused.length <= keyIds.size / 2 ? [] : refused;
 }
 
-function applyToSubject(rows: Map<string, Health>, event: HealthEvent): HealthChange[] {
+function incidentAfter(incident: Health | null, { at, evidence }: Refusal): Health {
+  return {
+    subject: platform,
+    // Calls go on: it holds no key back that is taken.
+    state: 'draining',
+    reason: 'authentication',
+    until: at + incidentMs,
+    nextCheckAt: at + incidentCheckMs,
+    failures: (incident?.failures ?? 0) + 1,
+    evidence,
+    since: incident?.since ?? at,
+    updatedAt: at,
+  };
+}
+
+/** A key that a probe suspended before it was known that the others are refused too. */
+function takeBack(health: Health, at: number): Health {
+  const until = at + incidentRule.mostMs;
+  return { ...health, state: 'cooling', until, nextCheckAt: until, since: at, updatedAt: at };
+}
+
+function put(
+  rows: Map<string, Health>,
+  event: HealthEvent,
+  from: Health | null,
+  to: Health,
+): HealthChange {
+  rows.set(subjectId(to.subject), to);
+  return { event, subject: to.subject, from, to };
+}
+
+function applyToSubject(
+  rows: Map<string, Health>,
+  event: HealthEvent,
+  inIncident: boolean,
+): HealthChange[] {
   const { subject } = event;
   const id = subjectId(subject);
   const from = rows.get(id) ?? null;
-  const to = transition(from, event);
+  const to = transition(from, event, inIncident);
   if (to === 'unchanged' || (from === null && isOneTooMany(rows, subject))) {
     return [];
   }
@@ -101,12 +170,4 @@ function isOneTooMany(rows: ReadonlyMap<string, Health>, { model }: HealthSubjec
     rows.size >= mostModels &&
     [...rows.values()].filter(({ subject }) => subject.model !== null).length >= mostModels
   );
-}
-
-function isIncidentUnderWay(rows: ReadonlyMap<string, Health>): boolean {
-  return rows.get(subjectId(platform))?.reason === 'authentication';
-}
-
-function isRefusal(event: HealthEvent): boolean {
-  return event.type === 'failed' && event.kind === 'authentication';
 }

@@ -99,23 +99,64 @@ test('does not let whoever failed once try what may fail again', async () => {
   }
 });
 
-test('takes refused keys for refused only as long as most are not', async () => {
-  const { poolId } = await buildPool(database.db, { keys: 3 });
-  const ring = await rings.open();
-  callWith(ring, askFor(poolId), failureOf('authentication', { status: 401 }));
-  callWith(ring, askFor(poolId), failureOf('authentication', { status: 401 }));
-  expect(noKey(ring.choose(askFor(poolId))).skipped).toHaveLength(3);
-  expect(
-    new Set(
-      ring
-        .snapshot()
-        .filter((key) => key.poolId === poolId)
-        .map(({ scope }) => scope),
-    ),
-  ).toEqual(new Set(['platform']));
+test('serves with the keys that are taken when most are refused, and calls the refused ones once', async () => {
+  const { poolId, keyIds } = await buildPool(database.db, { accounts: 2, keys: 3 });
+  const [all, dead] = [keyIds.flat(), new Set(keyIds.flat().slice(0, 4))];
+  let now = Date.now();
+  const ring = await rings.open({ now: () => now });
+  const early = chosen(ring.choose(askFor(poolId, { onlyKey: all[5] ?? '' })));
+  for (const onlyKey of dead) {
+    callWith(ring, askFor(poolId, { onlyKey }), failureOf('authentication', { status: 401 }));
+  }
   await ring.flush();
-  expect(await storedHealth(database.app, poolId)).toMatchObject([
-    { subject: { scope: 'platform' }, state: 'cooling', reason: 'authentication' },
+  const ofPlatform = async () =>
+    (await storedHealth(database.app, poolId)).filter(
+      ({ subject }) => subject.scope === 'platform',
+    );
+  expect(await ofPlatform()).toMatchObject([{ state: 'draining', reason: 'authentication' }]);
+  // What began before they were refused proves nothing of now.
+  now += 10_000;
+  ring.seen({ key: early, model: 'maker/large', failure: null, firstTokenMs: 1, totalMs: 10_001 });
+  early.release();
+  await ring.flush();
+  expect(await ofPlatform()).toHaveLength(1);
+  for (let n = 0; n < 200; n++) {
+    expect(dead).not.toContain(callWith(ring, askFor(poolId), null).keyId);
+  }
+  await ring.flush();
+  expect(await ofPlatform()).toEqual([]);
+  // When they have cooled, each is tried once, and nothing begins anew.
+  now += 20_000;
+  const tried = [];
+  for (let n = 0; n < 400; n++) {
+    const key = chosen(ring.choose(askFor(poolId)));
+    const end = dead.has(key.keyId) ? failureOf('authentication', { status: 401 }) : null;
+    ring.seen({ key, model: 'maker/large', failure: end, firstTokenMs: null, totalMs: 1 });
+    key.release();
+    tried.push(...(end === null ? [] : [key.keyId]));
+  }
+  expect(tried.toSorted()).toEqual([...dead].toSorted());
+  await ring.flush();
+  expect(await ofPlatform()).toEqual([]);
+});
+
+test('fails fast when all keys are refused, and tries each once when it has cooled', async () => {
+  const { poolId, keyIds } = await buildPool(database.db, { keys: 3 });
+  let now = Date.now();
+  const ring = await rings.open({ now: () => now });
+  for (let round = 0; round < 4; round++) {
+    for (const _ of keyIds.flat()) {
+      callWith(ring, askFor(poolId), failureOf('authentication', { status: 401 }));
+    }
+    expect(noKey(ring.choose(askFor(poolId))).retryAt).toBe(now + 30_000);
+    now += 30_000;
+  }
+  expect(callWith(ring, askFor(poolId), null).isTrial).toBe(true);
+  await ring.flush();
+  const rows = await storedHealth(database.app, poolId);
+  expect(rows.map(({ subject, state }) => [subject.scope, state])).toEqual([
+    ['key', 'cooling'],
+    ['key', 'cooling'],
   ]);
 });
 

@@ -1,5 +1,5 @@
 import type { LlmFailure } from '../failures';
-import { evidenceOf, subjectId, subjectIn, subjectOf } from '../health';
+import { evidenceOf, isIncident, subjectId, subjectIn, subjectOf } from '../health';
 import type { Health, HealthAskedAbout, HealthEvent, HealthSubject } from '../health';
 import type { HealthScope } from '../types';
 import { nextLimitReset } from './limitReset';
@@ -22,6 +22,8 @@ interface AskedOfAccount {
   accountId: string;
   /** How it stood when it was asked about: null is well. */
   about?: HealthAskedAbout | null;
+  /** The incident that was under way then. */
+  incident?: HealthAskedAbout;
 }
 
 /** What the vendor's page of a key says of its limit. */
@@ -37,6 +39,15 @@ const actor = { kind: 'probe', id: null } as const;
 
 /** What the vendor's page of a key tells, asked at an instant. */
 export function learnedFromPage(order: Asked, page: KeyPage, sentAt: number): HealthEvent[] {
+  const { incident: about } = order;
+  // Its vendor takes keys: those that it refuses are refused for what they are.
+  const subject = subjectIn('platform', { ...order, model: '' });
+  const ended = { type: 'recovered', subject, actor, at: sentAt } as const;
+  const incident = about === undefined ? [] : [{ ...ended, about }];
+  return [...incident, ...learnedOfKey(order, page, sentAt)];
+}
+
+function learnedOfKey(order: Asked, page: KeyPage, sentAt: number): HealthEvent[] {
   const { limitReset } = page;
   const key = subjectIn('key', { ...order, model: '' });
   if (isSpent(page)) {
@@ -71,14 +82,19 @@ const balanceReasons: ReadonlySet<string> = new Set(['credits', 'tokenLimit']);
 export function askedAbout(
   question: Pick<Asked, 'accountId' | 'scope'> & Partial<Pick<Asked, 'keyId' | 'model'>>,
   known: readonly Health[],
-): { about?: HealthAskedAbout | null } {
+): Pick<AskedOfAccount, 'about' | 'incident'> {
   const { accountId, scope, keyId = '', model } = question;
   const asked = subjectIn(scope ?? 'key', { accountId, keyId, model: model ?? '' });
   const row = known.find(({ subject }) => subjectId(subject) === subjectId(asked));
-  if (scope === null) {
-    return {};
-  }
-  return { about: row === undefined ? null : { reason: row.reason, since: row.since } };
+  const incident = known.find(isIncident);
+  return {
+    ...(scope === null ? {} : { about: row === undefined ? null : asSeen(row) }),
+    ...(incident === undefined ? {} : { incident: asSeen(incident) }),
+  };
+}
+
+function asSeen({ reason, since }: Health): HealthAskedAbout {
+  return { reason, since };
 }
 
 /** What an account's balance tells. */

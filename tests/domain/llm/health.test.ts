@@ -270,25 +270,61 @@ test.each([
   expect(lengths).toEqual(expected);
 });
 
-describe('when keys are refused at the same time', () => {
-  const platformId = subjectId(subjectIn('platform', call));
-
-  function refuse(keyIds: string[], refused: string[], everyMs = 1_000) {
-    const rows = new Map<string, Health>();
-    refused.forEach((keyId, index) => {
-      const event = failed('authentication', { keyId, at: t0 + index * everyMs });
-      applyToPool(rows, event, { keyIds: new Set(keyIds) });
+test('a probe that is the first to be refused asks once more before it suspends', () => {
+  for (const current of [null, after(null, tripped('key', t0 - 10_000))]) {
+    const first = after(current, failed('authentication', { actor: byProbe }));
+    expect(first).toMatchObject({
+      state: 'cooling',
+      reason: 'authentication',
+      nextCheckAt: t0,
+      evidence: { verify: true },
     });
-    return rows;
+    const again = failed('authentication', { at: t0 + 100, actor: byProbe });
+    expect(after(first, again)).toMatchObject({ state: 'suspended', reason: 'authentication' });
   }
+});
 
+function tripped(scope: 'key' | 'model' | 'platform', at: number): HealthEvent {
+  const subject = subjectIn(scope, call);
+  return { type: 'tripped', kind: 'serverError', subject, at, actor: byCall, evidence: {} };
+}
+
+describe('when keys are refused at the same time', () => {
+  const platform = subjectIn('platform', call);
+  const platformId = subjectId(platform);
   const six = ['a', 'b', 'c', 'd', 'e', 'f'];
 
-  test('more than half of them are the platform, and none of them is at fault', () => {
-    const rows = refuse(six, ['a', 'b', 'c', 'd']);
-    expect([...rows.keys()]).toEqual([platformId]);
-    expect(rows.get(platformId)).toMatchObject({
-      state: 'cooling',
+  function poolOf(keyIds: string[]) {
+    const rows = new Map<string, Health>();
+    const apply = (event: HealthEvent) => applyToPool(rows, event, { keyIds: new Set(keyIds) });
+    const idOf = (keyId: string) => subjectId(subjectIn('key', { ...call, keyId }));
+    return {
+      rows,
+      apply,
+      refuse: (keyId: string, at: number, actor: HealthEvent['actor'] = byCall) =>
+        apply(failed('authentication', { keyId, at, actor })),
+      getsThrough: (at: number, actor: HealthEvent['actor'] = byCall) =>
+        apply({ type: 'recovered', subject: platform, at, actor }),
+      key: (keyId: string) => rows.get(idOf(keyId)),
+      states: () =>
+        keyIds.flatMap((keyId) => {
+          const row = rows.get(idOf(keyId));
+          return row === undefined ? [] : [`${keyId} ${row.state}`];
+        }),
+      incident: () => rows.get(platformId),
+    };
+  }
+
+  test('more than half of them may be the platform: each cools by itself, and the others serve', () => {
+    const pool = poolOf(six);
+    for (const [index, keyId] of ['a', 'b', 'c', 'd'].entries()) {
+      pool.refuse(keyId, t0 + index * 1_000);
+    }
+    expect(pool.states()).toEqual(['a cooling', 'b cooling', 'c cooling', 'd cooling']);
+    expect(pool.key('a')?.until).toBe(t0 + 30 * second);
+    // A platform that drains holds nothing back.
+    expect(pool.incident()).toMatchObject({
+      state: 'draining',
       reason: 'authentication',
       until: t0 + 3_000 + minute,
     });
@@ -300,29 +336,86 @@ describe('when keys are refused at the same time', () => {
     ['more than half, but not within a minute', six, ['a', 'b', 'c', 'd'], 25_000],
     ['one of them again and again', six, ['a', 'a', 'a', 'a', 'a'], 40_000],
   ])('%s are themselves at fault', (_, keyIds, refused, everyMs) => {
-    const rows = refuse(keyIds, refused, everyMs);
-    expect(rows.has(platformId)).toBe(false);
-    expect(rows.size).toBe(new Set(refused).size);
+    const pool = poolOf(keyIds);
+    refused.forEach((keyId, index) => pool.refuse(keyId, t0 + index * everyMs));
+    expect(pool.incident()).toBeUndefined();
+    expect(pool.rows.size).toBe(new Set(refused).size);
   });
 
-  test('a probe suspends none while it lasts, and a trial that is refused makes it last', () => {
-    const rows = refuse(six, ['a', 'b', 'c', 'd']);
-    const keyIds = new Set(six);
-    applyToPool(rows, failed('authentication', { at: t0 + 10_000, actor: byProbe }), { keyIds });
-    applyToPool(rows, failed('authentication', { at: t0 + 2 * minute }), { keyIds });
-    expect([...rows.keys()]).toEqual([platformId]);
-    expect(rows.get(platformId)?.until).toBe(t0 + 3 * minute);
-    applyToPool(
-      rows,
-      {
-        type: 'recovered',
-        subject: subjectIn('platform', call),
-        at: t0 + 3 * minute,
-        actor: byCall,
-      },
-      { keyIds },
-    );
-    expect(rows.size).toBe(0);
+  test('none is suspended while nobody gets through, however long that takes', () => {
+    const pool = poolOf(six);
+    for (const [index, keyId] of six.entries()) {
+      pool.refuse(keyId, t0 + index);
+    }
+    // Each is asked about and tried again when it has cooled, for an hour.
+    for (let at = t0 + 31_000; at < t0 + hour; at += 31_000) {
+      for (const [index, keyId] of six.entries()) {
+        pool.refuse(keyId, at + index, index % 2 === 0 ? byProbe : byCall);
+        expect(pool.key(keyId)).toMatchObject({
+          state: 'cooling',
+          until: at + index + 30 * second,
+          nextCheckAt: at + index + 30 * second,
+        });
+      }
+      expect(pool.incident()?.since).toBe(t0 + 3);
+    }
+    expect(pool.states()).toHaveLength(6);
+  });
+
+  test('those that a probe suspended just before are taken back', () => {
+    const pool = poolOf(['a', 'b', 'c']);
+    pool.refuse('a', t0);
+    pool.refuse('a', t0 + 100, byProbe);
+    expect(pool.states()).toEqual(['a suspended']);
+    const changes = pool.refuse('b', t0 + 20_000);
+    expect(pool.states()).toEqual(['a cooling', 'b cooling']);
+    expect(changes.map(({ subject, to }) => [subject.keyId, to?.state])).toEqual([
+      ['b', 'cooling'],
+      ['a', 'cooling'],
+      [null, 'draining'],
+    ]);
+  });
+
+  test.each([['a call', byCall] as const, ['a probe', byProbe] as const])(
+    '%s that gets through ends it, the dead are suspended, and it never begins anew',
+    (_, actor) => {
+      const pool = poolOf(['a', 'b', 'c']);
+      pool.refuse('a', t0);
+      pool.refuse('b', t0 + 2_000);
+      expect(pool.incident()).toBeDefined();
+      pool.getsThrough(t0 + 2_100, actor);
+      expect(pool.incident()).toBeUndefined();
+      pool.refuse('a', t0 + 2_200, byProbe);
+      pool.refuse('b', t0 + 2_300, byProbe);
+      expect(pool.states()).toEqual(['a suspended', 'b suspended']);
+      // Looked at together from then on.
+      for (let at = t0 + hour; at < t0 + 24 * hour; at += 6 * hour) {
+        pool.refuse('a', at, byProbe);
+        pool.refuse('b', at + 1_000, byProbe);
+      }
+      expect(pool.incident()).toBeUndefined();
+      expect(pool.states()).toEqual(['a suspended', 'b suspended']);
+    },
+  );
+
+  test('keys that are dead and only tried by calls make no incident after the first', () => {
+    const pool = poolOf(['a', 'b', 'c']);
+    pool.refuse('a', t0);
+    pool.refuse('b', t0 + 1);
+    pool.getsThrough(t0 + 2);
+    for (let at = t0 + 30_000; at < t0 + hour; at += 30_000) {
+      pool.refuse('a', at);
+      pool.refuse('b', at + 1);
+    }
+    expect(pool.incident()).toBeUndefined();
+  });
+
+  test('it is over a minute after the last one was refused', () => {
+    const pool = poolOf(['a', 'b']);
+    pool.refuse('a', t0);
+    pool.refuse('b', t0);
+    pool.refuse('a', t0 + minute, byProbe);
+    expect(pool.states()).toEqual(['a suspended', 'b cooling']);
   });
 });
 

@@ -162,14 +162,20 @@ test('saying the same twice changes nothing more', async () => {
   expect(told).toHaveLength(1);
 });
 
-test('takes keys back that are refused in an incident, from several processes at once', async () => {
+test('suspends no key in an incident, whichever of several processes met it', async () => {
   const ground = await buildPool(4);
   const { poolId } = ground;
-  await Promise.all(
-    [0, 1, 2].map((n) => apply(failed(poolId, keyOf(ground, n), 'authentication'))),
-  );
-  expect(await health(poolId)).toMatchObject([
-    { subject: { scope: 'platform' }, state: 'cooling', reason: 'authentication' },
+  const probe = { kind: 'probe', id: null } as const;
+  await apply(failed(poolId, keyOf(ground, 0), 'authentication'));
+  await apply(failed(poolId, keyOf(ground, 0), 'authentication', { actor: probe }));
+  await Promise.all([1, 2].map((n) => apply(failed(poolId, keyOf(ground, n), 'authentication'))));
+  await apply(failed(poolId, keyOf(ground, 1), 'authentication', { actor: probe }));
+  const rows = await health(poolId);
+  expect(rows.map(({ subject, state }) => `${subject.scope} ${state}`).toSorted()).toEqual([
+    'key cooling',
+    'key cooling',
+    'key cooling',
+    'platform draining',
   ]);
 });
 

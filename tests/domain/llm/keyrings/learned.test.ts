@@ -1,4 +1,5 @@
 import {
+  isIncident,
   subjectIn,
   transition,
   type Health,
@@ -9,6 +10,7 @@ import {
   learnedFromBalance,
   learnedFromPage,
 } from '../../../../domain/llm/keyrings/learned';
+import { applyToPool } from '../../../../domain/llm/poolHealth';
 import type { FailureKind } from '../../../../domain/llm/failures';
 
 const t0 = Date.UTC(2026, 10, 21, 12);
@@ -83,3 +85,37 @@ test('a page that shows a spent limit suspends a key that was asked about for an
     nextCheckAt: t0 + 1_000 + 30 * 60_000,
   });
 });
+
+test.each(['key', 'platform', null] as const)(
+  'a page that answers ends the incident that was under way, asked about %s',
+  (scope) => {
+    const rows = new Map<string, Health>();
+    for (const keyId of ['key', 'other']) {
+      applyToPool(
+        rows,
+        {
+          type: 'failed',
+          kind: 'authentication',
+          subject: subjectIn('key', { ...ids, keyId }),
+          at: t0,
+          actor: { kind: 'call', id: null },
+          retryAfterMs: null,
+          resetsAt: null,
+          evidence: {},
+        },
+        { keyIds: new Set(['key', 'other']) },
+      );
+    }
+    const incident = [...rows.values()].find(isIncident);
+    expect(incident).toBeDefined();
+    const order = { ...ids, scope, model: null };
+    const asked = { ...order, ...askedAbout(order, [...rows.values()]) };
+    for (const page of [goodPage, { ...goodPage, limitRemainingMicros: 0 }]) {
+      const learned = learnedFromPage(asked, page, t0 + 1_000);
+      const ofPlatform = learned.filter(({ subject }) => subject.scope === 'platform');
+      expect(incident && after(incident, ofPlatform)).toBeNull();
+      const later = incident && { ...incident, since: t0 + 500 };
+      expect(later && after(later, ofPlatform)).toBe(later);
+    }
+  },
+);
