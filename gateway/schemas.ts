@@ -14,13 +14,21 @@ export interface AnswerChecks {
   of(schema: AnswerSchema): (text: string) => Checked;
 }
 
-const maxSchemaBytes = 32_768;
-const maxKept = 200;
+const maxSchemaLength = 32_768;
+const maxPatterns = 50;
+const maxAnswerLength = 512 * 1024;
+const maxProblems = 20;
 const maxProblemLength = 1_000;
-const patternTimeoutMs = 50;
+const checkTimeoutMs = 100;
+// What is compiled is about ten times as large.
+const maxKeptLength = 2_000_000;
+const compiledAtOnce = 200;
 
 export function createAnswerChecks(): AnswerChecks {
-  const kept = new LRUCache<string, Validate>({ max: maxKept });
+  const kept = new LRUCache<string, Validate>({
+    maxSize: maxKeptLength,
+    sizeCalculation: (_, text) => text.length + 500,
+  });
   let compiler = newCompiler();
   let compiled = 0;
 
@@ -31,7 +39,7 @@ export function createAnswerChecks(): AnswerChecks {
       if (validate === undefined) {
         // A compiler remembers parts of all it ever compiled.
         compiled += 1;
-        compiler = compiled % maxKept === 0 ? newCompiler() : compiler;
+        compiler = compiled % compiledAtOnce === 0 ? newCompiler() : compiler;
         validate = compile(compiler, schema, text);
         kept.set(text, validate);
       }
@@ -41,7 +49,20 @@ export function createAnswerChecks(): AnswerChecks {
   };
 }
 
-function newCompiler(): Ajv2020 {
+/** Compiles schemas one after the other, and counts the patterns of each. */
+interface Compiler {
+  readonly ajv: Ajv2020;
+  patterns: number;
+}
+
+function newCompiler(): Compiler {
+  const regExp = (pattern: string, flags: string) => {
+    compiler.patterns += 1;
+    if (compiler.patterns > maxPatterns) {
+      throw new RangeError(`it has more than ${maxPatterns} patterns`);
+    }
+    return new RegExp(pattern, flags);
+  };
   const ajv = new Ajv2020({
     strict: false,
     allErrors: true,
@@ -49,10 +70,11 @@ function newCompiler(): Ajv2020 {
     addUsedSchema: false,
     inlineRefs: false,
     logger: false,
-    code: { regExp: boundedPattern },
+    code: { regExp: Object.assign(regExp, { code: 'new RegExp' }) },
   });
   addFormats(ajv);
-  return ajv;
+  const compiler: Compiler = { ajv, patterns: 0 };
+  return compiler;
 }
 
 interface Validate {
@@ -60,16 +82,18 @@ interface Validate {
   readonly words: (errors: ValidateFunction['errors']) => string;
 }
 
-function compile(ajv: Ajv2020, schema: AnswerSchema['schema'], text: string): Validate {
-  if (text.length > maxSchemaBytes) {
-    throw invalidField('schema', 'tooLarge', `A schema has at most ${maxSchemaBytes} characters.`);
+function compile(compiler: Compiler, schema: AnswerSchema['schema'], text: string): Validate {
+  if (text.length > maxSchemaLength) {
+    throw invalidField('schema', 'tooLarge', `A schema has at most ${maxSchemaLength} characters.`);
   }
+  const { ajv } = compiler;
+  compiler.patterns = 0;
   // The dialect is one for all: what schemas say of it would be looked for elsewhere.
   const { $schema: _, $id: __, $async: ___, ...own } = schema;
   try {
     const fits = ajv.compile(own);
     const options = { dataVar: 'answer', separator: '; ' };
-    return { fits, words: (errors) => ajv.errorsText(errors, options) };
+    return { fits, words: (errors) => ajv.errorsText(errors?.slice(0, maxProblems), options) };
   } catch (error) {
     const why = error instanceof Error ? error.message : '';
     throw invalidField(
@@ -81,44 +105,52 @@ function compile(ajv: Ajv2020, schema: AnswerSchema['schema'], text: string): Va
 }
 
 function check({ fits, words }: Validate, answer: string): Checked {
+  if (answer.length > maxAnswerLength) {
+    return { problem: 'It is too long.' };
+  }
   const json = parsed(answer);
   if (json === undefined) {
     return { problem: 'It is no JSON.' };
   }
   try {
-    if (fits(json)) {
+    if (inTime(() => fits(json))) {
       return { json };
     }
   } catch {
-    // A pattern that takes too long, or a schema that leads into itself.
+    // What takes too long, or a schema that leads into itself.
     return { problem: 'It could not be checked against the schema.' };
   }
   return { problem: words(fits.errors).slice(0, maxProblemLength) };
 }
 
-// Some models put a fence around it, whatever they are told.
 function parsed(answer: string): unknown {
-  const [, fenced] = /^\s*```(?:json)?\s*\n([\s\S]*?)\n\s*```\s*$/.exec(answer) ?? [];
   try {
-    return JSON.parse(fenced ?? answer);
+    return JSON.parse(withoutFence(answer));
   } catch {
     return undefined;
   }
 }
 
-// A tenant's pattern could keep the process busy for ever on the text of a model: V8 gives up only
-// where a script has a time limit.
-function boundedPattern(pattern: string, flags: string) {
-  const test = new RegExp(pattern, flags);
-  const context = createContext({ test, text: '' });
-  const script = new Script('test.test(text)');
-  return {
-    // By it the compiler tells patterns apart.
-    toString: () => String(test),
-    test(text: string): boolean {
-      context['text'] = text;
-      return script.runInContext(context, { timeout: patternTimeoutMs }) === true;
-    },
-  };
+// Some models put a fence around it, whatever they are told. By no pattern: it is the model that says
+// how long one would look for its end.
+function withoutFence(answer: string): string {
+  const text = answer.trim();
+  const from = text.indexOf('\n');
+  if (from === -1 || !text.startsWith(fence) || !text.endsWith(fence)) {
+    return text;
+  }
+  const named = text.slice(fence.length, from).trim();
+  return named === '' || named === 'json' ? text.slice(from, -fence.length) : text;
 }
-boundedPattern.code = 'boundedPattern';
+
+const fence = '```';
+
+// A tenant's schema could keep the process busy for ever on the text of a model: V8 gives up only
+// where a script has a time limit, which holds for all that it calls.
+function inTime(work: () => boolean): boolean {
+  limited['work'] = work;
+  return script.runInContext(limited, { timeout: checkTimeoutMs }) === true;
+}
+
+const limited = createContext({ work: () => false });
+const script = new Script('work()');
