@@ -138,10 +138,13 @@ export async function openLlmGroundOn({
 
     async pass(llm, { id }) {
       await llm.ring.flush();
-      await database
-        .db('llm_health')
-        .where({ tenant_id: id, state: 'cooling' })
-        .update({ until: database.db.raw("clock_timestamp() - interval '1 second'") });
+      const rows: { scope: string; account_id: string | null; model: string | null }[] =
+        await database
+          .db('llm_health')
+          .where({ tenant_id: id, state: 'cooling' })
+          .update({ until: database.db.raw("clock_timestamp() - interval '1 second'") })
+          .returning(['scope', 'account_id', 'model']);
+      const pairs = rows.filter(({ scope }) => scope === 'accountModel');
       await until(
         'the process knows',
         () =>
@@ -150,7 +153,14 @@ export async function openLlmGroundOn({
             .snapshot()
             .every(({ poolId, state, until: ends }) =>
               poolId === id && state === 'cooling' ? (ends ?? 0) < Date.now() : true,
-            ),
+            ) &&
+          // What an account does not serve stands beside its keys.
+          pairs.every(({ account_id, model }) =>
+            isTried(llm, id, {
+              accountId: account_id,
+              model: model === ':free' ? models.free : model,
+            }),
+          ),
       );
     },
 
@@ -183,6 +193,28 @@ export async function openLlmGroundOn({
       await Promise.all(open.map((llm) => llm.close()));
     },
   };
+}
+
+// Whether the account may be asked for the model, as far as time goes.
+function isTried(
+  llm: Llm,
+  poolId: string,
+  { accountId, model }: { accountId: string | null; model: string | null },
+): boolean {
+  const others = llm.ring.snapshot().filter((key) => key.accountId !== accountId);
+  const chosen = llm.ring.choose({
+    poolIds: [poolId],
+    model: model ?? '',
+    conversation: null,
+    priority: 'interactive',
+    withoutKeys: new Set(others.map(({ keyId }) => keyId)),
+    withoutAccounts: new Set(),
+  });
+  if ('release' in chosen) {
+    chosen.release();
+    return true;
+  }
+  return chosen.skipped.every(({ why }) => why !== 'cooling');
 }
 
 /** Waits until a process knows a tenant's keys. */
