@@ -1,27 +1,16 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { readBody } from '../exchange';
-import {
-  creditOf,
-  limitLeftOf,
-  resetAfter,
-  type AccountState,
-  type Bearer,
-  type KeyState,
-  type OpenRouterAccounts,
-} from './accounts';
+import { type AccountState, type Bearer, type OpenRouterAccounts } from './accounts';
 import { isObject } from './answers/schemaValue';
 import type { OpenRouterCall, OpenRouterCalls } from './calls';
-import { findModel, isFree, modelList, type SandboxModel } from './catalogue';
+import { findModel, modelList } from './catalogue';
+import { refuseLength, refuseModel, refuseMoney } from './admission';
 import { answerChat } from './chat';
 import {
-  keyLimitSpent,
   managementOnly,
   noCredentials,
   notFound,
-  outOfCredits,
-  platformLimit,
   refusal,
-  refusalOf,
   userNotFound,
   type Refusal,
 } from './errors';
@@ -29,18 +18,14 @@ import { createExchanges, type Exchange } from './exchange';
 import type { Fate, OpenRouterFaults, OpenRouterPath } from './faults';
 import { generationBody, type Generations } from './generations';
 import { answerEmbeddings, answerImages } from './otherCalls';
-import { modelsOf, readChat, type ChatRequest } from './readChat';
+import { modelsOf, readChat } from './readChat';
+import { refusalOf } from './refusals';
 import { creditsBody, keyBody } from './statusBodies';
-import { tokensOf } from './answers/answer';
 
 /** Where the vendor's API begins. */
 export const OPENROUTER_PATH = '/openrouter/api/v1';
 
 const MAX_BODY_BYTES = 16 * 1024 * 1024;
-const MINUTE_MS = 60_000;
-const FREE_A_MINUTE = 20;
-// Who ever bought ten credits, give or take a fee, may ask more often.
-const FREE_A_DAY = { few: 50, many: 1_000, boughtMicros: 9_000_000 };
 
 export interface OpenRouterParts {
   accounts: OpenRouterAccounts;
@@ -265,63 +250,4 @@ function parsed(bytes: Buffer): unknown {
 // A hundred characters at most, its middle left out.
 function excerptOf(text: string): string {
   return text.length <= 100 ? text : `${text.slice(0, 48)}...${text.slice(-48)}`;
-}
-
-function refuseModel(
-  path: OpenRouterPath,
-  model: SandboxModel | undefined,
-  name: string,
-): Refusal | null {
-  if (!model) {
-    const message = name === '' ? 'No models provided' : `${name} is not a valid model ID`;
-    return refusal(400, message, { error_type: 'invalid_request' });
-  }
-  const kinds: Readonly<Record<string, string>> = { embeddings: 'embedding', images: 'image' };
-  return (kinds[path] ?? 'chat') === model.kind
-    ? null
-    : refusal(404, `No endpoints found for ${name}.`, { error_type: 'not_found' });
-}
-
-function refuseMoney(key: KeyState, model: SandboxModel | undefined, now: number): Refusal | null {
-  if (creditOf(key.account) <= 0) {
-    return outOfCredits();
-  }
-  if (model && isFree(model)) {
-    return refuseFree(key.account, now);
-  }
-  const left = limitLeftOf(key, now);
-  return left !== null && left <= 0 ? keyLimitSpent() : null;
-}
-
-function refuseFree({ free, boughtMicros }: AccountState, now: number): Refusal | null {
-  const day = Math.floor(now / 86_400_000);
-  if (day !== free.day) {
-    Object.assign(free, { day, today: 0 });
-  }
-  free.recent = free.recent.filter((at) => at > now - MINUTE_MS);
-  const aDay = boughtMicros >= FREE_A_DAY.boughtMicros ? FREE_A_DAY.many : FREE_A_DAY.few;
-  if (free.today >= aDay) {
-    const resetsAt = resetAfter('daily', now);
-    return platformLimit('Rate limit exceeded: free-models-per-day.', aDay, resetsAt);
-  }
-  const [oldest] = free.recent;
-  if (oldest !== undefined && free.recent.length >= FREE_A_MINUTE) {
-    const resetsAt = oldest + MINUTE_MS;
-    return platformLimit('Rate limit exceeded: free-models-per-min.', FREE_A_MINUTE, resetsAt);
-  }
-  free.recent.push(now);
-  free.today += 1;
-  return null;
-}
-
-function refuseLength(chat: ChatRequest, model: SandboxModel): Refusal | null {
-  const prompt = tokensOf(chat.promptChars);
-  const asked = prompt + (chat.maxTokens ?? 0);
-  return asked <= model.contextLength
-    ? null
-    : refusal(
-        400,
-        `This endpoint's maximum context length is ${model.contextLength} tokens. However, you requested about ${asked} tokens (${prompt} of text input, ${chat.maxTokens ?? 0} in the output). Please reduce the length of either one, or use the "middle-out" transform to compress your prompt automatically.`,
-        { error_type: 'context_length_exceeded' },
-      );
 }
