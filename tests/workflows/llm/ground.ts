@@ -117,6 +117,15 @@ export async function changeVendorKey(
   await send(`${sandbox.url}/api/openrouter/keys/${label}`, 'PUT', change);
 }
 
+/** Makes a key at the vendor. */
+export async function addVendorKey(
+  { sandbox }: Pick<CampaignGround, 'sandbox'>,
+  vendorId: string,
+  key: { secret: string; label: string },
+): Promise<void> {
+  await send(`${sandbox.url}/api/openrouter/accounts/${vendorId}/keys`, 'POST', key);
+}
+
 /** What was asked of the vendor with these keys. */
 export async function callsOf(
   { sandbox }: Pick<CampaignGround, 'sandbox'>,

@@ -21,6 +21,7 @@ import { exportWorkflows } from '../../support/exportedHistories';
 import { insertLlmKey } from '../../support/llm';
 import { insertTenant } from '../../support/records';
 import {
+  addVendorKey,
   callsOf,
   changeVendorKey,
   handleOf,
@@ -295,16 +296,21 @@ describe('an operator in the Temporal UI', () => {
 
   test('rotates a key: the old one ends what it began, and is revoked when nothing is open', async () => {
     const [, , keyId = ''] = account.keyIds;
+    const secret = `sk-or-v1-${newId()}`;
     const newKeyId = await insertLlmKey(ground.admin, {
       accountId: account.accountId,
       tenantId: account.tenantId,
-      secret: `sk-or-v1-${newId()}`,
+      secret,
       label: 'the new one',
     });
     const handle = handleOf(ground, account);
     const draining = await handle.executeUpdate(rotateKeyUpdate, { args: [{ keyId, newKeyId }] });
     expect(draining).toMatchObject({ state: 'draining' });
     expect(draining.text).toContain('the new one came in its place');
+    // It was not made at the vendor yet: it is no good, and the old one goes on.
+    await until('the new one to be refused', () => healthOf(ground.admin, { keyId: newKeyId }));
+    await addVendorKey(ground, account.vendorId, { secret, label: newKeyId });
+    await handle.executeUpdate(probeKeyUpdate, { args: [{ keyId: newKeyId }] });
     const callId = await openCall(account.tenantId);
     await ground
       .admin('llm_keys')
@@ -406,6 +412,7 @@ test('a keyring ends with its account, and one that was terminated is started ag
   await ground.keyrings.ensure([{ accountId, tenantId, name: 'Acme again', keys: 3 }]);
   expect((await handle.describe()).status.name).toBe('RUNNING');
 
+  await ground.admin('llm_keys').where({ account_id: account.accountId }).delete();
   await ground.admin('llm_accounts').where({ id: account.accountId }).delete();
   await changed(account);
   await handle.result();
