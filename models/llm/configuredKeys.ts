@@ -96,7 +96,8 @@ async function addKeys(
   return accountId;
 }
 
-// Another address is another account, whatever the one of that name was changed to meanwhile.
+// Another address is another account, whatever the one of that name was changed to meanwhile; and so
+// is another name at the same address.
 async function accountFor(
   trx: Knex.Transaction,
   sealing: Sealing,
@@ -106,12 +107,17 @@ async function accountFor(
     .select('id', 'name', 'vendor', 'base_url')
     .where({ tenant_id: null })
     .orderBy('created_at');
-  const same = stored.find((one) => one.vendor === vendor && one.baseUrl === baseUrl);
+  const names = [name, `${name} at ${new URL(baseUrl).host}`.slice(0, 100)];
+  const same = stored.find(
+    (one) =>
+      one.vendor === vendor &&
+      one.baseUrl === baseUrl &&
+      [...names, `${name} ${one.id}`].includes(one.name),
+  );
   if (same !== undefined) {
     return same.id;
   }
   const id = newId();
-  const names = [name, `${name} at ${new URL(baseUrl).host}`.slice(0, 100)];
   const taken = new Set(stored.map((one) => one.name.toLowerCase()));
   await createLlmAccount(
     trx,

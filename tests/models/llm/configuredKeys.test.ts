@@ -80,6 +80,20 @@ test('takes keys of another address for another account, whatever its name', asy
   ]);
 });
 
+test('keeps accounts apart that lie at the same address', async () => {
+  const other = { ...configured, name: 'South', keys: ['sk-or-v1-third'] };
+  await ensure(configured, other);
+  await ensure({ ...other, keys: ['sk-or-v1-fourth'] });
+  const accounts = await database.db('llm_accounts').orderBy('created_at');
+  expect(accounts.map(({ name }) => name)).toEqual(['OpenRouter', 'South']);
+  expect((await keys()).map(({ last4, account_id }) => [last4, account_id])).toEqual([
+    ['cond', accounts[0].id],
+    ['hird', accounts[1].id],
+    ['irst', accounts[0].id],
+    ['urth', accounts[1].id],
+  ]);
+});
+
 test('adds nothing for an account without keys', async () => {
   expect(await ensure({ ...configured, keys: [] })).toEqual([]);
   expect(await database.db('llm_accounts')).toEqual([]);
