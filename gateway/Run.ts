@@ -2,6 +2,7 @@ import type { AppError } from '../domain/errors';
 import { LlmAttemptError, type FailureKind, type LlmFailure } from '../domain/llm/failures';
 import {
   counts,
+  draws,
   maxCountedAttempts,
   nextSteps,
   type FailedAttempt,
@@ -185,7 +186,7 @@ export class Run {
     if (this.stepsAfter().length === 0) {
       throw this.errorOf(last);
     }
-    if (counts(last.failure.kind) && !this.deps.retryBudget.take(Date.now())) {
+    if (draws(last.failure.kind) && !this.deps.retryBudget.take(Date.now())) {
       this.deps.metrics.retryRefused();
       throw this.errorOf(last);
     }

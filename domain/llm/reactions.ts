@@ -36,6 +36,8 @@ interface Reaction {
   readonly ways: readonly Way[];
   /** Refused before any work was done, by what proves the key or account unusable for everybody. */
   readonly isAtDoor?: true;
+  /** Counts for the request, and not for the process: who comes behind is not called for it again. */
+  readonly isPassing?: true;
   /** After so many failures of this kind the request fails, whatever else it may still do. */
   readonly atMost?: number;
 }
@@ -54,7 +56,7 @@ export const reactions: Readonly<Record<FailureKind, Reaction>> = {
   inFlightBudget: { ways: ['otherAccount', 'sameKeyLater', 'accountLater'], isAtDoor: true },
   exceedsBalance: { ways: ['otherAccount', 'fewerTokens'] },
   tokenLimit: { ways: ['fewerTokens', 'otherAccount'] },
-  platformRateLimit: { ways: ['otherAccount', 'paidModel', 'accountLater'] },
+  platformRateLimit: { ways: ['otherAccount', 'paidModel', 'accountLater'], isPassing: true },
   notPermitted: { ways: ['otherModel', 'otherAccount'] },
   modelUnavailable: { ways: ['otherModel'] },
   upstreamRateLimit: { ways: ['sameKeyLater', 'otherModel'] },
@@ -115,9 +117,14 @@ export interface Step {
   readonly waitMs: number;
 }
 
-/** Whether the attempt counts among those a request and the process have. */
+/** Whether the attempt counts among those a request has. */
 export function counts(kind: FailureKind): boolean {
   return reactions[kind].isAtDoor !== true;
+}
+
+/** Whether going on draws on what the process may try again. */
+export function draws(kind: FailureKind): boolean {
+  return counts(kind) && reactions[kind].isPassing !== true;
 }
 
 /**

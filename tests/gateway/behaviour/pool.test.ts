@@ -196,6 +196,12 @@ test('retries of a process end where they would make an outage worse', async () 
   expect((await tenant.calls()).length).toBeLessThanOrEqual(30);
 });
 
+test('an account that is limited while many are on their way is nobody’s loss', async () => {
+  await ground.faults({ fault: 'platformRateLimit', account: 'north', resetsInSeconds: 60 });
+  const got = await Promise.all(Array.from({ length: 100 }, () => chat()));
+  expect(got.filter((one) => !Object.hasOwn(one, 'hasText'))).toEqual([]);
+});
+
 test('no key is in any error or log line, whatever goes wrong', async () => {
   const lines: string[] = [];
   const destination = new Writable({
