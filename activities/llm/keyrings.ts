@@ -1,5 +1,6 @@
 import { ApplicationFailure } from '@temporalio/activity';
 import { AppError } from '../../domain/errors';
+import { isGood } from '../../domain/llm/keyrings/work';
 import type { KeyringSeen } from '../../domain/llm/keyrings/types';
 import type { KeyStanding } from '../../domain/llm/types';
 import { acrossTenants } from '../../models/base';
@@ -47,8 +48,8 @@ export function createKeyringActivities({ db }: Pick<ActivityDeps, 'db'>) {
     },
 
     /**
-     * Revokes a key that was rotated once no call of before can be under way by it any more. A revoked
-     * key stays revoked, and one that a person took back meanwhile stays as it is.
+     * Revokes a key that was rotated once the one in its place is good and no call of before can be under
+     * way by it any more. A revoked key stays revoked, and one that a person took back stays as it is.
      */
     async revokeReplacedKey(
       order: KeyringOwner & { keyId: string },
@@ -58,8 +59,11 @@ export function createKeyringActivities({ db }: Pick<ActivityDeps, 'db'>) {
         loadKeyring(trx, { ownerId: tenantId, id: accountId }),
       );
       const key = seen?.keys.find(({ id }) => id === keyId);
-      if (key === undefined || key.standing !== 'draining' || key.replacedBy === null) {
+      if (seen == null || key?.standing !== 'draining' || key.replacedBy === null) {
         return { isRevoked: key?.standing === 'revoked' };
+      }
+      if (!isGood(seen, key.replacedBy)) {
+        return { isRevoked: false };
       }
       const drainsSince = new Date(key.standingAt);
       if (await acrossTenants(db, 'llmLedger', (trx) => areCallsOpenSince(trx, drainsSince))) {

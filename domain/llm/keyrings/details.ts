@@ -91,11 +91,18 @@ function accountWords({ account, health }: KeyringSeen, forecasts: Forecasts, no
 
 function keyRow(key: KeyExplained, nowMs: number): string {
   const state = key.state === 'active' ? 'active' : `**${key.state}**`;
-  const until = key.until === null ? '–' : instantWords(key.until, nowMs);
+  const until = untilWords(key, nowMs);
   const of = key.scope === 'account' ? 'its account: ' : key.scope === 'platform' ? 'all: ' : '';
   const because = key.because === '' ? '–' : `${of}${key.because}`;
   const cells = [key.label, state, until, because, key.before === '' ? '–' : key.before];
   return `| ${cells.map(cell).join(' | ')} |`;
+}
+
+function untilWords({ until, nextCheckAt }: KeyExplained, nowMs: number): string {
+  if (until !== null) {
+    return instantWords(until, nowMs);
+  }
+  return nextCheckAt === null ? '–' : `asked again ${instantWords(nextCheckAt, nowMs)}`;
 }
 
 // What holds up a model and not a key.

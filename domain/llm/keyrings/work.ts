@@ -97,7 +97,7 @@ export function keyringWork(
   return {
     jobs,
     wakeAtMs: isLookFirst ? lookAtMs : first.dueAtMs,
-    why: whyWaiting(seen, isLookFirst ? undefined : first, nowMs),
+    why: isLookFirst ? whyLooking(ground) : whyWaiting(seen, first, nowMs),
   };
 }
 
@@ -110,8 +110,9 @@ interface Ground {
   rules: KeyringRules;
 }
 
-function ofReplaced({ rules }: Ground, key: KeySeen): KeyringJob[] {
-  if (key.standing !== 'draining' || key.replacedBy === null) {
+function ofReplaced({ seen, rules }: Ground, key: KeySeen): KeyringJob[] {
+  // One that turned out to be no good replaces nothing: the old one goes on.
+  if (key.standing !== 'draining' || key.replacedBy === null || !isGood(seen, key.replacedBy)) {
     return [];
   }
   return [
@@ -127,6 +128,12 @@ function ofReplaced({ rules }: Ground, key: KeySeen): KeyringJob[] {
       why: `Key ${key.label} ends what it began, then it is revoked: another one came in its place`,
     },
   ];
+}
+
+/** Whether a key serves, or will when its account does. */
+export function isGood({ keys, health }: KeyringSeen, keyId: string): boolean {
+  const standing = keys.find(({ id }) => id === keyId)?.standing;
+  return standing === 'active' && !health.some((row) => row.keyId === keyId);
 }
 
 function ofHealth(ground: Ground, row: HealthSeen): KeyringJob[] {
@@ -339,14 +346,29 @@ const stateVerbs = { cooling: 'cools', suspended: 'is suspended', draining: 'dra
 /** "Key demo-2 cools until 14:02:10 UTC: 429, the vendor limits the account (X-RateLimit-Reset)". */
 function whyOf({ nowMs }: Ground, row: HealthSeen, subject: string): string {
   const until = row.until === null ? '' : ` until ${instantWords(row.until, nowMs)}`;
-  return `${subject} ${stateVerbs[row.state]}${until}: ${becauseOf(row)}`;
+  const isAskedAgain = row.until === null && row.nextCheckAt !== null;
+  const again = isAskedAgain ? `, asked again ${instantWords(row.nextCheckAt ?? '', nowMs)}` : '';
+  return `${subject} ${stateVerbs[row.state]}${until}: ${becauseOf(row)}${again}`;
 }
 
-function whyWaiting(seen: KeyringSeen, first: KeyringJob | undefined, nowMs: number): string {
-  const cooling = seen.health.filter(({ until }) => until !== null && Date.parse(until) > nowMs);
-  const others = cooling.length > 1 ? ` (and ${cooling.length - 1} more)` : '';
-  if (first !== undefined) {
-    return `${first.why}${first.id.startsWith('probe/') ? others : ''}`;
+// "Account Acme cools until 14:02:10 UTC: 429, … (and 2 more)".
+function whyWaiting(seen: KeyringSeen, first: KeyringJob, nowMs: number): string {
+  const others = seen.health.filter(
+    ({ until }) => until !== null && Date.parse(until) > nowMs,
+  ).length;
+  const isOfHealth = first.scope !== null && others > 1;
+  return `${first.why}${isOfHealth ? ` (and ${others - 1} more)` : ''}`;
+}
+
+// What it waits for is further away than its next look, by which it would hear of what it was not told.
+function whyLooking(ground: Ground): string {
+  const rows = ground.seen.health.toSorted((a, b) =>
+    (a.until ?? a.nextCheckAt ?? '9').localeCompare(b.until ?? b.nextCheckAt ?? '9'),
+  );
+  const [row] = rows;
+  if (row === undefined) {
+    return 'All is well: until the next look';
   }
-  return seen.health.length === 0 ? 'All is well: until the next look' : 'Until the next look';
+  const others = rows.length > 1 ? ` (and ${rows.length - 1} more)` : '';
+  return `${whyOf(ground, row, subjectWords(ground, row))}${others}; until the next look`;
 }

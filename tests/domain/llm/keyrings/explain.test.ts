@@ -137,7 +137,7 @@ test('the details say the credit, each key, and who said what; names cannot brea
   expect(details.split('\n')).toEqual(
     expect.arrayContaining([
       '**Acme main**: **out of credit** since 11:59:50 UTC, next look 12:01:00 UTC; $12.34 of credit left at 11:59:00 UTC.',
-      '| a \\| b | **suspended** | – | its account: the account is out of credit | – |',
+      '| a \\| b | **suspended** | asked again 12:01:00 UTC | its account: the account is out of credit | – |',
       '| 11:58:20 UTC | user u1 | a \\| b: active → paused ("too dear") |',
     ]),
   );

@@ -134,6 +134,26 @@ test.each([
     [['revokeReplaced', '1', 540]],
   ],
   [
+    'nor one in whose place came a key that is no good',
+    ringSeen({
+      keys: [
+        keySeen('1', { standing: 'draining', standingAt: at(-900), replacedBy: '3' }),
+        keySeen('2', { standing: 'draining', standingAt: at(-900), replacedBy: '4' }),
+        keySeen('3'),
+        keySeen('4', { standing: 'paused' }),
+      ],
+      health: [
+        healthSeen({
+          keyId: '3',
+          state: 'suspended',
+          reason: 'authentication',
+          nextCheckAt: at(300),
+        }),
+      ],
+    }),
+    [['verifyKey', '3', 300]],
+  ],
+  [
     'what is of the whole pool is left to one keyring of it',
     ringSeen({
       isFirstOfPool: false,
@@ -213,7 +233,10 @@ test('looks by itself every five minutes when all is well, every half minute oth
     'Account Acme main: what is left of its credit',
   ]);
   const cooling = [healthSeen({ until: at(600), evidence: { status: 429 } })];
-  expect(wakes(ringSeen({ account, keys, health: cooling }))).toEqual([30, 'Until the next look']);
+  expect(wakes(ringSeen({ account, keys, health: cooling }))).toEqual([
+    30,
+    'Account Acme main cools until 12:10:00 UTC: 429, the vendor limits the account; until the next look',
+  ]);
   const soon = [
     healthSeen({ until: at(10), evidence: { status: 429, resetsAt: now + 10_000 } }),
     healthSeen({ keyId: '1', until: at(600) }),
