@@ -52,7 +52,7 @@ export function noKeyError(
   return new AppError(
     'unavailable',
     'llmUnavailable',
-    skipped.length === 0 && failure === null
+    skipped.length === 0 && retryAt === null && failure === null
       ? 'There is no key for language models.'
       : 'No key for language models can serve at this moment.',
     {

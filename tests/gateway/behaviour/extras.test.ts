@@ -215,6 +215,38 @@ test('a budget that is spent refuses before anything is called', async () => {
   expect(await tenant.calls()).toEqual([]);
 });
 
+test('a plan that pays for no more leaves the tenant its own keys', async () => {
+  await open({ key_source: 'ownFirst' });
+  const { db } = ground.database;
+  await db('subscriptions')
+    .insert({
+      tenant_id: tenant.id,
+      plan: 'free',
+      status: 'active',
+      limits: JSON.stringify({ aiMicros: 1 }),
+    })
+    .onConflict('tenant_id')
+    .merge();
+  expect(llm.ring.poolsOf(tenant.id)).toEqual([tenant.id, platformPool]);
+  const { callId } = await chat();
+  expect(await tenant.record(callId)).toMatchObject({ outcome: 'succeeded', attempts: 1 });
+  const bare = await ground.tenant([], { settings: { key_source: 'platform' } });
+  await db('subscriptions')
+    .insert({
+      tenant_id: bare.id,
+      plan: 'free',
+      status: 'active',
+      limits: JSON.stringify({ aiMicros: 1 }),
+    })
+    .onConflict('tenant_id')
+    .merge();
+  await until('the process knows', () => llm.ring.poolsOf(bare.id).includes(platformPool));
+  await expect(llm.gateway.chat(bare.ask())).rejects.toMatchObject({
+    kind: 'planLimit',
+    details: { scope: 'plan' },
+  });
+});
+
 test('what the gateway does is counted, with few labels', async () => {
   tenant = await ground.tenant();
   const metrics = createMetrics('test');
