@@ -18,7 +18,12 @@ export const unknownPrices: ModelPrices = {
 
 /** About how many tokens a text has; rather more than it does. */
 export function tokensOfText(text: string): number {
-  return Math.ceil(utf8Length(text) / bytesPerToken);
+  return tokensOfBytes(utf8Length(text));
+}
+
+/** The same of a text of so many bytes. */
+export function tokensOfBytes(bytes: number): number {
+  return Math.ceil(bytes / bytesPerToken);
 }
 
 /** About how many tokens the model reads for this call. */

@@ -1,3 +1,5 @@
+import type { TokenUsage } from './types';
+
 /** Whose fault a failure is: what is left alone by the next attempt, and whose state changes. */
 export const failureScopes = [
   'request',
@@ -87,12 +89,22 @@ export interface LlmFailure {
   readonly hadBegun: boolean;
 }
 
+/** What had come of an answer before its attempt failed: vendors bill for it all the same. */
+export interface BegunAnswer {
+  /** What the vendor said of it; null where it said nothing. */
+  readonly usage: TokenUsage | null;
+  /** About how many tokens had come, with thoughts that nobody is shown. */
+  readonly writtenTokens: number;
+}
+
 /** What a provider throws: an attempt that failed, classified. */
 export class LlmAttemptError extends Error {
   constructor(
     readonly failure: LlmFailure,
     /** The vendor's id of what it had begun, by which its cost can be asked for later. */
     readonly generationId: string | null = null,
+    /** Null where no answer had been promised, or none of it came before the vendor's own error. */
+    readonly begun: BegunAnswer | null = null,
   ) {
     super(`${failure.kind}: ${failure.message}`);
     this.name = 'LlmAttemptError';

@@ -2,7 +2,7 @@ import type { ChatCall, ChatPiece, ChatReply } from '../../domain/llm/types';
 import { CallClock } from './clock';
 import { attemptError, Clients, fail, isError, saidIn, Sign, type Exchange } from './exchange';
 import { countOf, fieldsOf, isFields, listOf, parsed, textOf } from './fields';
-import { choiceOf, ReplyParts, usageOf } from './replies';
+import { choiceOf, nameOf, ReplyParts, usageOf } from './replies';
 import { promptTexts, type Body } from './requests';
 import { StreamedReply } from './streamedReply';
 import type { CallOptions, LlmCredentials, LlmProvider } from './types';
@@ -40,7 +40,7 @@ export class CompatibleEndpoint {
     let isOver = false;
     try {
       const answer = await this.clients.open(exchange, clock.signal);
-      parts.takeHead({ id: answer.headers.get('x-generation-id') });
+      parts.promised(answer.headers.get('x-generation-id'));
       const pieces: AsyncIterator<Uint8Array> = answer.wire.body[Symbol.asyncIterator]();
       const reader = new StreamedReply(parts, answer.headers, call.model, clock);
       for (;;) {
@@ -95,9 +95,9 @@ export class CompatibleEndpoint {
       }
       return {
         vectors,
-        model: textOf(answer['model']) ?? model,
+        model: nameOf(answer['model']) ?? model,
         usage: usageOf(answer['usage']),
-        generationId: textOf(answer['id']) ?? generationId,
+        generationId: nameOf(answer['id']) ?? generationId,
       };
     });
   };
@@ -125,9 +125,9 @@ export class CompatibleEndpoint {
       }
       return {
         images,
-        model: textOf(answer['model']) ?? model,
+        model: nameOf(answer['model']) ?? model,
         usage: usageOf(answer['usage']),
-        generationId: textOf(answer['id']) ?? generationId,
+        generationId: nameOf(answer['id']) ?? generationId,
       };
     });
   }
@@ -152,7 +152,7 @@ export class CompatibleEndpoint {
     try {
       const answer = await this.clients.open(exchange, clock.signal);
       clock.begun();
-      parts.takeHead({ id: answer.headers.get('x-generation-id') });
+      parts.promised(answer.headers.get('x-generation-id'));
       const body = parsed(await answer.text());
       if (!isFields(body)) {
         throw new Sign({ is: 'unreadable', what: 'the answer is no JSON', hadBegun: false });

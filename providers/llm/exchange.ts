@@ -82,12 +82,17 @@ export function attemptError(
   clock: CallClock,
   parts: ReplyParts,
 ): LlmAttemptError {
-  const failure = classify(signOf(error, clock, parts), {
+  const sign = signOf(error, clock, parts);
+  const failure = classify(sign, {
     model,
     now: Date.now(),
     unspeakable: { apiKey: credentials.apiKey, prompt },
   });
-  return new LlmAttemptError(failure, parts.generationId);
+  return new LlmAttemptError(
+    failure,
+    parts.generationId,
+    parts.begun({ isSaid: sign.is === 'said' }),
+  );
 }
 
 function signOf(error: unknown, clock: CallClock, parts: ReplyParts): AttemptSign {

@@ -4,6 +4,7 @@ import { CompatibleEndpoint } from './compatible';
 import { fail } from './exchange';
 import { countOf, fieldsOf, listOf, textOf, textsIn, type Fields } from './fields';
 import { microsOf, microsPerMillionOf } from './money';
+import { costOf, tokensOf } from './replies';
 import { chatBody, type Body } from './requests';
 import type { CatalogueModel, KeyStatus, LlmProvider } from './types';
 import type { Wire } from './wire';
@@ -88,14 +89,14 @@ function creditsOf({ total_credits: bought, total_usage: used }: Fields) {
 }
 
 function generationOf(generation: Fields) {
-  const costMicros = microsOf(generation['total_cost']);
+  const costMicros = costOf(generation['total_cost']);
   return costMicros === null
     ? null
     : {
-        promptTokens: countOf(generation['tokens_prompt']),
-        completionTokens: countOf(generation['tokens_completion']),
-        cachedTokens: countOf(generation['native_tokens_cached']),
-        reasoningTokens: countOf(generation['native_tokens_reasoning']),
+        promptTokens: tokensOf(generation['tokens_prompt']),
+        completionTokens: tokensOf(generation['tokens_completion']),
+        cachedTokens: tokensOf(generation['native_tokens_cached']),
+        reasoningTokens: tokensOf(generation['native_tokens_reasoning']),
         costMicros,
       };
 }

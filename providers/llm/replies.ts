@@ -1,17 +1,50 @@
+import { tokensOfBytes } from '../../domain/llm/estimate';
+import type { BegunAnswer } from '../../domain/llm/failures';
 import type { ChatReply, FinishReason, TokenUsage, ToolCall } from '../../domain/llm/types';
+import { utf8Length } from '../../domain/messages/utf8Length';
 import { countOf, fieldsOf, isFields, listOf, textOf, type Fields } from './fields';
 import { microsOf } from './money';
 
-/** Tokens and cost of an answer, of a chunk's `usage` as of a whole one's. */
+/** Tokens and cost of an answer, of a chunk's `usage` as of a whole one's, or of pictures. */
 export function usageOf(value: unknown): TokenUsage {
   const usage = fieldsOf(value);
   return {
-    promptTokens: countOf(usage['prompt_tokens']),
-    completionTokens: countOf(usage['completion_tokens']),
-    cachedTokens: countOf(fieldsOf(usage['prompt_tokens_details'])['cached_tokens']),
-    reasoningTokens: countOf(fieldsOf(usage['completion_tokens_details'])['reasoning_tokens']),
-    costMicros: microsOf(usage['cost']),
+    promptTokens: tokensOf(usage['prompt_tokens'] ?? usage['input_tokens']),
+    completionTokens: tokensOf(usage['completion_tokens'] ?? usage['output_tokens']),
+    cachedTokens: tokensOf(
+      fieldsOf(usage['prompt_tokens_details'] ?? usage['input_tokens_details'])['cached_tokens'],
+    ),
+    reasoningTokens: tokensOf(
+      fieldsOf(usage['completion_tokens_details'] ?? usage['output_tokens_details'])[
+        'reasoning_tokens'
+      ],
+    ),
+    costMicros: costOf(usage['cost']),
   };
+}
+
+// More than any model reads or writes: what is told beyond it is not told.
+const mostTokens = 100_000_000;
+
+/** Tokens of an answer; 0 for what no answer has. */
+export function tokensOf(value: unknown): number {
+  const tokens = countOf(value);
+  return tokens <= mostTokens ? tokens : 0;
+}
+
+/** What an answer cost, in micros; null for what no answer costs. */
+export function costOf(dollars: unknown): number | null {
+  const micros = microsOf(dollars);
+  return micros !== null && micros >= 0 ? micros : null;
+}
+
+const longestName = 200;
+
+/** The name of a model or an answer; null where it is none that anybody would give. */
+export function nameOf(value: unknown): string | null {
+  return typeof value === 'string' && value.length <= longestName && /^[!-~]+$/.test(value)
+    ? value
+    : null;
 }
 
 /** `error` and whatever else is no end of an answer becomes null. */
@@ -50,11 +83,19 @@ export class ReplyParts {
   private usage: unknown = null;
   private id: string | null = null;
   private answering: string | null = null;
+  private hasHead = false;
+  private writtenBytes = 0;
+
+  /** An answer is promised; its id may be told already. */
+  promised(id: string | null): void {
+    this.hasHead = true;
+    this.id ??= nameOf(id);
+  }
 
   /** What all of its shapes share: the vendor's id, the model, the usage. */
   takeHead(answer: Fields): void {
-    this.id ??= textOf(answer['id']);
-    this.answering ??= textOf(answer['model']);
+    this.id ??= nameOf(answer['id']);
+    this.answering ??= nameOf(answer['model']);
     if (isFields(answer['usage'])) {
       this.usage = answer['usage'];
     }
@@ -66,7 +107,9 @@ export class ReplyParts {
     if (text !== '') {
       this.texts.push(text);
     }
-    this.refusal ||= textOf(part['refusal']) !== null;
+    const refusal = textOf(part['refusal']);
+    this.refusal ||= refusal !== null;
+    this.writtenBytes += utf8Length(text) + utf8Length(refusal ?? '') + thoughtBytes(part);
     listOf(part['tool_calls']).forEach((call, at) => this.takeCall(fieldsOf(call), at));
     return text;
   }
@@ -77,6 +120,22 @@ export class ReplyParts {
 
   get generationId(): string | null {
     return this.id;
+  }
+
+  /** Whether the model is at work, though it may only think. */
+  get hasBegun(): boolean {
+    return this.hasContent || this.writtenBytes > 0;
+  }
+
+  /**
+   * What had come of an answer that failed; null where there was none, or where the vendor said that
+   * it failed before anything of it came.
+   */
+  begun({ isSaid }: { isSaid: boolean }): BegunAnswer | null {
+    const usage = this.usage === null ? null : usageOf(this.usage);
+    return !this.hasHead || (isSaid && usage === null && !this.hasBegun)
+      ? null
+      : { usage, writtenTokens: tokensOfBytes(this.writtenBytes) };
   }
 
   /** Whether it says something: text or tool calls. */
@@ -120,9 +179,24 @@ export class ReplyParts {
     const found = this.calls.get(index) ?? { id: '', name: '', pieces: [] };
     found.id ||= textOf(call['id']) ?? '';
     found.name ||= textOf(asked['name']) ?? '';
-    found.pieces.push(textOf(asked['arguments']) ?? '');
+    const piece = textOf(asked['arguments']) ?? '';
+    found.pieces.push(piece);
+    this.writtenBytes += utf8Length(piece);
     this.calls.set(index, found);
   }
+}
+
+// Thoughts are billed as text is. Some vendors tell the same one twice, in two shapes.
+function thoughtBytes(part: Fields): number {
+  const details = listOf(part['reasoning_details']).map((detail) => {
+    const { text, summary, data } = fieldsOf(detail);
+    return utf8Length(textOf(text) ?? textOf(summary) ?? textOf(data) ?? '');
+  });
+  return Math.max(
+    utf8Length(contentOf(part['reasoning'])),
+    utf8Length(contentOf(part['reasoning_content'])),
+    details.reduce((sum, bytes) => sum + bytes, 0),
+  );
 }
 
 function toolCallOf({

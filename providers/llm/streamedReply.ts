@@ -60,7 +60,7 @@ export class StreamedReply {
     const text = this.parts.take(part);
     this.parts.takeFinish(finish);
     this.clock.came();
-    if (!this.hasBegun && (this.parts.hasContent || thinks(part))) {
+    if (!this.hasBegun && (this.parts.hasBegun || thinks(part))) {
       this.hasBegun = true;
       this.clock.begun();
     }
