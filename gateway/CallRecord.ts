@@ -1,9 +1,7 @@
 import type { FailureKind } from '../domain/llm/failures';
-import type { TokenUsage } from '../domain/llm/types';
 import type { CallMetrics } from './callMetrics';
 import type { Catalogue } from './catalogue';
-import { CostSum, type CostLookUps, type UnknownCost } from './costs';
-import { pricesOf } from './models';
+import { sumOf, type AttemptCost, type Cost, type CostLookUps } from './costs';
 import type { Asker, CallLedger, SettledAttempt, SettledCall } from './types';
 
 /** What one call is recorded with. */
@@ -36,11 +34,13 @@ export interface CallEnd {
   readonly poolId: string | null;
 }
 
+type AttemptMade = Omit<SettledAttempt, 'n' | keyof Cost>;
+
 /** The record of one call: what it reserved, its attempts, what they cost, how it ended. */
 export class CallRecord {
-  private readonly attempts: SettledAttempt[] = [];
-  private readonly unknown: UnknownCost[] = [];
-  private readonly sum = new CostSum();
+  private readonly attempts: AttemptMade[] = [];
+  private readonly costs: AttemptCost[] = [];
+  private reservedMicros = 0;
   private firstTokenMs: number | null = null;
   private isOver = false;
 
@@ -50,9 +50,24 @@ export class CallRecord {
   ) {}
 
   /** @throws AppError planLimit when a budget is spent */
-  open(): Promise<void> {
+  async open(): Promise<void> {
     const { startedAt: _, ...call } = this.call;
-    return this.deps.ledger.open(call);
+    await this.deps.ledger.open(call);
+    this.reservedMicros = call.estimateMicros;
+  }
+
+  /**
+   * Sees to it that what the attempts cost so far and this much beside it are reserved: what was
+   * reserved at first pays for one attempt.
+   *
+   * @throws AppError planLimit when a budget has no room for it
+   */
+  async reserve(micros: number): Promise<void> {
+    const estimateMicros = this.costMicros + micros;
+    if (estimateMicros > this.reservedMicros) {
+      await this.deps.ledger.reserveMore({ callId: this.call.callId, estimateMicros });
+      this.reservedMicros = estimateMicros;
+    }
   }
 
   get attemptCount(): number {
@@ -61,11 +76,12 @@ export class CallRecord {
 
   /** As far as it is known now; vendors may be asked for more of it afterwards. */
   get costMicros(): number {
-    return this.sum.with(this.unknown).costMicros;
+    return this.costs.reduce((sum, { cost }) => sum + cost.costMicros, 0);
   }
 
-  attempted(attempt: Omit<SettledAttempt, 'n'>): void {
-    this.attempts.push({ n: this.attempts.length + 1, ...attempt });
+  attempted(attempt: AttemptMade, cost: AttemptCost): void {
+    this.attempts.push(attempt);
+    this.costs.push(cost);
     this.deps.metrics.attempted(attempt.failureKind);
   }
 
@@ -74,32 +90,33 @@ export class CallRecord {
     this.firstTokenMs = at - this.call.startedAt;
   }
 
-  answered(model: string, usage: TokenUsage): void {
-    this.sum.answered(usage, pricesOf(this.deps.catalogue, model));
-  }
-
-  /** It may be billed and did not say for how much. */
-  mayCost(unknown: UnknownCost): void {
-    this.unknown.push(unknown);
-  }
-
   /** Tells the ledger, once vendors have said what they can; the second time does nothing. */
   end(end: CallEnd): void {
     if (this.isOver) {
       return;
     }
     this.isOver = true;
-    const { ledger, costs, catalogue, metrics } = this.deps;
-    const { callId, kind, model, startedAt } = this.call;
+    const { costs: lookUps, ledger, metrics } = this.deps;
+    const { callId, kind, startedAt } = this.call;
     const { attempts, firstTokenMs } = this;
     const totalMs = Date.now() - startedAt;
     if (firstTokenMs !== null) {
       metrics.firstToken(firstTokenMs);
     }
-    const prices = pricesOf(catalogue, end.model ?? model);
-    costs.settle(this.sum, this.unknown, prices, (cost) => {
-      ledger.settle({ callId, ...end, ...cost, firstTokenMs, totalMs, attempts });
-      metrics.ended({ kind, outcome: end.outcome, totalMs, costMicros: cost.costMicros });
+    lookUps.settle(this.costs, (costs) => {
+      const sum = sumOf(costs);
+      ledger.settle({
+        callId,
+        ...end,
+        ...sum,
+        firstTokenMs,
+        totalMs,
+        attempts: costs.flatMap((cost, index) => {
+          const attempt = attempts[index];
+          return attempt === undefined ? [] : [{ ...attempt, ...cost, n: index + 1 }];
+        }),
+      });
+      metrics.ended({ kind, outcome: end.outcome, totalMs, costMicros: sum.costMicros });
     });
   }
 }

@@ -3,6 +3,7 @@ import { promptTokens, tokensOfText } from '../domain/llm/estimate';
 import { canTrim, trimOldest } from '../domain/llm/trim';
 import type { ChatCall, ChatMessage } from '../domain/llm/types';
 import type { Catalogue } from './catalogue';
+import type { AskSize } from './models';
 import type { Shape } from './Run';
 import type { ChatAsk } from './types';
 
@@ -16,6 +17,9 @@ export class ChatShape implements Shape {
   private model = '';
   private unfit: { answer: string; problem: string } | null = null;
   private readonly cachesPrompt: boolean;
+  /** What the model reads; null where it is to be counted anew. */
+  private promptTokens: number | null = null;
+  private wasCut = false;
 
   constructor(
     private readonly ask: ChatAsk,
@@ -24,6 +28,16 @@ export class ChatShape implements Shape {
     this.messages = ask.messages;
     this.maxTokens = ask.maxTokens;
     this.cachesPrompt = systemTokens(ask.messages) >= longSystemTokens;
+  }
+
+  /** Whether it is less than what was asked: without its oldest messages, or with fewer tokens. */
+  get isLess(): boolean {
+    return this.wasCut;
+  }
+
+  size(): AskSize {
+    this.promptTokens ??= promptTokens({ ...this.ask, messages: this.read() });
+    return { promptTokens: this.promptTokens, completionTokens: this.maxTokens, images: 0 };
   }
 
   canTrim(): boolean {
@@ -37,12 +51,15 @@ export class ChatShape implements Shape {
   /** The answer that is to be repaired, and what is wrong with it. */
   repair(unfit: { answer: string; problem: string }): void {
     this.unfit = unfit;
+    this.promptTokens = null;
   }
 
   change(way: FailedAttempt['way'], model: string): void {
     this.model = model;
+    this.wasCut ||= way === 'trimmed' || way === 'fewerTokens';
     if (way === 'trimmed') {
       this.messages = trimOldest(this.messages, this.roomFor(model)) ?? this.messages;
+      this.promptTokens = null;
     }
     if (way === 'fewerTokens') {
       this.maxTokens = Math.max(leastTokens, Math.floor(this.maxTokens / 2));
@@ -50,11 +67,11 @@ export class ChatShape implements Shape {
   }
 
   call(): ChatCall {
-    const { ask, model, unfit } = this;
+    const { ask, model } = this;
     const most = this.catalogue.find(model)?.maxOutputTokens ?? Infinity;
     return {
       model,
-      messages: unfit === null ? this.messages : [...this.messages, ...repairOf(unfit)],
+      messages: this.read(),
       maxTokens: Math.min(this.maxTokens, most),
       temperature: ask.temperature,
       tools: ask.tools,
@@ -64,6 +81,10 @@ export class ChatShape implements Shape {
       endUser: ask.asker.tenantId,
       cachesPrompt: this.cachesPrompt,
     };
+  }
+
+  private read(): readonly ChatMessage[] {
+    return this.unfit === null ? this.messages : [...this.messages, ...repairOf(this.unfit)];
   }
 
   // What the model reads, less what it is to write; where that is not known, half of what there is.

@@ -21,8 +21,10 @@ import {
   noKeyError,
   type FaultField,
 } from './callErrors';
+import { free, type AttemptCost, type Cost } from './costs';
 import { isKey, KeyQueue, type KeyStep } from './KeyQueue';
 import { ModelLine } from './ModelLine';
+import { costOfAnswer, mostCost, pricesOf, type AskSize } from './models';
 import { ownFailure } from './ownFailure';
 import type { Asker, ChosenKey, NoKey, Ring, SettledCall } from './types';
 
@@ -48,6 +50,7 @@ export interface RunAsk {
   /** To the first token; null: an answer that comes whole gets half of the time that is left. */
   readonly firstTokenMs: number | null;
   readonly isStreamed: boolean;
+  /** The most that one attempt costs with any of the models. */
   readonly estimateMicros: number;
   /** What to name when the request itself is at fault. */
   readonly field: FaultField;
@@ -59,6 +62,8 @@ export interface RunAsk {
 export interface Shape {
   canTrim(): boolean;
   canLowerTokens(): boolean;
+  /** How large it is by now. */
+  size(): AskSize;
   /** Changes it in the way that is taken, for the model that is asked next. */
   change(way: FailedAttempt['way'], model: string): void;
 }
@@ -69,6 +74,7 @@ export interface Place {
   readonly provider: LlmProvider;
   readonly model: string;
   readonly way: FailedAttempt['way'];
+  readonly size: AskSize;
   readonly startedAt: number;
   readonly options: CallOptions;
   /** Calls off this attempt, and it alone where it stands apart. */
@@ -80,6 +86,13 @@ export interface Answered {
   readonly model: string;
   readonly usage: TokenUsage;
   readonly generationId: string | null;
+}
+
+/** What is known of an attempt's time and size beside what the vendor told. */
+export interface Seen {
+  readonly firstTokenMs: number | null;
+  /** About how many tokens the answer has. */
+  readonly writtenTokens: number;
 }
 
 const minWholeMs = 10_000;
@@ -197,8 +210,11 @@ export class Run {
     return place;
   }
 
-  /** A second attempt beside a slow first one, on another account; null where there is none. */
-  placeBeside(first: Place): Place | null {
+  /**
+   * A second attempt beside a slow first one, on another account; null where there is none, where
+   * nothing is left to pay for it, or where the first is over by then.
+   */
+  async placeBeside(first: Place, isOver: () => boolean): Promise<Place | null> {
     const counted = this.failed.filter(({ failure }) => counts(failure.kind)).length;
     if (counted + 2 > maxCountedAttempts) {
       return null;
@@ -212,6 +228,10 @@ export class Run {
     if (!isKey(key)) {
       return null;
     }
+    if (!(await this.mayPayBeside(first)) || isOver()) {
+      key.release();
+      return null;
+    }
     if (!this.deps.retryBudget.take(Date.now())) {
       key.release();
       return null;
@@ -221,27 +241,24 @@ export class Run {
   }
 
   /** The vendor answered; whether the answer is of use is for the caller to say. */
-  answered(place: Place, { model, usage, generationId }: Answered, firstTokenMs: number | null) {
-    this.leavePlace(place, { failure: null, generationId }, firstTokenMs);
-    this.record.answered(model, usage);
+  answered(place: Place, { model, usage, generationId }: Answered, seen: Seen) {
+    const { firstTokenMs, writtenTokens } = seen;
+    this.leavePlace(
+      place,
+      { failure: null, generationId, firstTokenMs },
+      {
+        cost: this.costOf(place, usage, { model, writtenTokens }),
+        question: null,
+      },
+    );
   }
 
-  /** The attempt failed. `atRiskMicros` is what it may be billed for all the same. */
-  failedAt(
-    place: Place,
-    error: unknown,
-    { firstTokenMs, atRiskMicros }: { firstTokenMs: number | null; atRiskMicros: number },
-  ): void {
-    const { failure, generationId } = this.attemptErrorOf(error);
-    this.leavePlace(place, { failure, generationId }, firstTokenMs);
-    if (mayBeBilled(failure) && atRiskMicros > 0) {
-      this.record.mayCost({
-        provider: place.provider,
-        credentials: place.key.credentials,
-        generationId,
-        estimateMicros: atRiskMicros,
-      });
-    }
+  /** The attempt failed. What came of its answer until then is billed all the same. */
+  failedAt(place: Place, error: unknown, seen: Seen): void {
+    const { failure, generationId, begun } = this.attemptErrorOf(error);
+    const { firstTokenMs } = seen;
+    const cost = this.costOfFailed(place, { failure, generationId, begun }, seen.writtenTokens);
+    this.leavePlace(place, { failure, generationId, firstTokenMs }, cost);
     this.models.propose(failure.fallbackModels);
     this.failed.push(failedAttempt(place, failure));
   }
@@ -256,17 +273,22 @@ export class Run {
     this.record.tokenCame(place.startedAt + firstTokenMs);
   }
 
+  /** The model by which an answer is billed: by the name the vendor gave, if it is one that is known. */
+  modelOf(answering: string, asked: string): string {
+    return this.deps.catalogue.priceOf(answering) === null ? asked : answering;
+  }
+
   succeeded(place: Place, model: string): void {
     // What was called off beside it did not need saving.
     if (this.failed.some(({ failure }) => failure.kind !== 'cancelled')) {
       this.deps.metrics.saved();
     }
-    this.end('succeeded', { model, key: place.key });
+    this.end('succeeded', { model: this.modelOf(model, place.model), key: place.key });
   }
 
   /** The answer was there already. */
   cached(model: string): void {
-    this.end('cached', { model, key: null });
+    this.end('cached', { model: this.modelOf(model, this.ask.models[0]), key: null });
   }
 
   /** Ends with an error, and says what the caller gets. */
@@ -327,7 +349,35 @@ export class Run {
     if ('none' in taken) {
       throw this.errorWithout(taken.none);
     }
-    return this.begin(taken.key, taken.step, isApart);
+    const { key, step } = taken;
+    this.ask.shape.change(step.way, step.model);
+    if (this.failed.length > 0) {
+      try {
+        await this.record.reserve(this.mostOf(step.model));
+        this.checkTime();
+      } catch (error) {
+        key.release();
+        throw error;
+      }
+    }
+    return this.begin(key, step, isApart);
+  }
+
+  private mostOf(model: string): number {
+    return mostCost(this.deps.catalogue, [model], this.ask.shape.size());
+  }
+
+  private async mayPayBeside({ model }: Place): Promise<boolean> {
+    try {
+      await this.record.reserve(2 * this.mostOf(model));
+      return true;
+    } catch (error) {
+      this.deps.logger.debug(
+        { err: error, callId: this.callId },
+        'no second call beside a slow one',
+      );
+      return false;
+    }
   }
 
   private begin(
@@ -335,7 +385,6 @@ export class Run {
     { model, way }: { model: string; way: FailedAttempt['way'] },
     isApart: boolean,
   ): Place {
-    this.ask.shape.change(way, model);
     const startedAt = Date.now();
     const timeoutMs = Math.max(1, this.deadlineAt - startedAt);
     const wholeMs = Math.max(minWholeMs, Math.ceil(timeoutMs / 2));
@@ -345,6 +394,7 @@ export class Run {
       provider: this.deps.providerOf(key.vendor),
       model,
       way,
+      size: this.ask.shape.size(),
       startedAt,
       options: {
         signal: isApart ? AbortSignal.any([this.signal, own.signal]) : this.signal,
@@ -358,8 +408,12 @@ export class Run {
 
   private leavePlace(
     { key, model, startedAt, options }: Place,
-    { failure, generationId }: { failure: LlmFailure | null; generationId: string | null },
-    firstTokenMs: number | null,
+    {
+      failure,
+      generationId,
+      firstTokenMs,
+    }: { failure: LlmFailure | null; generationId: string | null; firstTokenMs: number | null },
+    cost: AttemptCost,
   ) {
     const totalMs = Date.now() - startedAt;
     this.deps.ring.seen({
@@ -370,16 +424,34 @@ export class Run {
       totalMs,
     });
     key.release();
-    this.record.attempted({
-      keyId: key.keyId,
-      accountId: key.accountId,
-      model,
-      failureKind: failure?.kind ?? null,
-      status: failure?.status ?? null,
-      generationId,
-      firstTokenMs,
-      totalMs,
-      startedAt: new Date(startedAt),
+    const { keyId, accountId, poolId } = key;
+    this.record.attempted(
+      {
+        keyId,
+        accountId,
+        poolId,
+        model,
+        failureKind: failure?.kind ?? null,
+        status: failure?.status ?? null,
+        generationId,
+        firstTokenMs,
+        totalMs,
+        startedAt: new Date(startedAt),
+      },
+      cost,
+    );
+  }
+
+  private costOf(
+    place: Place,
+    usage: TokenUsage | null,
+    { model, writtenTokens, images }: { model: string; writtenTokens: number; images?: number },
+  ): Cost {
+    const { size } = place;
+    return costOfAnswer(usage, {
+      prices: pricesOf(this.deps.catalogue, this.modelOf(model, place.model)),
+      most: size,
+      seen: { ...size, completionTokens: writtenTokens, images: images ?? size.images },
     });
   }
 
@@ -392,13 +464,42 @@ export class Run {
     return kind === 'timeout' || (kind === 'firstTokenTimeout' && firstTokenMs < asked);
   }
 
-  private attemptErrorOf(error: unknown): { failure: LlmFailure; generationId: string | null } {
+  private costOfFailed(
+    place: Place,
+    { failure, generationId, begun }: AttemptFailure,
+    seenTokens: number,
+  ): AttemptCost {
+    const { isStreamed } = this.ask;
+    if (begun === null && !mayBeBilled(failure, { isStreamed })) {
+      return { cost: free, question: null };
+    }
+    const { model, provider, key, size } = place;
+    // Whole answers are written to their end, whether or not somebody waits for it.
+    const isEmpty = saysNothing.has(failure.kind);
+    const isWhole = !isStreamed && !isEmpty;
+    const writtenTokens = isWhole
+      ? size.completionTokens
+      : Math.max(begun?.writtenTokens ?? 0, seenTokens);
+    const seen = { model, writtenTokens, ...(isEmpty ? { images: 0 } : {}) };
+    const costOf = (usage: TokenUsage | null) => this.costOf(place, usage, seen);
+    const cost = costOf(begun?.usage ?? null);
+    const isKnown = cost.costSource === 'vendor' || cost.costMicros === 0;
+    return {
+      cost,
+      question:
+        isKnown || generationId === null
+          ? null
+          : { provider, credentials: key.credentials, generationId, costOf },
+    };
+  }
+
+  private attemptErrorOf(error: unknown): AttemptFailure {
     if (error instanceof LlmAttemptError) {
       return error;
     }
     const { callId } = this;
     this.deps.logger.error({ err: error, callId }, 'a call to a model failed by a bug');
-    return { failure: calledOff, generationId: null };
+    return { failure: calledOff, generationId: null, begun: null };
   }
 
   // ------------------------------------------------------------------ ends
@@ -484,9 +585,16 @@ function failedAttempt({ key, model, way }: Place, failure: LlmFailure) {
   return { keyId: key.keyId, accountId: key.accountId, poolId: key.poolId, model, way, failure };
 }
 
-// What a vendor refuses costs nothing. What broke off does, and what we called off may.
-function mayBeBilled({ kind, status, hadBegun }: LlmFailure): boolean {
-  return hadBegun || (status === null && calledOffKinds.has(kind));
+type AttemptFailure = Pick<LlmAttemptError, 'failure' | 'generationId' | 'begun'>;
+
+// What a vendor refuses costs nothing. What broke off does, and whole answers that we called off may.
+function mayBeBilled(
+  { kind, status, hadBegun }: LlmFailure,
+  { isStreamed }: { isStreamed: boolean },
+): boolean {
+  return hadBegun || (!isStreamed && status === null && calledOffKinds.has(kind));
 }
+
+const saysNothing = new Set<FailureKind>(['emptyAnswer', 'refused']);
 
 const calledOffKinds = new Set<FailureKind>(['cancelled', 'timeout', 'firstTokenTimeout']);

@@ -1,10 +1,10 @@
 import { pause } from './pause';
 import type { Answered, Place, Run } from './Run';
 
-/** One call that comes whole, and the most it costs where it breaks off. */
+/** One call that comes whole, and about how many tokens its answer has. */
 export interface WholeCall<T extends Answered> {
   readonly call: (place: Place) => Promise<T>;
-  readonly attemptCost: (place: Place) => number;
+  readonly tokensOf: (answer: T) => number;
 }
 
 export interface Got<T> {
@@ -16,15 +16,18 @@ export interface Got<T> {
 export async function attempt<T extends Answered>(
   run: Run,
   place: Place,
-  { call, attemptCost }: WholeCall<T>,
+  { call, tokensOf }: WholeCall<T>,
 ): Promise<Got<T> | null> {
   try {
     const answer = await call(place);
-    run.answered(place, answer, null);
+    const isTold = answer.usage.completionTokens > 0;
+    run.answered(place, answer, {
+      firstTokenMs: null,
+      writtenTokens: isTold ? 0 : tokensOf(answer),
+    });
     return { place, answer };
   } catch (error) {
-    // Vendors bill whole answers that nobody waited for.
-    run.failedAt(place, error, { firstTokenMs: null, atRiskMicros: attemptCost(place) });
+    run.failedAt(place, error, { firstTokenMs: null, writtenTokens: 0 });
     return null;
   }
 }
@@ -39,11 +42,14 @@ export async function attemptHedged<T extends Answered>(
   afterMs: number,
 ): Promise<Got<T> | null> {
   const first = await run.place({ isApart: true });
-  const firstGot = attempt(run, first, work);
+  let isOver = false;
+  const firstGot = attempt(run, first, work).finally(() => {
+    isOver = true;
+  });
   if (!(await isSlow(firstGot, afterMs))) {
     return firstGot;
   }
-  const second = run.placeBeside(first);
+  const second = await run.placeBeside(first, () => isOver);
   if (second === null) {
     return firstGot;
   }

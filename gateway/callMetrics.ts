@@ -81,7 +81,10 @@ export function createCallMetrics(registry: Registry | null): CallMetrics {
     firstToken: (ms) => firstToken.observe(ms / 1_000),
     ended({ kind, outcome, totalMs, costMicros }) {
       calls.inc({ kind, outcome });
-      cost.inc({ kind }, costMicros);
+      // A counter that is to go down throws.
+      if (costMicros > 0) {
+        cost.inc({ kind }, costMicros);
+      }
       total.observe({ kind }, totalMs / 1_000);
     },
     retryRefused: () => refused.inc(),

@@ -1,5 +1,5 @@
 import { attempt, attemptHedged, type WholeCall } from './attempts';
-import { answerChat, planChat, type ChatDeps } from './chatPlan';
+import { answerChat, planChat, writtenTokens, type ChatDeps } from './chatPlan';
 import { ownFailure } from './ownFailure';
 import { Run } from './Run';
 import type { ChatReply } from '../domain/llm/types';
@@ -17,7 +17,7 @@ export async function chat(
   const work: WholeCall<ChatReply> = {
     call: ({ provider, key, options }) =>
       provider.chat(plan.shape.call(), key.credentials, options),
-    attemptCost: plan.attemptCost,
+    tokensOf: writtenTokens,
   };
   try {
     if (plan.kept !== null) {

@@ -1,5 +1,5 @@
 import { invalidField } from '../domain/errors';
-import { promptTokens, tokensOfText } from '../domain/llm/estimate';
+import { tokensOfText } from '../domain/llm/estimate';
 import type { ChatReply } from '../domain/llm/types';
 import { ChatShape } from './ChatShape';
 import { modelsFor, mostCost } from './models';
@@ -21,8 +21,6 @@ export interface ChatPlan {
   readonly hedgeAfterMs: number | null;
   readonly cacheKey: string | null;
   readonly kept: KeptReply | null;
-  /** What one attempt costs at most with its model. */
-  readonly attemptCost: (place: Place, text?: string) => number;
   readonly check: (reply: ChatReply) => Checked;
 }
 
@@ -45,7 +43,6 @@ export function planChat(
   const check = ask.schema === null ? null : checks.of(ask.schema);
   const cacheKey = cache.keyOf(ask, models);
   const kept = cache.get(cacheKey);
-  const prompt = promptTokens(ask);
   const shape = new ChatShape(ask, catalogue);
   return {
     shape,
@@ -61,19 +58,11 @@ export function planChat(
       deadlineMs: ask.deadlineMs,
       firstTokenMs: ask.firstTokenMs,
       isStreamed,
-      estimateMicros:
-        kept === null
-          ? mostCost(catalogue, models, { promptTokens: prompt, completionTokens: ask.maxTokens })
-          : 0,
+      estimateMicros: kept === null ? mostCost(catalogue, models, shape.size()) : 0,
       field: 'messages',
       shape,
       signal,
     },
-    attemptCost: ({ model }, text) =>
-      mostCost(catalogue, [model], {
-        promptTokens: prompt,
-        completionTokens: text === undefined ? ask.maxTokens : tokensOfText(text),
-      }),
     check: (reply) =>
       check === null || reply.toolCalls.length > 0 ? { json: null } : check(reply.text),
   };
@@ -89,7 +78,10 @@ export function answerChat(
   if (place === null) {
     run.cached(model);
   } else {
-    deps.cache.set(plan.cacheKey, { reply, json });
+    // What another model answered, or this one to less, is no answer to what was asked.
+    if (place.model === plan.ask.models[0] && !plan.shape.isLess) {
+      deps.cache.set(plan.cacheKey, { reply, json });
+    }
     run.succeeded(place, model);
   }
   keepPrompt(deps, run.callId, ask, reply);
@@ -105,6 +97,14 @@ export function answerChat(
     attempts: run.attemptCount,
     account: place?.key.accountName ?? null,
   };
+}
+
+/** About how many tokens of an answer were written. */
+export function writtenTokens({ text, toolCalls }: ChatReply): number {
+  return toolCalls.reduce(
+    (tokens, call) => tokens + tokensOfText(call.name + call.arguments),
+    tokensOfText(text),
+  );
 }
 
 function keepPrompt(

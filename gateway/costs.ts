@@ -1,79 +1,62 @@
 import { setMaxListeners } from 'node:events';
-import { costOfTokens } from '../domain/llm/estimate';
-import type { ModelPrices, TokenUsage } from '../domain/llm/types';
+import type { TokenUsage } from '../domain/llm/types';
+import type { Logger } from '../lib/logger';
 import type { LlmCredentials, LlmProvider } from '../providers/llm/types';
 import { pause } from './pause';
 import type { SettledCall } from './types';
 
-/** What a call came to, of all its attempts. */
-export interface CallCost {
+/** What an attempt came to, or all attempts of a call together. */
+export interface Cost {
   readonly usage: TokenUsage | null;
   readonly costMicros: number;
   readonly costSource: SettledCall['costSource'];
 }
 
-/** An attempt that may be billed without having told what it cost. */
-export interface UnknownCost {
+export const free: Cost = { usage: null, costMicros: 0, costSource: 'none' };
+
+/** An attempt that is billed without having told for how much: how the vendor is asked. */
+export interface CostQuestion {
   readonly provider: LlmProvider;
   readonly credentials: LlmCredentials;
-  /** By which the vendor can be asked; null where it never told one. */
-  readonly generationId: string | null;
-  readonly estimateMicros: number;
+  readonly generationId: string;
+  /** What the vendor's answer comes to. */
+  readonly costOf: (usage: TokenUsage) => Cost;
 }
 
-/** Adds up what the attempts of one call cost, best known first: the vendor's word, prices, a guess. */
-export class CostSum {
-  private usage: TokenUsage | null = null;
-  private micros = 0;
-  private rank = 0;
-
-  answered(usage: TokenUsage, prices: ModelPrices): void {
-    this.add(usage, usage.costMicros ?? costOfTokens(usage, prices));
-    this.rank = Math.max(this.rank, usage.costMicros === null ? 2 : 1);
-  }
-
-  guessed(micros: number): void {
-    this.micros += micros;
-    this.rank = 3;
-  }
-
-  /** The same with guesses for what is not known. */
-  with(unknown: readonly UnknownCost[]): CallCost {
-    if (unknown.length === 0) {
-      return this.sum();
-    }
-    const all = Object.assign(new CostSum(), this);
-    for (const { estimateMicros } of unknown) {
-      all.guessed(estimateMicros);
-    }
-    return all.sum();
-  }
-
-  private sum(): CallCost {
-    return {
-      usage: this.usage,
-      costMicros: this.micros,
-      costSource: sources[this.rank] ?? 'estimate',
-    };
-  }
-
-  private add(usage: TokenUsage, micros: number) {
-    const past = this.usage;
-    this.micros += micros;
-    this.usage =
-      past === null
-        ? usage
-        : {
-            promptTokens: past.promptTokens + usage.promptTokens,
-            completionTokens: past.completionTokens + usage.completionTokens,
-            cachedTokens: past.cachedTokens + usage.cachedTokens,
-            reasoningTokens: past.reasoningTokens + usage.reasoningTokens,
-            costMicros: this.micros,
-          };
-  }
+/** What an attempt cost as far as it is known, and how more is learned. */
+export interface AttemptCost {
+  readonly cost: Cost;
+  readonly question: CostQuestion | null;
 }
 
+// Best known first: the vendor's word, prices, a guess. A sum is known as its worst part is.
 const sources = ['none', 'vendor', 'prices', 'estimate'] as const;
+
+/** What the attempts of a call come to together. */
+export function sumOf(costs: readonly Cost[]): Cost {
+  return costs.reduce(
+    (sum, { usage, costMicros, costSource }) => ({
+      usage: together(sum.usage, usage),
+      costMicros: sum.costMicros + costMicros,
+      costSource:
+        sources[Math.max(sources.indexOf(sum.costSource), sources.indexOf(costSource))] ??
+        'estimate',
+    }),
+    free,
+  );
+}
+
+function together(one: TokenUsage | null, other: TokenUsage | null): TokenUsage | null {
+  return one === null || other === null
+    ? (one ?? other)
+    : {
+        promptTokens: one.promptTokens + other.promptTokens,
+        completionTokens: one.completionTokens + other.completionTokens,
+        cachedTokens: one.cachedTokens + other.cachedTokens,
+        reasoningTokens: one.reasoningTokens + other.reasoningTokens,
+        costMicros: null,
+      };
+}
 
 // The vendor knows what a broken answer cost some moments later.
 const lookAfterMs = [500, 2_000, 5_000];
@@ -82,33 +65,31 @@ const maxLookUps = 200;
 
 /** Asks vendors afterwards what answers cost that broke off. */
 export interface CostLookUps {
-  /** Calls back once, with what the vendor said or with the estimates. */
-  settle(
-    sum: CostSum,
-    unknown: readonly UnknownCost[],
-    prices: ModelPrices,
-    done: (cost: CallCost) => void,
-  ): void;
-  /** Gives up on what is still asked for: it is settled by its estimates at once. */
+  /** Calls back once, with what the vendor said or with what was known before, in order. */
+  settle(attempts: readonly AttemptCost[], done: (costs: Cost[]) => void): void;
+  /** Gives up on what is still asked for: it is settled by what is known, at once. */
   close(): Promise<void>;
 }
 
-export function createCostLookUps(): CostLookUps {
+export function createCostLookUps(logger: Pick<Logger, 'error'>): CostLookUps {
   const over = new AbortController();
   // Each of them waits for it.
   setMaxListeners(maxLookUps, over.signal);
   const running = new Set<Promise<void>>();
 
   return {
-    settle(sum, unknown, prices, done) {
-      const askable = unknown.filter(({ generationId }) => generationId !== null);
-      if (askable.length === 0 || running.size >= maxLookUps || over.signal.aborted) {
-        done(sum.with(unknown));
+    settle(attempts, done) {
+      const isAsked = attempts.some(({ question }) => question !== null);
+      if (!isAsked || running.size >= maxLookUps || over.signal.aborted) {
+        done(attempts.map(({ cost }) => cost));
         return;
       }
-      const work = lookUp(sum, unknown, prices).then(done);
+      // Nobody waits for it, so that what it throws would end the process.
+      const work = Promise.all(attempts.map(lookUp))
+        .then(done)
+        .catch((error: unknown) => logger.error({ err: error }, 'a call is not settled by a bug'))
+        .finally(() => running.delete(work));
       running.add(work);
-      void work.finally(() => running.delete(work));
     },
 
     async close() {
@@ -117,25 +98,19 @@ export function createCostLookUps(): CostLookUps {
     },
   };
 
-  async function lookUp(sum: CostSum, unknown: readonly UnknownCost[], prices: ModelPrices) {
-    const left: UnknownCost[] = [];
-    for (const each of unknown) {
-      const usage = await costOf(each, over.signal);
-      if (usage === null) {
-        left.push(each);
-      } else {
-        sum.answered(usage, prices);
-      }
-    }
-    return sum.with(left);
+  async function lookUp({ cost, question }: AttemptCost): Promise<Cost> {
+    const usage = question === null ? null : await toldOf(question, over.signal);
+    return usage === null || question === null ? cost : question.costOf(usage);
   }
 }
 
-async function costOf(unknown: UnknownCost, signal: AbortSignal): Promise<TokenUsage | null> {
-  const { generationId, provider, credentials } = unknown;
-  for (const ms of generationId === null ? [] : lookAfterMs) {
+async function toldOf(
+  { generationId, provider, credentials }: CostQuestion,
+  signal: AbortSignal,
+): Promise<TokenUsage | null> {
+  for (const ms of lookAfterMs) {
     await pause(ms, signal);
-    if (signal.aborted || generationId === null) {
+    if (signal.aborted) {
       return null;
     }
     try {

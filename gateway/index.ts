@@ -65,7 +65,7 @@ export async function createLlm(deps: LlmDeps): Promise<Llm> {
   }
   const ledger = createCallLedger({ db, sealing, logger, spentKey: benchSpent(ring) });
   const providers = createLlmProviders({ onlyPublic });
-  const costs = createCostLookUps();
+  const costs = createCostLookUps(logger);
   const gateway = createGateway({
     ring,
     ledger,

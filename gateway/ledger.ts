@@ -1,7 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { AppError } from '../domain/errors';
-import { planWithRoom } from '../domain/identity/plans';
-import { resetsAt, spentBudgetText, type SpentBudget } from '../domain/llm/budgets';
+import { resetsAt } from '../domain/llm/budgets';
 import { platformPool } from '../domain/llm/types';
 import {
   isDatabaseUnavailable,
@@ -15,12 +13,15 @@ import type { Sealing } from '../lib/sealing';
 import {
   openCalls,
   settleCalls,
+  type CallAttempt,
   type EndedCall,
   type Opened,
   type SpentKey,
 } from '../models/llm/calls';
 import { keepPrompts, type CallWords } from '../models/llm/prompts';
 import { createGroups } from './groups';
+import { budgetSpent, unreachable } from './ledgerErrors';
+import { createRaisings } from './raisings';
 import type { CallLedger, OpenCall, SettledCall } from './types';
 
 /** A key whose own budget is spent, and until when. */
@@ -88,6 +89,21 @@ export function createCallLedger({
     run: settleGroup,
     gatherMs: settleGatherMs,
   });
+  const raisings = createRaisings({
+    db,
+    most: mostOfGroup,
+    patienceMs: openPatienceMs,
+    isClosed: () => isClosed,
+    pause: () => pause(retryAfterMs),
+    isUnderWay: (callId) => unsafe.get(callId)?.end === null,
+    restore,
+    raised({ callId, estimateMicros }) {
+      const known = unsafe.get(callId);
+      if (known !== undefined) {
+        unsafe.set(callId, { ...known, call: { ...known.call, estimateMicros } });
+      }
+    },
+  });
   const prompts = createGroups<CallWords>({ most: 32, run: keepGroup });
 
   return {
@@ -97,6 +113,8 @@ export function createCallLedger({
         openings.add({ call, until, isUncounted: false, resolve, reject });
       });
     },
+
+    reserveMore: (call) => raisings.reserveMore(call),
 
     settle(call) {
       settle(endedOf(call));
@@ -125,7 +143,7 @@ export function createCallLedger({
   };
 
   async function flush(): Promise<void> {
-    await openings.idle();
+    await Promise.all([openings.idle(), raisings.idle()]);
     await Promise.all([settlings.idle(), prompts.idle()]);
   }
 
@@ -304,12 +322,14 @@ export function createCallLedger({
 
   function tellSpent(calls: readonly EndedOfPool[], spent: readonly SpentKey[]): void {
     for (const key of spent) {
-      const call = calls.find(({ keyId }) => keyId === key.keyId);
-      if (call?.accountId != null && call.poolId !== null) {
+      const by = calls
+        .flatMap((call) => [call, ...call.attempts])
+        .find(({ keyId }) => keyId === key.keyId);
+      if (by?.accountId != null && by.poolId !== null) {
         spentKey?.({
           keyId: key.keyId,
-          accountId: call.accountId,
-          poolId: call.poolId,
+          accountId: by.accountId,
+          poolId: by.poolId,
           resetsAt: resetsAt(key).getTime(),
         });
       }
@@ -341,10 +361,18 @@ interface UnsafeCall {
 
 interface EndedOfPool extends EndedCall {
   readonly poolId: string | null;
+  readonly attempts: readonly (CallAttempt & { readonly poolId: string })[];
 }
 
 function endedOf(call: SettledCall): EndedOfPool {
-  return { ...call, isOfPlatform: call.poolId === platformPool };
+  return {
+    ...call,
+    isOfPlatform: call.poolId === platformPool,
+    attempts: call.attempts.map((attempt) => ({
+      ...attempt,
+      isOfPlatform: attempt.poolId === platformPool,
+    })),
+  };
 }
 
 function unmade(callId: string): EndedOfPool {
@@ -364,32 +392,4 @@ function unmade(callId: string): EndedOfPool {
     totalMs: null,
     attempts: [],
   };
-}
-
-function budgetSpent(budget: SpentBudget, estimateMicros: number): AppError {
-  return new AppError('planLimit', 'llmBudgetSpent', spentBudgetText(budget, estimateMicros), {
-    details: {
-      scope: budget.scope,
-      subject: budget.subject,
-      period: budget.period,
-      limitMicros: budget.limitMicros,
-      spentMicros: budget.spentMicros,
-      reservedMicros: budget.reservedMicros,
-      resetsAt: resetsAt(budget).toISOString(),
-      ...(budget.scope === 'plan' ? { requiredPlan: planFor(budget, estimateMicros) } : {}),
-    },
-  });
-}
-
-function planFor({ spentMicros, reservedMicros }: SpentBudget, estimateMicros: number): string {
-  return planWithRoom('aiMicros', spentMicros + reservedMicros + estimateMicros);
-}
-
-function unreachable(cause: unknown): AppError {
-  return new AppError(
-    'unavailable',
-    'llmUnavailable',
-    'What calls cost cannot be recorded just now, so that none is made: try again.',
-    { retryAfterSeconds: 1, cause },
-  );
 }

@@ -1,6 +1,7 @@
+import { tokensOfText } from '../domain/llm/estimate';
 import { LlmAttemptError } from '../domain/llm/failures';
 import type { ChatPiece, ChatReply } from '../domain/llm/types';
-import { answerChat, planChat, type ChatDeps, type ChatPlan } from './chatPlan';
+import { answerChat, planChat, writtenTokens, type ChatDeps, type ChatPlan } from './chatPlan';
 import { ownFailure } from './ownFailure';
 import { Run, type Place } from './Run';
 import type { ChatAsk, ChatEvent } from './types';
@@ -126,18 +127,17 @@ class Reading {
   private over(reply: ChatReply) {
     this.isOver = true;
     this.reply = reply;
-    this.run.answered(this.place, reply, this.firstTokenMs);
+    this.run.answered(this.place, reply, {
+      firstTokenMs: this.firstTokenMs,
+      writtenTokens: reply.usage.completionTokens > 0 ? 0 : writtenTokens(reply),
+    });
   }
 
   private fail(error: unknown) {
     this.isOver = true;
     this.run.failedAt(this.place, error, {
       firstTokenMs: this.firstTokenMs,
-      atRiskMicros: this.hadBegun(error) ? this.plan.attemptCost(this.place, this.text) : 0,
+      writtenTokens: tokensOfText(this.text),
     });
-  }
-
-  private hadBegun(error: unknown): boolean {
-    return this.text !== '' || (error instanceof LlmAttemptError && error.failure.hadBegun);
   }
 }

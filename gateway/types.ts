@@ -187,6 +187,12 @@ export interface CallLedger {
    * @throws AppError planLimit (402), with the budget that is spent in its words and details
    */
   open(call: OpenCall): Promise<void>;
+  /**
+   * Raises what is reserved for an open call to this much in all, under the budgets it was opened
+   * under, or refuses; what is reserved already stays. Doing it twice is doing it once.
+   * @throws AppError planLimit (402), as `open` does
+   */
+  reserveMore(call: Pick<OpenCall, 'callId' | 'estimateMicros'>): Promise<void>;
   /** Records what became of it. It is never waited for: what is not recorded when a process dies is
    * settled by its estimate. */
   settle(call: SettledCall): void;
@@ -224,6 +230,7 @@ export interface SettledCall {
   /** Whose key it was: the platform's pool, or the tenant's. Null when none was called. */
   readonly poolId: string | null;
   readonly usage: TokenUsage | null;
+  /** Of all its attempts; what is not among theirs is booked to the call's own key. */
   readonly costMicros: number;
   readonly costSource: 'vendor' | 'prices' | 'estimate' | 'none';
   readonly firstTokenMs: number | null;
@@ -235,6 +242,10 @@ export interface SettledAttempt {
   readonly n: number;
   readonly keyId: string;
   readonly accountId: string;
+  readonly poolId: string;
+  readonly usage: TokenUsage | null;
+  readonly costMicros: number;
+  readonly costSource: SettledCall['costSource'];
   readonly model: string;
   readonly failureKind: FailureKind | null;
   readonly status: number | null;

@@ -1,21 +1,21 @@
 import { invalidField } from '../domain/errors';
 import { tokensOfText } from '../domain/llm/estimate';
 import { attempt, type Got } from './attempts';
-import { modelsFor, mostCost, pricesOf } from './models';
+import { modelsFor, mostCost, type AskSize } from './models';
 import { Run, type Answered, type Place, type RunAsk, type RunDeps, type Shape } from './Run';
 import type { LlmGateway } from './types';
 
 type EmbedAsk = Parameters<LlmGateway['embed']>[0];
 type ImageAsk = Parameters<LlmGateway['image']>[0];
 
-// What an image takes to write where a model is billed by tokens alone.
-const tokensOfImage = 4_200;
-
-const fixed: Shape = {
-  canTrim: () => false,
-  canLowerTokens: () => false,
-  change: () => undefined,
-};
+function fixed(size: AskSize): Shape {
+  return {
+    canTrim: () => false,
+    canLowerTokens: () => false,
+    change: () => undefined,
+    size: () => size,
+  };
+}
 
 /** Texts as vectors. No other model takes a model's place: their vectors do not compare. */
 export async function embed(
@@ -32,14 +32,19 @@ export async function embed(
     model: ask.model,
     fallbacks: [],
   });
-  const promptTokens = inputs.reduce((tokens, text) => tokens + tokensOfText(text), 0);
+  const size = {
+    promptTokens: inputs.reduce((tokens, text) => tokens + tokensOfText(text), 0),
+    completionTokens: 0,
+    images: 0,
+  };
   const { run, answer } = await carryOut(
     deps,
     {
       ...wholeAsk(ask, signal),
       kind: 'embedding',
       models,
-      estimateMicros: mostCost(deps.catalogue, models, { promptTokens, completionTokens: 0 }),
+      estimateMicros: mostCost(deps.catalogue, models, size),
+      shape: fixed(size),
       field: 'inputs',
     },
     ({ provider, model, key, options }) =>
@@ -61,21 +66,15 @@ export async function image(
     model: ask.model,
     fallbacks: null,
   });
-  const tokens = { promptTokens: tokensOfText(prompt), completionTokens: 0 };
-  const imageMicros = models.map((model) => {
-    const perImage = pricesOf(deps.catalogue, model).imageMicros;
-    const written = { ...tokens, completionTokens: n * tokensOfImage };
-    return perImage > 0
-      ? n * perImage + mostCost(deps.catalogue, [model], tokens)
-      : mostCost(deps.catalogue, [model], written);
-  });
+  const asked = { promptTokens: tokensOfText(prompt), completionTokens: 0, images: n };
   const { run, answer } = await carryOut(
     deps,
     {
       ...wholeAsk(ask, signal),
       kind: 'image',
       models,
-      estimateMicros: Math.max(...imageMicros),
+      estimateMicros: mostCost(deps.catalogue, models, asked),
+      shape: fixed(asked),
       field: 'prompt',
     },
     ({ provider, model, key, options }) =>
@@ -96,7 +95,6 @@ function wholeAsk(
     conversation: null,
     firstTokenMs: null,
     isStreamed: false,
-    shape: fixed,
     signal,
   };
 }
@@ -107,7 +105,7 @@ async function carryOut<T extends Answered>(
   call: (place: Place) => Promise<T>,
 ): Promise<{ run: Run; answer: T }> {
   const run = await Run.open(deps, ask);
-  const work = { call, attemptCost: () => ask.estimateMicros };
+  const work = { call, tokensOf: () => 0 };
   try {
     let got: Got<T> | null = null;
     while (got === null) {

@@ -96,6 +96,9 @@ export interface CallAttempt {
   readonly n: number;
   readonly keyId: string;
   readonly accountId: string;
+  readonly isOfPlatform: boolean;
+  readonly usage: TokenUsage | null;
+  readonly costMicros: number;
   readonly model: string;
   readonly failureKind: FailureKind | null;
   readonly status: number | null;
@@ -104,6 +107,42 @@ export interface CallAttempt {
   readonly totalMs: number;
   readonly startedAt: Date;
 }
+
+/**
+ * Raises what open calls have reserved to `estimateMicros` in all, under the counters they were opened
+ * under; answers what became of each, in order. What is reserved already stays; doing it twice is doing
+ * it once. Each call may be in it once.
+ */
+export async function reserveMore(
+  db: Knex,
+  calls: readonly { readonly callId: string; readonly estimateMicros: number }[],
+): Promise<Raised[]> {
+  const [, answers] = await acrossTenantsInOneTrip(
+    db,
+    'llmLedger',
+    [
+      withoutDisk,
+      {
+        raw: raising({
+          ids: calls.map((call) => call.callId),
+          totals: calls.map((call) => call.estimateMicros),
+          plans: planLimits,
+        }),
+      },
+    ],
+    { arePlansKept: true },
+  );
+  const rows: (SpentBudget & { state: Raised['state']; moreMicros: number })[] = answers ?? [];
+  return rows.map(({ state, moreMicros, ...budget }) =>
+    state === 'refused' ? { state, budget, moreMicros } : { state },
+  );
+}
+
+export type Raised =
+  | { readonly state: 'opened' | 'again' }
+  | { readonly state: 'refused'; readonly budget: SpentBudget; readonly moreMicros: number }
+  /** There is no such call, or it is over. */
+  | { readonly state: 'unknown' };
 
 /** A key of whose budget nothing is left. */
 export interface SpentKey {
@@ -197,15 +236,9 @@ const countSql = `
    order by 1, 2, 3, 4, 5
   on conflict do nothing`;
 
-// Among the calls of a group, each is judged as if all before it were taken; who had room alone and
-// not behind them is asked again. Spent is what has no room for the call even so.
-const reserveSql = `
-  with ${asked}, witness as materialized (
-    select (cast(:opened as uuid) is not null
-             and not exists (select 1 from llm_calls where id = cast(:opened as uuid)))
-        or exists (select 1 from llm_calls where id = cast(:settled as uuid) and outcome = 'open')
-           as is_missing
-  ), held as materialized (
+// What is left of every counter that calls ask, all of them locked.
+function roomsWhere({ isForced }: { isForced: string }): string {
+  return `held as materialized (
     select s.id, s.tenant_id, s.scope, s.subject, s.period, s.starts_on, s.spent_micros,
            s.reserved_micros
       from llm_spend s
@@ -214,7 +247,7 @@ const reserveSql = `
      order by s.id for update of s
   ), limited as materialized (
     select h.*,
-           case when cast(:isForced as boolean) then null
+           case when ${isForced} then null
                 when h.scope <> 'plan' then b.limit_micros
                 when u.tenant_id is null or u.status = 'expired'
                      or u.expires_at <= statement_timestamp()
@@ -232,7 +265,18 @@ const reserveSql = `
              <= l.limit_micros as has_room,
            l.limit_micros is null or l.spent_micros + l.reserved_micros + a.estimate
              <= l.limit_micros as has_room_alone
-      from asks a left join limited l using (tenant_id, scope, subject, period, starts_on)
+      from asks a left join limited l using (tenant_id, scope, subject, period, starts_on)`;
+}
+
+// Among the calls of a group, each is judged as if all before it were taken; who had room alone and
+// not behind them is asked again. Spent is what has no room for the call even so.
+const reserveSql = `
+  with ${asked}, witness as materialized (
+    select (cast(:opened as uuid) is not null
+             and not exists (select 1 from llm_calls where id = cast(:opened as uuid)))
+        or exists (select 1 from llm_calls where id = cast(:settled as uuid) and outcome = 'open')
+           as is_missing
+  ), ${roomsWhere({ isForced: 'cast(:isForced as boolean)' })}
   ), judged as materialized (
     select n, case when (select is_missing from witness) then 'forgotten'
                    when bool_or(id is null) then 'uncounted'
@@ -262,6 +306,46 @@ const reserveSql = `
        order by r.period desc, r.scope limit 1) r on true
    order by g.n`;
 
+const raiseSql = `
+  with given as (
+    select * from unnest(cast(:ids as uuid[]), cast(:totals as bigint[]))
+      with ordinality as g (id, total, n)
+  ), calls as materialized (
+    select g.n, c.id, c.tenant_id, c.reserved_under,
+           greatest(g.total - c.estimate_micros, 0) as estimate
+      from llm_calls c join given g on g.id = c.id
+     where c.outcome = 'open' order by c.id for update of c
+  ), asks as materialized (
+    select c.n, c.tenant_id, h.counter ->> 0 as scope, h.counter ->> 1 as subject,
+           h.counter ->> 2 as period, cast(h.counter ->> 3 as date) as starts_on, c.estimate,
+           sum(c.estimate) over (partition by c.tenant_id, h.counter order by c.n)
+             as estimate_so_far
+      from calls c cross join lateral jsonb_array_elements(c.reserved_under) as h (counter)
+  ), ${roomsWhere({ isForced: 'false' })}
+  ), judged as materialized (
+    select n, case when bool_and(has_room) then 'opened'
+                   when bool_and(has_room_alone) then 'again'
+                   else 'refused' end as state
+      from rooms group by n
+  ), raised as (
+    update llm_spend s set reserved_micros = s.reserved_micros + t.estimate
+      from (select r.id, cast(sum(r.estimate) as bigint) as estimate
+              from rooms r join judged j using (n) where j.state = 'opened' group by r.id) t
+     where s.id = t.id
+  ), written as (
+    update llm_calls c set estimate_micros = c.estimate_micros + x.estimate
+      from calls x join judged j using (n) where c.id = x.id and j.state = 'opened'
+  )
+  select coalesce(j.state, 'unknown') as state, r.scope, r.subject, r.period,
+         to_char(r.starts_on, 'YYYY-MM-DD') as "startsOn", r.limit_micros as "limitMicros",
+         r.spent_micros as "spentMicros", r.reserved_micros as "reservedMicros",
+         r.estimate as "moreMicros"
+    from given g left join judged j using (n)
+    left join lateral (
+      select * from rooms r where r.n = g.n and j.state = 'refused' and not r.has_room_alone
+       order by r.period desc, r.scope limit 1) r on true
+   order by g.n`;
+
 // Calls, then counters by their ids, then keys, then sums: every group takes its locks in this order,
 // because each step asks how many rows the one before it has.
 const settleSql = `
@@ -269,11 +353,11 @@ const settleSql = `
     select * from unnest(
         cast(:ids as uuid[]), cast(:outcomes as text[]), cast(:failures as text[]),
         cast(:models as text[]), cast(:keyIds as uuid[]), cast(:accountIds as uuid[]),
-        cast(:platforms as boolean[]), cast(:costs as bigint[]), cast(:sources as text[]),
+        cast(:platformCosts as bigint[]), cast(:costs as bigint[]), cast(:sources as text[]),
         cast(:promptTokens as int[]), cast(:completionTokens as int[]),
         cast(:cachedTokens as int[]), cast(:reasoningTokens as int[]),
         cast(:firstTokens as int[]), cast(:totals as int[]), cast(:attempts as int[]))
-      as g (call_id, outcome, failure_kind, model, key_id, account_id, is_of_platform, cost,
+      as g (call_id, outcome, failure_kind, model, key_id, account_id, platform_cost, cost,
         cost_source, prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens,
         first_token_ms, total_ms, attempts)
   ), settled as materialized (
@@ -282,11 +366,23 @@ const settleSql = `
            ${dayAt('c.created_at')} as day, ${monthAt('c.created_at')} as month, g.*
       from llm_calls c join given g on g.call_id = c.id
      where c.outcome = 'open' order by c.id for update of c
+  ), shares as materialized (
+    select s.tenant_id, s.user_id, s.feature, s.day, s.month, s.outcome,
+           coalesce(p.model, s.model_used) as model, p.key_id, p.is_of_platform, p.cost,
+           p.prompt_tokens, p.completion_tokens, p.is_end
+      from settled s
+      join unnest(
+          cast(:shareIds as uuid[]), cast(:shareModels as text[]), cast(:shareKeyIds as uuid[]),
+          cast(:sharePlatforms as boolean[]), cast(:shareCosts as bigint[]),
+          cast(:sharePrompts as int[]), cast(:shareCompletions as int[]),
+          cast(:shareEnds as boolean[]))
+        as p (call_id, model, key_id, is_of_platform, cost, prompt_tokens, completion_tokens,
+          is_end) on p.call_id = s.call_id
   ), changes as materialized (
     select s.tenant_id, h.counter ->> 0 as scope, h.counter ->> 1 as subject,
            h.counter ->> 2 as period, cast(h.counter ->> 3 as date) as starts_on,
            cast(sum(s.estimate_micros) as bigint) as freed,
-           cast(sum(case when h.counter ->> 0 = 'plan' and not s.is_of_platform then 0
+           cast(sum(case when h.counter ->> 0 = 'plan' then s.platform_cost
                          else s.cost end) as bigint) as spent
       from settled s cross join lateral jsonb_array_elements(s.reserved_under) as h (counter)
      group by 1, 2, 3, 4, 5
@@ -302,7 +398,7 @@ const settleSql = `
     insert into llm_spend as p (tenant_id, scope, subject, period, starts_on, spent_micros)
     select case when s.is_of_platform then null else s.tenant_id end, 'key',
            cast(s.key_id as text), k.period, k.starts_on, cast(sum(s.cost) as bigint)
-      from settled s cross join lateral (values ('day', s.day), ('month', s.month))
+      from shares s cross join lateral (values ('day', s.day), ('month', s.month))
            as k (period, starts_on)
      where s.key_id is not null and (select count(*) from held) >= 0
      group by 1, 3, 4, 5 order by 1, 3, 4, 5
@@ -312,11 +408,12 @@ const settleSql = `
   ), summed as (
     insert into llm_usage_days as u (tenant_id, day, feature, model, key_id, user_id, calls, failed,
       prompt_tokens, completion_tokens, cost_micros)
-    select s.tenant_id, s.day, s.feature, s.model_used, s.key_id, s.user_id, count(*),
-           count(*) filter (where s.outcome in ('failed', 'lost')),
+    select s.tenant_id, s.day, s.feature, s.model, s.key_id, s.user_id,
+           count(*) filter (where s.is_end),
+           count(*) filter (where s.is_end and s.outcome in ('failed', 'lost')),
            coalesce(sum(s.prompt_tokens), 0), coalesce(sum(s.completion_tokens), 0),
            cast(sum(s.cost) as bigint)
-      from settled s where (select count(*) from of_keys) >= 0
+      from shares s where (select count(*) from of_keys) >= 0
      group by 1, 2, 3, 4, 5, 6 order by 1, 2, 3, 4, 5, 6
     on conflict (tenant_id, day, feature, model, key_id, user_id)
       do update set calls = u.calls + excluded.calls, failed = u.failed + excluded.failed,
@@ -369,6 +466,7 @@ const withoutDisk = {
 
 const counting = prepareOnce('countLlmCalls', countSql);
 const reserving = prepareOnce('openLlmCalls', reserveSql);
+const raising = prepareOnce('reserveMoreForLlmCalls', raiseSql);
 const settling = prepareOnce('settleLlmCalls', settleSql);
 const noting = prepareOnce('noteLlmAttempts', attemptsSql);
 
@@ -388,7 +486,67 @@ function columnsOf(calls: readonly NewCall[]) {
   };
 }
 
+/** What a call came to with one key and model; the calls' sums are theirs, to the micro. */
+interface Share {
+  readonly callId: string;
+  readonly model: string | null;
+  readonly keyId: string | null;
+  readonly isOfPlatform: boolean;
+  readonly costMicros: number;
+  readonly promptTokens: number;
+  readonly completionTokens: number;
+  /** Whether the call ended with it: there it is counted as one. */
+  readonly isEnd: boolean;
+}
+
+// What attempts cost elsewhere is booked there, and all the rest where the call ended.
+function sharesOf(call: EndedCall): Share[] {
+  const { callId, model, keyId, isOfPlatform, costMicros, usage } = call;
+  const others = call.attempts
+    .filter((attempt) => attempt.costMicros > 0 && !isWhereItEnded(attempt, call))
+    .map((attempt) => ({
+      callId,
+      model: attempt.model,
+      keyId: attempt.keyId,
+      isOfPlatform: attempt.isOfPlatform,
+      costMicros: attempt.costMicros,
+      promptTokens: attempt.usage?.promptTokens ?? 0,
+      completionTokens: attempt.usage?.completionTokens ?? 0,
+      isEnd: false,
+    }));
+  const left = (all: number, of: (share: Share) => number) =>
+    others.reduce((rest, share) => rest - of(share), all);
+  return [
+    ...others,
+    {
+      callId,
+      model,
+      keyId,
+      isOfPlatform,
+      costMicros: left(costMicros, (share) => share.costMicros),
+      promptTokens: left(usage?.promptTokens ?? 0, (share) => share.promptTokens),
+      completionTokens: left(usage?.completionTokens ?? 0, (share) => share.completionTokens),
+      isEnd: true,
+    },
+  ];
+}
+
+// The name an answer comes under may be another one than was asked.
+function isWhereItEnded(attempt: CallAttempt, call: EndedCall): boolean {
+  return (
+    attempt.keyId === call.keyId &&
+    attempt.isOfPlatform === call.isOfPlatform &&
+    (attempt.model === call.model || attempt.failureKind === null)
+  );
+}
+
+function platformCost(shares: readonly Share[]): number {
+  return shares.reduce((sum, share) => (share.isOfPlatform ? sum + share.costMicros : sum), 0);
+}
+
 function endedColumns(calls: readonly EndedCall[]) {
+  const sharesOfCalls = calls.map(sharesOf);
+  const shares = sharesOfCalls.flat();
   return {
     ids: calls.map((call) => call.callId),
     outcomes: calls.map((call) => call.outcome),
@@ -396,7 +554,7 @@ function endedColumns(calls: readonly EndedCall[]) {
     models: calls.map((call) => call.model),
     keyIds: calls.map((call) => call.keyId),
     accountIds: calls.map((call) => call.accountId),
-    platforms: calls.map((call) => call.isOfPlatform),
+    platformCosts: sharesOfCalls.map(platformCost),
     costs: calls.map((call) => call.costMicros),
     sources: calls.map((call) => call.costSource),
     promptTokens: calls.map((call) => call.usage?.promptTokens ?? null),
@@ -406,6 +564,14 @@ function endedColumns(calls: readonly EndedCall[]) {
     firstTokens: calls.map((call) => wholeMs(call.firstTokenMs)),
     totals: calls.map((call) => wholeMs(call.totalMs)),
     attempts: calls.map((call) => call.attempts.length),
+    shareIds: shares.map((share) => share.callId),
+    shareModels: shares.map((share) => share.model),
+    shareKeyIds: shares.map((share) => share.keyId),
+    sharePlatforms: shares.map((share) => share.isOfPlatform),
+    shareCosts: shares.map((share) => share.costMicros),
+    sharePrompts: shares.map((share) => share.promptTokens),
+    shareCompletions: shares.map((share) => share.completionTokens),
+    shareEnds: shares.map((share) => share.isEnd),
   };
 }
 

@@ -250,7 +250,8 @@ test('no first token within the limit: called off, another account; comments are
   expect(good?.account).not.toBe(late?.account);
   expect((good?.at ?? 0) - (late?.at ?? 0)).toBeGreaterThanOrEqual(390);
   await until('it was called off', async () => (await tenant.calls())[0]?.end === 'aborted');
-  expect(await tenant.record()).toMatchObject({ outcome: 'succeeded', cost_source: 'vendor' });
+  // Its prompt may have been read and billed, and the vendor does not tell.
+  expect(await tenant.record()).toMatchObject({ outcome: 'succeeded', cost_source: 'estimate' });
   expect(await health()).toEqual({});
 });
 
