@@ -117,6 +117,7 @@ function isUsable(
       (key) =>
         key.accountId === account.id &&
         (key.standing === 'active' || key.standing === 'draining') &&
+        !(Date.parse(key.expiresAt ?? '') <= Date.now()) &&
         !health.some((row) => row.keyId === key.id && isHeldUp(row)),
     )
   );

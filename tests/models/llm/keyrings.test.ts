@@ -1,0 +1,27 @@
+import { acrossTenants } from '../../../models/base';
+import { loadKeyring } from '../../../models/llm/keyrings';
+import { insertLlmAccount, insertLlmKey } from '../../support/llm';
+import { createTestDatabase, type TestDatabase } from '../../support/postgres';
+import { insertTenant } from '../../support/records';
+
+let database: TestDatabase;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+});
+
+afterAll(() => database.drop());
+
+test.each([
+  ['nothing but expired keys', { expires_at: new Date(0) }, true],
+  ['nothing but paused keys', { standing: 'paused' }, true],
+  ['a key that expires later', { expires_at: new Date(Date.now() + 3_600_000) }, false],
+])('a pool with %s is down: it says so', async (_, columns, isPoolDown) => {
+  const tenantId = await insertTenant(database.db);
+  const accountId = await insertLlmAccount(database.db, { baseUrl: 'https://llm.test', tenantId });
+  await insertLlmKey(database.db, { accountId, tenantId, secret: `sk-${accountId}`, columns });
+  const seen = await acrossTenants(database.app, 'llmRing', (trx) =>
+    loadKeyring(trx, { ownerId: tenantId, id: accountId }),
+  );
+  expect(seen?.isPoolDown).toBe(isPoolDown);
+});
