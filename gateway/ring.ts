@@ -68,9 +68,13 @@ export async function createRing(options: {
     db,
     logger,
     pollMs,
-    take(stored) {
+    take(stored, isCertain) {
       const pool = pools.get(stored.id) ?? addPool(stored.id);
-      return pool.load(stored, (key) => open(key, stored.tenantId), now());
+      return pool.load(stored, {
+        open: (key) => open(key, stored.tenantId),
+        now: now(),
+        isCertain,
+      });
     },
     keep(ids) {
       for (const id of pools.keys()) {
@@ -240,7 +244,7 @@ function isDown(pool: RingPool, now: number): boolean {
   if (platform?.state === 'cooling' && (platform.until ?? 0) > now) {
     return true;
   }
-  const keys = [...pool.keys.values()];
+  const keys = [...pool.keys.values()].filter((key) => couldServe(key, now));
   const benched = keys.filter(({ health }) =>
     health.some(
       ({ state, until }) =>
@@ -248,9 +252,19 @@ function isDown(pool: RingPool, now: number): boolean {
     ),
   );
   return (
+    keys.length > 0 &&
     benched.length === keys.length &&
     benched.some(({ health }) => health.some(({ state }) => state === 'cooling'))
   );
+}
+
+// Whether nothing but health keeps a key from serving.
+function couldServe({ stored, account, credentials }: RingKeyCell, now: number): boolean {
+  const isInUse = [stored.standing, account.stored.standing].every(
+    (standing) => standing === 'active' || standing === 'draining',
+  );
+  const isExpired = stored.expiresAt !== null && stored.expiresAt <= now;
+  return isInUse && !isExpired && credentials !== null;
 }
 
 const badness = { draining: 1, cooling: 2, suspended: 3 } as const;

@@ -8,6 +8,9 @@ const ringChannel = 'llm_ring';
 
 // While nobody would tell us, or what we were told could not be read.
 const againMs = 200;
+// What was loaded is older than what this process wrote itself for moments. For longer it is the
+// database that is older: it was restored, or another one took over.
+const certainMs = 1_000;
 
 /** Keeps what is in memory as it is in Postgres. */
 export interface RingLoader {
@@ -22,8 +25,8 @@ export async function startRingLoader(options: {
   db: Knex;
   logger: Logger;
   pollMs: number;
-  /** Takes a pool; false when something later is known of it. */
-  take: (pool: StoredPool) => boolean;
+  /** Takes a pool; false when something later is known of it and it is not certain to be right. */
+  take: (pool: StoredPool, isCertain: boolean) => boolean;
   /** The pools there are; others are gone. */
   keep: (ids: ReadonlySet<string>) => void;
   versionOf: (poolId: string) => number;
@@ -32,6 +35,8 @@ export async function startRingLoader(options: {
   const { db, logger, pollMs } = options;
   const stopped = new AbortController();
   const changed = new Set<string>();
+  /** Since when pools that were loaded were older than what is known. */
+  const olderSince = new Map<string, number>();
   let isLookDue = false;
   let lookedAt = Date.now();
   let isFailing = false;
@@ -62,7 +67,7 @@ export async function startRingLoader(options: {
 
   async function run(): Promise<void> {
     while (!stopped.signal.aborted) {
-      const isCalm = told.isListening() && !isFailing;
+      const isCalm = told.isListening() && !isFailing && changed.size === 0;
       await told.next(isCalm ? pollMs : againMs, stopped.signal);
       if (stopped.signal.aborted) {
         return;
@@ -95,7 +100,7 @@ export async function startRingLoader(options: {
     lookedAt = Date.now();
     options.keep(new Set(versions.keys()));
     for (const [id, version] of versions) {
-      if (version > options.versionOf(id)) {
+      if (version !== options.versionOf(id)) {
         changed.add(id);
       }
     }
@@ -114,8 +119,16 @@ export async function startRingLoader(options: {
 
   async function load(ids: readonly string[] | null): Promise<void> {
     for (const pool of await loadPools(db, ids)) {
-      if (!options.take(pool)) {
-        changed.add(pool.id);
+      const since = olderSince.get(pool.id);
+      const isCertain = since !== undefined && Date.now() - since >= certainMs;
+      if (options.take(pool, isCertain)) {
+        olderSince.delete(pool.id);
+        continue;
+      }
+      changed.add(pool.id);
+      if (since === undefined) {
+        olderSince.set(pool.id, Date.now());
+        // Most of the time the next one is right.
         told.tell();
       }
     }

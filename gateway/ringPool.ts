@@ -122,9 +122,16 @@ export class RingPool {
     private readonly unwritten: () => readonly HealthEvent[],
   ) {}
 
-  /** Takes a pool as it was loaded, unless something later is known. */
-  load(pool: StoredPool, open: (key: StoredKey) => string | null, now: number): boolean {
-    if (pool.version < this.healthVersion) {
+  /** Takes a pool as it was loaded, unless something later is known, or seems to be. */
+  load(
+    pool: StoredPool,
+    {
+      open,
+      now,
+      isCertain,
+    }: { open: (key: StoredKey) => string | null; now: number; isCertain: boolean },
+  ): boolean {
+    if (pool.version < this.healthVersion && !isCertain) {
       return false;
     }
     this.version = pool.version;

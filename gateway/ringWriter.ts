@@ -3,12 +3,13 @@ import { subjectId, type HealthEvent } from '../domain/llm/health';
 import { isRefusedValue } from '../lib/databaseErrors';
 import type { Knex } from '../lib/db';
 import type { Logger } from '../lib/logger';
-import { acrossTenants } from '../models/base';
+import { acrossTenantsBy } from '../models/base';
 import { applyHealth, type AppliedPool, type PoolEvent } from '../models/llm/health';
 
 const firstWaitMs = 100;
 const longestWaitMs = 2_000;
-const mostRefusals = 3;
+// A host that is gone must not keep the one loop that writes.
+const deadlineMs = 4_000;
 
 /** Writes what a process learned, behind its back and until it is written. */
 export interface RingWriter {
@@ -75,31 +76,50 @@ export function createRingWriter(options: {
     // What is learned in the same moment is written together.
     await Promise.resolve();
     let waitMs = firstWaitMs;
-    let refusals = 0;
     while (waiting.size > 0 && !stopped.signal.aborted) {
       underWay = [...waiting.values()].flat();
       waiting.clear();
       try {
-        const events = underWay;
-        const pools = await acrossTenants(db, 'llmRing', (trx) => applyHealth(trx, events));
-        underWay = [];
+        await write(underWay);
         waitMs = firstWaitMs;
-        refusals = 0;
-        options.written(pools);
       } catch (err) {
-        refusals += isRefusedValue(err) ? 1 : 0;
-        const isGivenUp = refusals >= mostRefusals;
-        logger[isGivenUp ? 'error' : 'warn'](
-          { err, events: underWay.length },
-          isGivenUp ? 'health of keys refused by the database' : 'health of keys not written yet',
-        );
-        takeBack(isGivenUp ? [] : underWay);
-        refusals = isGivenUp ? 0 : refusals;
+        logger.warn({ err, events: underWay.length }, 'health of keys not written yet');
+        takeBack(underWay);
         await sleep(waitMs, undefined, { signal: stopped.signal }).catch(() => undefined);
         waitMs = Math.min(2 * waitMs, longestWaitMs);
       }
     }
     running = null;
+  }
+
+  /** Of what the database refuses, only what it refuses by itself is dropped. */
+  async function write(events: readonly PoolEvent[]): Promise<void> {
+    try {
+      const pools = await acrossTenantsBy(db, { purpose: 'llmRing', deadlineMs }, (trx) =>
+        applyHealth(trx, events),
+      );
+      end(events);
+      options.written(pools);
+    } catch (err) {
+      if (!isRefusedValue(err)) {
+        throw err;
+      }
+      const [first] = events;
+      if (first !== undefined && events.length === 1) {
+        const { poolId, type, subject } = first;
+        logger.error({ err, poolId, type, subject }, 'health of a key refused by the database');
+        end(events);
+        return;
+      }
+      for (const part of apart(events)) {
+        await write(part);
+      }
+    }
+  }
+
+  function end(events: readonly PoolEvent[]): void {
+    const ended = new Set(events);
+    underWay = underWay.filter((event) => !ended.has(event));
   }
 
   function takeBack(events: readonly PoolEvent[]): void {
@@ -110,4 +130,12 @@ export function createRingWriter(options: {
       put(event);
     }
   }
+}
+
+// By pool, or what is of one pool one by one.
+function apart(events: readonly PoolEvent[]): PoolEvent[][] {
+  const ids = [...new Set(events.map(({ poolId }) => poolId))];
+  return ids.length > 1
+    ? ids.map((id) => events.filter(({ poolId }) => poolId === id))
+    : events.map((event) => [event]);
 }

@@ -77,9 +77,12 @@ export function prepareOnce(
  * for the database in place of one for each. They cannot use each other's answers. Resolves with
  * the rows of each when all is committed; when one fails, none of them has happened.
  */
-export async function inOneTrip(db: Knex, statements: readonly TripStatement[]): Promise<Rows[]> {
-  const connection: Client = await db.client.acquireConnection();
-  try {
+export function inOneTrip(
+  db: Knex,
+  statements: readonly TripStatement[],
+  options: { deadlineMs?: number } = {},
+): Promise<Rows[]> {
+  return onConnection(db, options, async (connection) => {
     // Held back until all is written: one packet, not one for each.
     connection.connection.stream.cork();
     const answers = [
@@ -95,9 +98,33 @@ export async function inOneTrip(db: Knex, statements: readonly TripStatement[]):
       throw failed.reason;
     }
     return settled.slice(1, -1).map((one) => (one.status === 'fulfilled' ? one.value.rows : []));
+  });
+}
+
+/**
+ * Runs work on one connection. With a deadline the connection is cut when the work takes longer, and
+ * whatever waits for it fails: TCP alone takes a quarter of an hour to find out that a host is gone.
+ */
+export async function onConnection<T>(
+  db: Knex,
+  { deadlineMs }: { deadlineMs?: number },
+  work: (connection: Client) => Promise<T>,
+): Promise<T> {
+  const connection: Client = await db.client.acquireConnection();
+  const timer =
+    deadlineMs === undefined
+      ? undefined
+      : setTimeout(() => cut(connection, deadlineMs), deadlineMs);
+  try {
+    return await work(connection);
   } finally {
+    clearTimeout(timer);
     await db.client.releaseConnection(connection);
   }
+}
+
+function cut({ connection }: Client, deadlineMs: number): void {
+  connection.stream.destroy(new Error(`Connection terminated: no answer in ${deadlineMs} ms`));
 }
 
 function send(connection: Client, { raw, onRow }: TripStatement): Promise<{ rows: unknown[] }> {

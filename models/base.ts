@@ -1,6 +1,6 @@
 import { Model } from 'objection';
 import type { Knex } from 'knex';
-import { inOneTrip, type Rows, type TripStatement } from '../lib/db';
+import { inOneTrip, onConnection, type Rows, type TripStatement } from '../lib/db';
 
 /** Every model: snake_case columns are camelCase properties; columns are only ever declared. */
 export class BaseModel extends Model {
@@ -108,6 +108,23 @@ export function acrossTenants<T>(
   });
 }
 
+/** The same, on a connection that is cut when all of it takes longer. */
+export function acrossTenantsBy<T>(
+  db: Knex,
+  { purpose, deadlineMs }: { purpose: CrossTenantPurpose; deadlineMs: number },
+  work: (trx: Knex.Transaction) => Promise<T>,
+): Promise<T> {
+  return onConnection(db, { deadlineMs }, (connection) =>
+    db.transaction(
+      async (trx) => {
+        await forPurpose(trx, purpose, false);
+        return work(trx);
+      },
+      { connection },
+    ),
+  );
+}
+
 /**
  * The same for a few statements that are sent together. With `arePlansKept` each connection plans
  * them once, for statements that find rows by their keys.
@@ -116,17 +133,15 @@ export async function acrossTenantsInOneTrip(
   db: Knex,
   purpose: CrossTenantPurpose,
   statements: readonly TripStatement[],
-  options: { arePlansKept?: boolean } = {},
+  options: { arePlansKept?: boolean; deadlineMs?: number } = {},
 ): Promise<Rows[]> {
-  const arePlansKept = options.arePlansKept === true;
-  const [, ...rows] = await inOneTrip(db, [
-    {
-      raw: forPurpose(db, purpose, arePlansKept).options({
-        name: arePlansKept ? `${purpose}:kept` : purpose,
-      }),
-    },
-    ...statements,
-  ]);
+  const { arePlansKept = false, deadlineMs } = options;
+  const first = {
+    raw: forPurpose(db, purpose, arePlansKept).options({
+      name: arePlansKept ? `${purpose}:kept` : purpose,
+    }),
+  };
+  const [, ...rows] = await inOneTrip(db, [first, ...statements], { deadlineMs });
   return rows;
 }
 

@@ -104,7 +104,12 @@ export const healthJson = `jsonb_build_object(
   'failures', failures, 'evidence', evidence, 'since', ${ms('since')},
   'updatedAt', ${ms('updated_at')})`;
 
+// Each process reads with one loop, which must not wait for a host that is gone.
+const deadlineMs = 4_000;
+
 async function oneTrip(db: Knex, raw: Knex.Raw, name: string): Promise<Rows> {
-  const [rows] = await acrossTenantsInOneTrip(db, 'llmRing', [{ raw: raw.options({ name }) }]);
+  const [rows] = await acrossTenantsInOneTrip(db, 'llmRing', [{ raw: raw.options({ name }) }], {
+    deadlineMs,
+  });
   return rows ?? [];
 }

@@ -1,5 +1,9 @@
+import { once } from 'node:events';
+import { connect, createServer, type Socket } from 'node:net';
+import { startRingLoader } from '../../gateway/ringLoader';
+import { createDatabase, type Knex } from '../../lib/db';
+import { createLogger } from '../../lib/logger';
 import { subjectIn } from '../../domain/llm/health';
-import type { Knex } from '../../lib/db';
 import { acrossTenants } from '../../models/base';
 import { applyHealth, type PoolEvent } from '../../models/llm/health';
 import { until } from '../support/conditions';
@@ -306,6 +310,125 @@ test('says that accounts are wanted when somebody asks and all of them cool', as
   expect(told.wanted.toSorted()).toEqual(accountIds.toSorted());
 });
 
+test.each([
+  ['paused', { standing: 'paused' }],
+  ['expired', { expires_at: new Date(0) }],
+  // Sealed for another row.
+  ['unreadable', {}],
+])('says so too where a key is %s besides', async (what, columns) => {
+  const { poolId, accountIds, keyIds } = await buildPool(database.db, { keys: 2 });
+  const [besides = '', served = ''] = keyIds[0] ?? [];
+  const { secret } = await database
+    .db('llm_keys')
+    .where({ id: what === 'unreadable' ? served : besides })
+    .first('secret');
+  await database
+    .db('llm_keys')
+    .where({ id: besides })
+    .update({ ...columns, secret });
+  const told: Told = { changed: [], wanted: [] };
+  const ring = await rings.open({ told });
+  callWith(ring, askFor(poolId, { onlyKey: served }), failureOf('serverError', { status: 502 }));
+  expect(told.wanted).toEqual([]);
+  const subject = subjectIn('key', { accountId: accountIds[0] ?? '', keyId: served, model: '' });
+  await apply({
+    poolId,
+    type: 'tripped',
+    kind: 'serverError',
+    subject,
+    at: Date.now(),
+    actor: { kind: 'call', id: null },
+    evidence: {},
+  });
+  await until('it cools', () => stateOf(ring, served) === 'cooling');
+  noKey(ring.choose(askFor(poolId)));
+  await until('it was told', () => told.wanted.length > 0);
+  expect(told.wanted).toEqual(accountIds);
+});
+
+test('drops only what the database refuses, and writes what else was learned with it', async () => {
+  const [ground, other] = [await buildPool(database.db, { keys: 3 }), await buildPool(database.db)];
+  const [first = '', second = '', third = ''] = ground.keyIds[0] ?? [];
+  const ring = await rings.open();
+  // Written together.
+  for (const [onlyKey, message] of [
+    [first, 'spent'],
+    [second, 'spent \u0000'],
+    [third, 'spent'],
+  ] as const) {
+    callWith(ring, askFor(ground.poolId, { onlyKey }), failureOf('keyLimit', { message }));
+  }
+  callWith(ring, askFor(other.poolId), failureOf('keyLimit'));
+  await ring.flush();
+  const written = await storedHealth(database.app, ground.poolId);
+  expect(new Set(written.map(({ subject }) => subject.keyId))).toEqual(new Set([first, third]));
+  expect(await storedHealth(database.app, other.poolId)).toHaveLength(1);
+  expect(rings.lines.filter((line) => line.includes('refused by the database'))).toHaveLength(1);
+});
+
+test('writes and reads again soon after the host of Postgres is gone without a word', async () => {
+  const { poolId, keyIds } = await buildPool(database.db, { keys: 2 });
+  const [first = '', second = ''] = keyIds[0] ?? [];
+  const way = await openWay(new URL(database.url));
+  const url = new URL(database.url);
+  url.host = `127.0.0.1:${way.port}`;
+  const db = createDatabase({ url: url.href, applicationName: 'behind-a-way' });
+  try {
+    const ring = await rings.open({ db, pollMs: 200 });
+    expect(stateOf(ring, first)).toBe('active');
+    way.swallow();
+    callWith(ring, askFor(poolId, { onlyKey: first }), failureOf('keyLimit'));
+    await database.db('llm_keys').where({ id: second }).update({ standing: 'paused' });
+    await until('it is read', () => stateOf(ring, second) === 'paused', 12_000);
+    await until(
+      'it is written',
+      async () => (await storedHealth(database.app, poolId)).length === 1,
+      12_000,
+    );
+    await rings.close();
+  } finally {
+    way.close();
+    await db.destroy();
+  }
+}, 40_000);
+
+test('follows a database whose versions go back, as after a restore', async () => {
+  const { poolId, keyIds } = await buildPool(database.db, { keys: 2 });
+  const [first = '', second = ''] = keyIds[0] ?? [];
+  const ring = await rings.open({ pollMs: 100 });
+  callWith(ring, askFor(poolId, { onlyKey: first }), failureOf('keyLimit'));
+  await ring.flush();
+  expect(stateOf(ring, first)).toBe('suspended');
+  await database.db('llm_health').where({ tenant_id: poolId }).delete();
+  await database.db('llm_pools').where({ id: poolId }).update({ ring_version: 1 });
+  await until('it knows no more than the database', () => stateOf(ring, first) === 'active');
+  await database.db('llm_keys').where({ id: second }).update({ standing: 'paused' });
+  await until('it is told as before', () => stateOf(ring, second) === 'paused');
+});
+
+test('reads a pool that is older than what is known twice at once, then with pauses', async () => {
+  const { poolId } = await buildPool(database.db);
+  const takes: boolean[] = [];
+  const loader = await startRingLoader({
+    db: database.app,
+    logger: createLogger({ name: 'test', level: 'fatal' }),
+    pollMs: 60_000,
+    take(pool, isCertain) {
+      if (pool.id === poolId) {
+        takes.push(isCertain);
+        return isCertain;
+      }
+      return true;
+    },
+    keep: () => undefined,
+    versionOf: () => 0,
+    loaded: () => undefined,
+  });
+  await until('it is certain', () => takes.includes(true));
+  await loader.close();
+  expect(takes.length).toBeLessThan(15);
+});
+
 test('takes what another process learned, and what a probe found', async () => {
   const { poolId, keyIds, accountIds } = await buildPool(database.db);
   const ring = await rings.open();
@@ -374,4 +497,35 @@ async function untold(poolId: string, work: (trx: Knex.Transaction) => Promise<u
     await work(trx);
     await trx('llm_pools').where({ id: poolId }).increment('ring_version', 1);
   });
+}
+
+/** A way to Postgres on which what is under way can be swallowed, as if its host had vanished. */
+async function openWay(to: URL) {
+  const open = new Set<Socket>();
+  const server = createServer((near) => {
+    const far = connect({ host: to.hostname, port: Number(to.port) });
+    for (const [from, onto] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      open.add(from);
+      from.on('data', (bytes: Buffer) => open.has(from) && onto.write(bytes));
+      from.on('error', () => undefined);
+      from.on('close', () => open.has(from) && onto.destroy());
+    }
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket: Socket) => sockets.add(socket));
+  return {
+    port: typeof address === 'object' && address !== null ? address.port : 0,
+    /** Of the connections there are; those that come later get through. */
+    swallow: () => open.clear(),
+    close() {
+      server.close();
+      sockets.forEach((socket) => socket.destroy());
+    },
+  };
 }
