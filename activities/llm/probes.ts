@@ -4,10 +4,12 @@ import { LlmAttemptError } from '../../domain/llm/failures';
 import { freeClass, type HealthEvent } from '../../domain/llm/health';
 import {
   askedAbout,
+  isOfModelAtHand,
   isSpent,
   learnedFromBalance,
   learnedFromFailure,
   learnedFromPage,
+  learnedWithoutModel,
   wellSince,
   type ProbeQuestion,
 } from '../../domain/llm/keyrings/learned';
@@ -16,13 +18,13 @@ import type { Knex } from '../../lib/db';
 import { acrossTenants } from '../../models/base';
 import { applyHealth, readHealth } from '../../models/llm/health';
 import {
-  cheapestModel,
   openKey,
   openManagementKey,
   writeBalance,
   writeKeyLimits,
   type ProbedKey,
 } from '../../models/llm/probing';
+import { probeModels } from '../../models/llm/probeModels';
 import type { CallOptions } from '../../providers/llm/types';
 import type { ActivityDeps } from '../deps';
 import type { KeyringOwner } from './keyrings';
@@ -42,6 +44,7 @@ export interface Probed {
 
 const pageTimeoutMs = 10_000;
 const callTimeoutMs = 12_000;
+const pageAfterCallsMs = 5_000;
 const burst = { calls: 10, everyMs: 1_000, timeoutMs: 3_000 } as const;
 
 /**
@@ -114,7 +117,7 @@ export function createProbes(
       }
     },
 
-    /** Makes the smallest call there is: one token of the cheapest model that the key may use. */
+    /** Makes the smallest call there is: one token of a model that the key may use. */
     async probeCapacity(order: ProbeOrder): Promise<Probed> {
       return probe(order, callTimeoutMs);
     },
@@ -138,24 +141,45 @@ export function createProbes(
   };
 
   async function probe(order: ProbeOrder, timeoutMs: number): Promise<Probed> {
-    const isFree = order.model === freeClass;
-    const { key, model, about } = await acrossTenants(db, 'llmRing', async (trx) => {
-      const opened = await openKey(trx, sealing, order);
-      const named = isFree ? null : order.model;
-      const allowedModels = opened?.allowedModels ?? null;
-      return {
-        key: opened,
-        model: named ?? (await cheapestModel(trx, { allowedModels, isFree })),
-        about: await askedOf(trx, order),
-      };
-    });
+    const { key, about } = await acrossTenants(db, 'llmRing', async (trx) => ({
+      key: await openKey(trx, sealing, order),
+      about: await askedOf(trx, order),
+    }));
     const skipped = whyNotAsked(key);
     if (key === null || skipped !== null) {
       return notAsked(skipped ?? 'gone');
     }
-    if (model === null) {
-      return notAsked('noModel');
+    const asked = { ...order, ...about };
+    const endsAt = Date.now() + timeoutMs;
+    let last = notAsked('noModel');
+    for (const model of await modelsFor(order, key)) {
+      const leftMs = endsAt - Date.now();
+      if (leftMs <= 0) {
+        return last;
+      }
+      const answer = await call(asked, key, { model, timeoutMs: leftMs });
+      if (!answer.isOfModel) {
+        return answer.probed;
+      }
+      last = answer.probed;
     }
+    return order.isUrgent === true ? last : withoutModel(asked, key, last);
+  }
+
+  async function modelsFor(order: ProbeOrder, key: ProbedKey): Promise<string[]> {
+    const isFree = order.model === freeClass;
+    if (order.model !== null && !isFree) {
+      return [order.model];
+    }
+    const { credentials: endpoint, allowedModels } = key;
+    return probeModels(db, { ...order, endpoint, allowedModels, isFree });
+  }
+
+  async function call(
+    order: ProbeOrder & About,
+    key: ProbedKey,
+    { model, timeoutMs }: { model: string; timeoutMs: number },
+  ): Promise<{ probed: Probed; isOfModel: boolean }> {
     const sentAt = Date.now();
     try {
       await llmProviders[key.credentials.vendor].chat({ ...smallestCall, model }, key.credentials, {
@@ -163,10 +187,31 @@ export function createProbes(
         firstTokenMs: timeoutMs,
         idleMs: timeoutMs,
       });
-      await learn(order, [wellSince({ ...order, ...about }, sentAt)]);
-      return { outcome: 'well', why: null, status: 200 };
+      await learn(order, [wellSince(order, sentAt)]);
+      return { probed: { outcome: 'well', why: null, status: 200 }, isOfModel: false };
     } catch (error) {
-      return failed({ ...order, ...about }, model, error);
+      const isOfModel = error instanceof LlmAttemptError && isOfModelAtHand(error.failure, order);
+      return { probed: await failed(order, model, error), isOfModel };
+    }
+  }
+
+  // No model is known to ask for: the page of the key is all there is.
+  async function withoutModel(
+    order: ProbeOrder & About,
+    key: ProbedKey,
+    last: Probed,
+  ): Promise<Probed> {
+    const sentAt = Date.now();
+    try {
+      const page = await llmProviders[key.credentials.vendor].keyStatus(
+        key.credentials,
+        within(pageAfterCallsMs),
+      );
+      const events = learnedWithoutModel(order, page, sentAt);
+      await learn(order, events);
+      return events.length === 0 ? last : { ...last, outcome: isSpent(page) ? 'spent' : 'well' };
+    } catch (error) {
+      return failed(order, '', error);
     }
   }
 

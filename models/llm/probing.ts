@@ -110,25 +110,3 @@ export async function writeBalance(
     .whereRaw('(balance_at is null or balance_at < ?)', [at])
     .update({ balance_micros: balanceMicros, balance_at: at });
 }
-
-/** The model that costs least to ask something of, among those that a key may use; null for none. */
-export async function cheapestModel(
-  trx: Knex.Transaction,
-  { allowedModels, isFree }: { allowedModels: readonly string[] | null; isFree: boolean },
-): Promise<string | null> {
-  const patterns = allowedModels?.map((name) =>
-    name.replaceAll(/[\\%_]/g, '\\$&').replace(/\*$/, '%'),
-  );
-  const { rows } = await trx.raw(
-    `select m.id
-       from llm_models m
-       join llm_price_snapshots p on p.id = m.price_snapshot_id
-      where m.is_enabled and m.gone_at is null and 'text' = any(m.output_modalities)
-        and (right(m.id, 5) = ':free') = :isFree
-        and (cast(:patterns as text[]) is null or m.id like any(cast(:patterns as text[])))
-      order by p.request_micros, p.prompt_micros_per_million + p.completion_micros_per_million, m.id
-      limit 1`,
-    { patterns: patterns ?? null, isFree },
-  );
-  return rows[0]?.id ?? null;
-}

@@ -142,6 +142,10 @@ function kindOfNames(error: VendorError): FailureKind | null {
   for (const name of error.names) {
     const kind =
       kindsByName.get(name) ?? (name.startsWith('image_') ? 'invalidRequest' : undefined);
+    if (name === 'invalid_request' && error.status === 400) {
+      // As vague as the status itself: the words say whether it is the model.
+      return kindOfStatus(error);
+    }
     if (kind !== undefined) {
       return kind === 'rateLimit' ? kindOfRateLimit(error) : kind;
     }

@@ -1,5 +1,5 @@
 import type { LlmFailure } from '../failures';
-import { evidenceOf, isIncident, subjectId, subjectIn, subjectOf } from '../health';
+import { evidenceOf, freeClass, isIncident, subjectId, subjectIn, subjectOf } from '../health';
 import type { Health, HealthAskedAbout, HealthEvent, HealthSubject } from '../health';
 import type { HealthScope } from '../types';
 import { nextLimitReset } from './limitReset';
@@ -21,10 +21,12 @@ type Asked = ProbeQuestion & AskedOfAccount;
 interface AskedOfAccount {
   accountId: string;
   /** How it stood when it was asked about: null is well. */
-  about?: HealthAskedAbout | null;
+  about?: AskedRow | null;
   /** The incident that was under way then. */
   incident?: HealthAskedAbout;
 }
+
+type AskedRow = HealthAskedAbout & Partial<Pick<Health, 'until' | 'evidence'>>;
 
 /** What the vendor's page of a key says of its limit. */
 interface KeyPage {
@@ -82,18 +84,18 @@ const balanceReasons: ReadonlySet<string> = new Set(['credits', 'tokenLimit']);
 export function askedAbout(
   question: Pick<Asked, 'accountId' | 'scope'> & Partial<Pick<Asked, 'keyId' | 'model'>>,
   known: readonly Health[],
-): Pick<AskedOfAccount, 'about' | 'incident'> {
+): { about?: Health | null; incident?: HealthAskedAbout } {
   const { accountId, scope, keyId = '', model } = question;
   const asked = subjectIn(scope ?? 'key', { accountId, keyId, model: model ?? '' });
   const row = known.find(({ subject }) => subjectId(subject) === subjectId(asked));
   const incident = known.find(isIncident);
   return {
-    ...(scope === null ? {} : { about: row === undefined ? null : asSeen(row) }),
+    ...(scope === null ? {} : { about: row ?? null }),
     ...(incident === undefined ? {} : { incident: asSeen(incident) }),
   };
 }
 
-function asSeen({ reason, since }: Health): HealthAskedAbout {
+function asSeen({ reason, since }: HealthAskedAbout): HealthAskedAbout {
   return { reason, since };
 }
 
@@ -125,9 +127,9 @@ export function learnedFromFailure(
   const about = subjectOf(failure, { ...order, model });
   const isAsked = about !== null && asked !== null && subjectId(about) === subjectId(asked);
   const events: HealthEvent[] = [];
-  // The page of a key tells nothing of any model.
-  const isOfNoModel = about?.model === '';
-  if (about !== null && !isOfNoModel && !(isAsked && order.isUrgent === true)) {
+  // The page of a key tells nothing of any model, and nobody asked about one that was only at hand.
+  const isOfNone = about !== null && about.model !== null && about.model !== order.model;
+  if (about !== null && !isOfNone && !(isAsked && order.isUrgent === true)) {
     const { kind, retryAfterMs, resetsAt } = failure;
     const evidence = evidenceOf(failure);
     events.push({
@@ -165,6 +167,27 @@ export function wellSince(order: Asked, sentAt: number): HealthEvent {
   return recovered(subjectAsked(order), order, sentAt);
 }
 
+/** Whether it was refused for the model alone, with which nobody was asked to ask: another may do. */
+export function isOfModelAtHand(
+  { kind }: Pick<LlmFailure, 'kind'>,
+  asked: Pick<ProbeQuestion, 'model'>,
+): boolean {
+  const isAtHand = asked.model === null || asked.model === freeClass;
+  return isAtHand && (kind === 'modelUnavailable' || kind === 'notPermitted');
+}
+
+/**
+ * What a good page of a key tells where no model is known to ask for: that whatever was to end by now
+ * may be tried by whoever comes next.
+ */
+export function learnedWithoutModel(order: Asked, page: KeyPage, sentAt: number): HealthEvent[] {
+  const isOver = order.about != null && (order.about.until ?? 0) <= sentAt;
+  if (isSpent(page)) {
+    return learnedFromPage(order, page, sentAt);
+  }
+  return isOver && order.isUrgent !== true ? [wellSince(order, sentAt)] : [];
+}
+
 // It was let in, and failed behind what was asked about.
 function isPast({ kind, scope }: LlmFailure, asked: HealthScope): boolean {
   if (asked === 'platform') {
@@ -182,7 +205,10 @@ function recovered(subject: HealthSubject, order: AskedOfAccount, at: number): H
 }
 
 function ofAbout({ about }: AskedOfAccount): { about?: HealthAskedAbout | null } {
-  return about === undefined ? {} : { about };
+  if (about === undefined) {
+    return {};
+  }
+  return { about: about === null ? null : asSeen(about) };
 }
 
 function spent(

@@ -1,101 +1,28 @@
-import { MockActivityEnvironment } from '@temporalio/testing';
-import { createProbes, type Probed, type ProbeOrder } from '../../../activities/llm/probes';
-import { subjectIn } from '../../../domain/llm/health';
-import { createLogger } from '../../../lib/logger';
-import { acrossTenants } from '../../../models/base';
-import { applyHealth, type AppliedPool } from '../../../models/llm/health';
-import { createLlmProviders } from '../../../providers/llm';
-import { startSandbox, type Sandbox } from '../../../sandbox';
-import { testSealing } from '../../support/accounts';
-import { createTestDatabase, type TestDatabase } from '../../support/postgres';
-import { insertTenant } from '../../support/records';
 import {
   callsOf,
   changeVendorKey,
   healthOf,
-  insertModels,
   setCredit,
   setFaults,
-  takeAccount,
-  vendorAccounts,
-  type TestAccount,
 } from '../../workflows/llm/ground';
+import { bench, orderOf, startProbeGround, type Prepared, type ProbeGround } from './ground';
 
-const logger = createLogger({ name: 'test', level: 'fatal' });
-const llmProviders = createLlmProviders({ onlyPublic: false });
-
-let database: TestDatabase;
-const news: AppliedPool[] = [];
-let sandbox: Sandbox;
-let ground: { admin: TestDatabase['db']; sandbox: Sandbox };
+let ground: ProbeGround;
 
 beforeAll(async () => {
-  [database, sandbox] = await Promise.all([
-    createTestDatabase(),
-    startSandbox({ port: 0, logger, openRouterAccounts: vendorAccounts }),
-  ]);
-  ground = { admin: database.db, sandbox };
-  await insertModels(database.db);
+  ground = await startProbeGround();
 });
 
 afterEach(() => setFaults(ground, []));
 
-afterAll(async () => {
-  await Promise.all(Object.values(llmProviders).map((vendor) => vendor.close()));
-  await sandbox.close();
-  await database.drop();
-});
+afterAll(() => ground.stop());
 
-async function prepare(options: { hasManagementKey?: boolean } = {}) {
-  const tenantId = await insertTenant(ground.admin);
-  return { ...(await takeAccount(ground, { tenantId, ...options })), tenantId };
-}
-
-type Prepared = TestAccount & { tenantId: string };
-
-type Probes = ReturnType<typeof createProbes>;
-
-/** Asks as an activity does. */
-function run(ask: (probes: Probes) => Promise<Probed>): Promise<Probed> {
-  const probes = createProbes({
-    db: database.app,
-    sealing: testSealing,
-    llmProviders,
-    healthNews: (pools) => news.push(...pools),
-    logger,
-  });
-  const work = () => ask(probes);
-  return new MockActivityEnvironment().run<[], Probed, typeof work>(work);
-}
-
-const orderOf = (account: Prepared, order: Partial<ProbeOrder> = {}): ProbeOrder => ({
-  accountId: account.accountId,
-  tenantId: account.tenantId,
-  keyId: account.keyIds[0] ?? '',
-  scope: 'account',
-  model: null,
-  ...order,
-});
+const prepare: ProbeGround['prepare'] = (options) => ground.prepare(options);
+const run: ProbeGround['run'] = (ask) => ground.run(ask);
 
 /** The account cools for a minute because it was limited. */
-async function limit(account: Prepared): Promise<void> {
-  const keyId = account.keyIds[0] ?? '';
-  await acrossTenants(database.app, 'llmRing', (trx) =>
-    applyHealth(trx, [
-      {
-        type: 'failed',
-        kind: 'platformRateLimit',
-        subject: subjectIn('account', { accountId: account.accountId, keyId, model: '' }),
-        actor: { kind: 'call', id: null },
-        at: Date.now() - 1_000,
-        retryAfterMs: 60_000,
-        resetsAt: null,
-        evidence: { status: 429 },
-        poolId: account.tenantId,
-      },
-    ]),
-  );
-}
+const limit = (account: Prepared) =>
+  bench(ground, account, 'platformRateLimit', { retryAfterMs: 60_000 });
 
 const accountHealth = ({ accountId }: Prepared) =>
   healthOf(ground.admin, { accountId, scope: 'account' });
@@ -245,9 +172,9 @@ test('a key that nothing opens says so, without a part of it', async () => {
 test('what a probe wrote is told to whoever pages people', async () => {
   const account = await prepare();
   await changeVendorKey(ground, account.labels[0] ?? '', { limitMicros: 0 });
-  news.length = 0;
+  ground.news.length = 0;
   await run((ask) => ask.verifyKey(orderOf(account, { scope: null })));
-  expect(news.map(({ poolId, changes }) => [poolId, changes[0]?.to?.reason])).toEqual([
+  expect(ground.news.map(({ poolId, changes }) => [poolId, changes[0]?.to?.reason])).toEqual([
     [account.tenantId, 'keyLimit'],
   ]);
 });

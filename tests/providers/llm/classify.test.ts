@@ -67,6 +67,12 @@ const rows: Row[] = [
     body: openRouter(400, 'foo/bar is not a valid model ID'),
     expected: { kind: 'modelUnavailable', scope: 'model' },
   },
+  {
+    name: '400 of a model nobody knows, by a name that says nothing',
+    status: 400,
+    body: openRouter(400, 'foo/bar is not a valid model ID', { error_type: 'invalid_request' }),
+    expected: { kind: 'modelUnavailable', scope: 'model' },
+  },
   // 401
   {
     name: '401 of OpenRouter',

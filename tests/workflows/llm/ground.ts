@@ -15,7 +15,7 @@ export interface KeyringGround extends CampaignGround {
 }
 
 /** How many accounts with three keys each the vendor knows: every test takes one. */
-export const vendorAccounts = Array.from({ length: 24 }, (_, n) => ({
+export const vendorAccounts = Array.from({ length: 40 }, (_, n) => ({
   id: `a${n}`,
   creditMicros: 20_000_000,
   managementKey: secretOf(`a${n}-management`),
