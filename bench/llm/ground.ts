@@ -5,7 +5,8 @@ import { newId } from '../../lib/ids';
 import { hashPassword } from '../../lib/passwords';
 import { acrossTenants } from '../../models/base';
 import { createAccount } from '../../models/identity/accounts';
-import { ensureConfiguredKeys } from '../../models/llm/configuredKeys';
+import { createLlmAccount } from '../../models/llm/accounts';
+import { createLlmKey } from '../../models/llm/keys';
 import { saveModels } from '../../models/llm/models';
 import { createLlmProviders } from '../../providers/llm';
 import { DEMO_OPENROUTER_ACCOUNTS, OPENROUTER_PATH } from '../../sandbox';
@@ -13,7 +14,7 @@ import { testNamespace } from '../../tests/support/temporal';
 import { sealingKeys, startGround, type BenchGround, type BenchProcess } from '../campaign/ground';
 import { startGatewayProcess, type GatewayProcess } from './gatewayProcess';
 import { owner } from './owner';
-import { createVendor, secretsOf, type Vendor } from './vendor';
+import { createVendor, type Vendor } from './vendor';
 
 const quiet = createLogger({ name: 'bench-llm', level: 'error' });
 
@@ -103,18 +104,25 @@ export async function startLlmGround(): Promise<LlmGround> {
 
 async function writeKeys({ db }: BenchGround, { baseUrl }: Vendor): Promise<void> {
   const sealing = createSealing(parseSealingKeys(sealingKeys));
-  await ensureConfiguredKeys(
-    db,
-    sealing,
-    DEMO_OPENROUTER_ACCOUNTS.map((account) => ({
-      name: account.id,
-      vendor: 'openrouter',
-      baseUrl,
-      managementKey: account.managementKey ?? null,
-      keys: secretsOf(account),
-      allowedModels: null,
-    })),
-  );
+  const createdBy = null;
+  await acrossTenants(db, 'platformAdmin', async (trx) => {
+    for (const { id: name, managementKey = null, keys } of DEMO_OPENROUTER_ACCOUNTS) {
+      const accountId = newId();
+      const bounds = { maxConcurrency: null, balanceFloorMicros: 0 };
+      const account = { name, vendor: 'openrouter' as const, baseUrl, managementKey, ...bounds };
+      await createLlmAccount(
+        trx,
+        sealing,
+        { ownerId: null, id: accountId },
+        { ...account, createdBy },
+      );
+      for (const { label, secret } of keys) {
+        const limits = { maxConcurrency: null, allowedModels: null, expiresAt: null };
+        const key = { accountId, secret, label, weight: 100, workspace: null, ...limits };
+        await createLlmKey(trx, sealing, { ownerId: null, id: newId() }, { ...key, createdBy });
+      }
+    }
+  });
 }
 
 async function writeModels({ db }: BenchGround, { baseUrl }: Vendor): Promise<void> {

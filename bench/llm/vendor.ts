@@ -1,9 +1,4 @@
-import type {
-  CallCounts,
-  OpenRouterCall,
-  OpenRouterFault,
-  OpenRouterSandboxAccount,
-} from '../../sandbox';
+import type { CallCounts, OpenRouterCall, OpenRouterFault } from '../../sandbox';
 
 /** How long the vendor thinks before it answers; it refuses at once. */
 export const answerMs = 20;
@@ -58,9 +53,4 @@ export function createVendor(url: string, baseUrl: string): Vendor {
       return page;
     },
   };
-}
-
-/** Keys of an account as the product is told of them. */
-export function secretsOf({ keys }: OpenRouterSandboxAccount): string[] {
-  return keys.map(({ secret }) => secret);
 }
