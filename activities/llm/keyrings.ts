@@ -1,6 +1,6 @@
 import { ApplicationFailure } from '@temporalio/activity';
 import { AppError } from '../../domain/errors';
-import { isGood } from '../../domain/llm/keyrings/work';
+import { isGood } from '../../domain/llm/keyrings/jobs';
 import type { KeyringSeen } from '../../domain/llm/keyrings/types';
 import type { KeyStanding } from '../../domain/llm/types';
 import { acrossTenants } from '../../models/base';

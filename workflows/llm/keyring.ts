@@ -19,7 +19,8 @@ import {
   type KeyExplained,
 } from '../../domain/llm/keyrings/explain';
 import { lastsWords } from '../../domain/llm/keyrings/forecast';
-import { keyringWork, type KeyringJob, type KeyringMemory } from '../../domain/llm/keyrings/work';
+import type { KeyringJob, KeyringMemory } from '../../domain/llm/keyrings/jobs';
+import { keyringWork } from '../../domain/llm/keyrings/work';
 import type { KeyringSeen } from '../../domain/llm/keyrings/types';
 import type { KeyStanding } from '../../domain/llm/types';
 import { llmBursts, llmProbes, records } from '../proxies';

@@ -1,6 +1,6 @@
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { KeyExplained } from '../../domain/llm/keyrings/explain';
-import type { KeyringMemory } from '../../domain/llm/keyrings/work';
+import type { KeyringMemory } from '../../domain/llm/keyrings/jobs';
 import type { Forecasts } from '../../domain/llm/keyrings/details';
 
 /** What looks after one account and its keys: one for each account, for as long as there is one. */

@@ -1,6 +1,7 @@
 import { lastsMs, warningOf, withSample } from '../../../../domain/llm/keyrings/forecast';
 import { nextLimitReset } from '../../../../domain/llm/keyrings/limitReset';
-import { keyringWork, type KeyringMemory } from '../../../../domain/llm/keyrings/work';
+import type { KeyringMemory } from '../../../../domain/llm/keyrings/jobs';
+import { keyringWork } from '../../../../domain/llm/keyrings/work';
 import { at, healthSeen, keySeen, now, ringSeen } from './seen';
 
 const quiet: KeyringMemory = { wantedUntilMs: 0, done: {} };
