@@ -16,6 +16,8 @@ export type Way =
   | 'largerModel'
   /** The same key after 200 to 600 ms. */
   | 'sameKeySoon'
+  /** The same model with the same key, for the one retry for which there is no other key. */
+  | 'sameKeyOnce'
   /** The same key at once, over a connection of its own. */
   | 'sameKeyNow'
   /** The same key when the vendor's wait is over, if that is soon. */
@@ -60,11 +62,11 @@ export const reactions: Readonly<Record<FailureKind, Reaction>> = {
   notPermitted: { ways: ['otherModel', 'otherAccount'] },
   modelUnavailable: { ways: ['otherModel'] },
   upstreamRateLimit: { ways: ['sameKeyLater', 'otherModel'] },
-  timeout: { ways: ['otherKeyOnce', 'otherModel', 'otherKey'] },
+  timeout: { ways: ['otherKeyOnce', 'otherModel', 'sameKeyOnce'] },
   serverError: { ways: ['sameKeySoon', 'otherModel', 'otherAccount'] },
-  firstTokenTimeout: { ways: ['otherKeyOnce', 'otherModel', 'otherKey'] },
-  emptyAnswer: { ways: ['otherKeyOnce', 'otherModel', 'otherKey'] },
-  brokenAnswer: { ways: ['otherKeyOnce', 'otherModel', 'otherKey'] },
+  firstTokenTimeout: { ways: ['otherKeyOnce', 'otherModel', 'sameKeyOnce'] },
+  emptyAnswer: { ways: ['otherKeyOnce', 'otherModel', 'sameKeyOnce'] },
+  brokenAnswer: { ways: ['otherKeyOnce', 'otherModel', 'sameKeyOnce'] },
   edgeRateLimit: { ways: ['anyKeyLater'] },
   unreachable: { ways: ['otherAccount', 'otherKey', 'sameKeyNow'], atMost: 2 },
   cancelled: { ways: [] },
@@ -161,7 +163,7 @@ function stepsOf(
     case 'otherKey':
       return other(last.model);
     case 'otherKeyOnce':
-      return wasTaken ? [] : other(last.model);
+      return wasTaken || last.way === 'sameKeyOnce' ? [] : other(last.model);
     case 'otherAccount':
       return other(last.model).filter(({ withoutAccounts }) => withoutAccounts.has(last.accountId));
     case 'otherModel':
@@ -183,6 +185,8 @@ function stepsOf(
       return wasTaken ? [] : [...same({}), ...other(last.model)];
     case 'sameKeyNow':
       return same({});
+    case 'sameKeyOnce':
+      return failed.filter(({ failure }) => counts(failure.kind)).length > 1 ? [] : same({});
     case 'sameKeySoon':
       return wasTaken ? [] : same({ waitMs: jitter(random) });
     case 'sameKeyLater': {

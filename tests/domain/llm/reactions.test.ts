@@ -132,8 +132,7 @@ test.each<[FailureKind, string[]]>([
       'otherModel b/other not north',
       'otherModel b/other',
       'otherModel b/other',
-      'otherKey a/main not north',
-      'otherKey a/main',
+      'sameKeyOnce a/main north-1',
     ],
   ],
   [
@@ -147,7 +146,12 @@ test.each<[FailureKind, string[]]>([
   ],
   [
     'emptyAnswer',
-    ['otherKeyOnce a/main', 'otherModel b/other', 'otherModel b/other', 'otherKey a/main'],
+    [
+      'otherKeyOnce a/main',
+      'otherModel b/other',
+      'otherModel b/other',
+      'sameKeyOnce a/main north-1',
+    ],
   ],
   [
     'edgeRateLimit',
@@ -214,9 +218,21 @@ test('four attempts that count are all, and refusals at the door do not count', 
   const doors = ['1', '2', '3', '4', '5'].map((n) => failed('authentication', { keyId: n }));
   expect(told({ failed: doors })).toEqual(['otherKey a/main']);
   const counted = ['1', '2', '3', '4'].map((n) => failed('timeout', { keyId: n, way: 'otherKey' }));
-  expect(told({ failed: counted.slice(0, 3) })).not.toEqual([]);
-  expect(told({ failed: counted })).toEqual([]);
+  const others = ['b/other'];
+  expect(told({ failed: counted.slice(0, 3), otherModels: others })).not.toEqual([]);
+  expect(told({ failed: counted, otherModels: others })).toEqual([]);
 });
+
+test.each(['timeout', 'firstTokenTimeout', 'emptyAnswer', 'brokenAnswer'] as const)(
+  'after %s a model is tried once more, by the same key where there is no other',
+  (kind) => {
+    const last = told({ failed: [failed(kind)] }).at(-1);
+    expect(last).toBe('sameKeyOnce a/main north-1');
+    expect(told({ failed: [failed(kind), failed(kind, { way: 'sameKeyOnce' })] })).toEqual([]);
+    const elsewhere = failed(kind, { keyId: 'south-1', accountId: 'south', way: 'otherKeyOnce' });
+    expect(told({ failed: [failed(kind), elsewhere] })).toEqual([]);
+  },
+);
 
 test('what is repaired once is not repaired again', () => {
   expect(

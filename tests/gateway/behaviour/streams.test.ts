@@ -52,6 +52,22 @@ describe.each(breaks)('an answer that breaks off in the middle (%s)', (fault) =>
     expect(whole?.key).not.toBe(broken?.key);
   });
 
+  test('with one key it is asked once more, and no oftener', async () => {
+    await ground.database
+      .db('llm_keys')
+      .where({ tenant_id: tenant.id })
+      .whereNot({ id: tenant.ids['north-1'] })
+      .update({ standing: 'paused' });
+    llm = await ground.process({ idleMs: 500 });
+    const { answer } = await read(stream({ consumer: 'buffered' }));
+    expect(answer).toMatchObject({ attempts: 2 });
+    await ground.faults({ fault, chunkDelayMs: 20 });
+    const { error } = await read(stream({ consumer: 'buffered' }));
+    expect(errorTold(error)).toMatchObject({ because: 'brokenAnswer' });
+    const calls = await tenant.calls();
+    expect(calls.map(({ key }) => key)).toEqual(Array(4).fill('north-1'));
+  });
+
   test('whoever can take it back is told to, and gets all of it anew', async () => {
     const { events, text, answer, error } = await read(stream({ consumer: 'resettable' }));
     expect(error).toBeNull();
