@@ -3,7 +3,7 @@ import type { Ring } from './types';
 
 /** The models of one request: the one it asks for, and those that may take its place, in order. */
 export class ModelLine {
-  // Models that a vendor named in the place of one it did not serve.
+  // Those of them that a vendor named in the place of one it did not serve.
   private named: readonly string[] = [];
 
   constructor(
@@ -12,10 +12,12 @@ export class ModelLine {
     private readonly poolIds: readonly string[],
   ) {}
 
-  /** A vendor's proposals go first: it knows who serves. */
+  /**
+   * What a vendor proposes goes first: it knows who serves. It brings none into the line: what may
+   * answer, and what that may cost, is said by whoever asked.
+   */
   propose(models: readonly string[]): void {
-    const { catalogue } = this.deps;
-    this.named = [...this.named, ...models.filter((id) => catalogue.find(id) !== null)];
+    this.named = [...this.named, ...models.filter((id) => this.models.includes(id))];
   }
 
   /** Those that are well. */

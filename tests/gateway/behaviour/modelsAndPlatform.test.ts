@@ -58,8 +58,10 @@ test.each<[string, OpenRouterFaultName]>([
   ['404 privacy', 'privacyConstraint'],
   ['404 constraint', 'parameterConstraint'],
 ])('%s: the model that its vendor names; this one is off for ten minutes', async (_, fault) => {
-  await ground.faults({ fault, model: models.main, fallbackModels: ['x/unknown', models.large] });
-  expect(await chat(other)).toEqual({ model: models.large, attempts: 2, hasText: true });
+  const named = ['x/unknown', models.free, models.large];
+  await ground.faults({ fault, model: models.main, fallbackModels: named });
+  const either = { fallbackModels: [models.other, models.large] };
+  expect(await chat(either)).toEqual({ model: models.large, attempts: 2, hasText: true });
   expect(await called()).toEqual(['key 1 404', `key 2 ${models.large} 200`]);
   const { [`model ${models.main}`]: row, ...others } = await health();
   expect(others).toEqual({});
@@ -74,6 +76,19 @@ test.each<[string, OpenRouterFaultName]>([
   await ground.pass(llm, tenant);
   expect(await chat(other)).toMatchObject({ ...served, attempts: 1 });
   expect(await health()).toEqual({});
+});
+
+test('404: what its vendor names serves nobody who did not ask for it', async () => {
+  const fault = { fault: 'noEndpoints' as const, fallbackModels: [models.large] };
+  await ground.faults({ ...fault, model: models.main }, { ...fault, model: models.embedding });
+  expect(await chat(other)).toMatchObject({ model: models.other });
+  expect(await chat({ fallbackModels: [], priority: 'bulk' })).toMatchObject({
+    code: 'llmUnavailable',
+  });
+  await llm.gateway
+    .embed({ ...tenant.ask(), model: models.embedding, inputs: ['lamp'], dimensions: null })
+    .catch(() => undefined);
+  expect((await tenant.calls()).map(({ model }) => model)).not.toContain(models.large);
 });
 
 test('404 without a model in its place fails with when to come back', async () => {
