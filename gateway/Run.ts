@@ -8,7 +8,7 @@ import {
   type FailedAttempt,
   type Step,
 } from '../domain/llm/reactions';
-import type { RetryBudget } from '../domain/llm/retryBudget';
+import type { RetryBudgets } from '../domain/llm/retryBudget';
 import { platformPool, type LlmPriority, type TokenUsage } from '../domain/llm/types';
 import { newId } from '../lib/ids';
 import type { Logger } from '../lib/logger';
@@ -32,7 +32,7 @@ import type { Asker, ChosenKey, NoKey, Ring, SettledCall } from './types';
 export interface RunDeps extends RecordDeps {
   readonly ring: Ring;
   readonly providerOf: (vendor: ChosenKey['vendor']) => LlmProvider;
-  readonly retryBudget: RetryBudget;
+  readonly retryBudgets: RetryBudgets;
   /** The longest silence in the middle of an answer. */
   readonly idleMs: number;
   readonly logger: Logger;
@@ -162,7 +162,6 @@ export class Run {
    */
   static async open(deps: RunDeps, ask: RunAsk): Promise<Run> {
     ask.signal?.throwIfAborted();
-    deps.retryBudget.asked(Date.now());
     const run = new Run(deps, ask, true);
     try {
       await run.record.open();
@@ -194,12 +193,14 @@ export class Run {
     const last = this.failed.at(-1);
     this.checkTime();
     if (last === undefined) {
-      return this.take(() => this.firstSteps(), isApart);
+      const first = await this.take(() => this.firstSteps(), isApart);
+      this.deps.retryBudgets.asked(first.key.poolId, Date.now());
+      return first;
     }
     if (this.stepsAfter().length === 0) {
       throw this.errorOf(last);
     }
-    if (draws(last.failure.kind) && !this.deps.retryBudget.take(Date.now())) {
+    if (draws(last.failure.kind) && !this.deps.retryBudgets.take(last.poolId, Date.now())) {
       this.deps.metrics.retryRefused();
       throw this.errorOf(last);
     }
@@ -232,7 +233,7 @@ export class Run {
       key.release();
       return null;
     }
-    if (!this.deps.retryBudget.take(Date.now())) {
+    if (!this.deps.retryBudgets.take(key.poolId, Date.now())) {
       key.release();
       return null;
     }
@@ -569,7 +570,7 @@ export class Run {
     if (down !== null) {
       return { until: down };
     }
-    const keys = this.deps.ring.snapshot().filter(({ poolId }) => this.poolIds.includes(poolId));
+    const keys = this.deps.ring.snapshot(this.poolIds);
     if (keys.every(({ state }) => state !== 'active' && state !== 'draining')) {
       const untils = keys.flatMap(({ until }) => until ?? []);
       return { until: untils.length === 0 ? null : Math.min(...untils) };

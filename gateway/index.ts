@@ -1,4 +1,4 @@
-import { createRetryBudget } from '../domain/llm/retryBudget';
+import { createRetryBudgets } from '../domain/llm/retryBudget';
 import type { Knex } from '../lib/db';
 import type { Logger } from '../lib/logger';
 import type { Registry } from '../lib/metrics';
@@ -40,7 +40,7 @@ export interface LlmDeps {
   readonly idleMs?: number;
 }
 
-// Retries within ten seconds: a fifth of the requests, and ten in any case.
+// Retries of a pool within ten seconds: a fifth of its requests, and ten in any case.
 const retries = { share: 0.2, atLeast: 10 };
 
 /** Puts the parts together: keys and their health, the money, the vendors, and what uses them all. */
@@ -74,7 +74,7 @@ export async function createLlm(deps: LlmDeps): Promise<Llm> {
     logger,
     idleMs,
     providerOf: (vendor) => providers[vendor],
-    retryBudget: createRetryBudget(retries),
+    retryBudgets: createRetryBudgets(retries),
     metrics: createCallMetrics(metrics),
     checks: createAnswerChecks(),
     cache: new ReplyCache(),

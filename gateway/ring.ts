@@ -162,11 +162,10 @@ export async function createRing(options: {
       }
     },
 
-    snapshot() {
+    snapshot(poolIds) {
       const at = now();
-      return [...pools.values()].flatMap((pool) =>
-        [...pool.keys.values()].map((key) => shown(pool, key, at)),
-      );
+      const wanted = poolIds?.flatMap((id) => pools.get(id) ?? []) ?? [...pools.values()];
+      return wanted.flatMap((pool) => [...pool.keys.values()].map((key) => shown(pool, key, at)));
     },
 
     flush: () => writer.flush(),

@@ -160,8 +160,8 @@ export interface Ring {
   modelDown(poolId: string, model: string): { until: number; reason: FailureKind } | null;
   /** The pools a tenant's calls may use, in order, by its settings. */
   poolsOf(tenantId: string): readonly string[];
-  /** Everything as this process knows it, for status and metrics. */
-  snapshot(): readonly RingKey[];
+  /** The keys of these pools, or of all, as this process knows them. */
+  snapshot(poolIds?: readonly string[]): readonly RingKey[];
   /** Waits until everything that was seen is written down. */
   flush(): Promise<void>;
   close(): Promise<void>;

@@ -1,12 +1,51 @@
 const buckets = 10;
 const bucketMs = 1_000;
 
-/** How many of all requests of a process may be tried again, so that no outage is made worse by us. */
+/** How many requests may be tried again, so that no outage is made worse by us. */
 export interface RetryBudget {
   /** A request came. */
   asked(now: number): void;
   /** Takes one retry out; false when none is left. */
   take(now: number): boolean;
+}
+
+/** Budgets of one process, one a pool of keys: nobody's failures use up the retries of others. */
+export interface RetryBudgets {
+  asked(poolId: string, now: number): void;
+  take(poolId: string, now: number): boolean;
+}
+
+const remembered = 1_000;
+
+export function createRetryBudgets(each: { share: number; atLeast: number }): RetryBudgets {
+  const budgets = new Map<string, RetryBudget & { usedAt: number }>();
+  return {
+    asked: (poolId, now) => of(poolId, now).asked(now),
+    take: (poolId, now) => of(poolId, now).take(now),
+  };
+
+  function of(poolId: string, now: number): RetryBudget {
+    let budget = budgets.get(poolId);
+    if (budget === undefined) {
+      forgetIdle(now);
+      budget = { ...createRetryBudget(each), usedAt: now };
+      budgets.set(poolId, budget);
+    }
+    budget.usedAt = now;
+    return budget;
+  }
+
+  // Those that have nothing to remember, once there are many.
+  function forgetIdle(now: number): void {
+    if (budgets.size < remembered) {
+      return;
+    }
+    for (const [poolId, { usedAt }] of budgets) {
+      if (usedAt < now - (buckets + 1) * bucketMs) {
+        budgets.delete(poolId);
+      }
+    }
+  }
 }
 
 /**

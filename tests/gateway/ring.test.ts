@@ -57,6 +57,10 @@ test('chooses a key with its secret opened, which it shows to nobody else', asyn
     apiKey: `sk-or-test-${accountIds[0]}-0`,
   });
   expect(JSON.stringify([key, ring.snapshot()])).not.toContain('sk-or-test');
+  expect(ring.snapshot([key.poolId])).toEqual(
+    ring.snapshot().filter(({ poolId: of }) => of === key.poolId),
+  );
+  expect(ring.snapshot([])).toEqual([]);
   expect(ring.snapshot().find(({ keyId }) => keyId === key.keyId)?.inFlight).toBe(1);
   key.release();
   key.release();

@@ -1,4 +1,4 @@
-import { createRetryBudget } from '../../../domain/llm/retryBudget';
+import { createRetryBudget, createRetryBudgets } from '../../../domain/llm/retryBudget';
 
 function taken(budget: ReturnType<typeof createRetryBudget>, now: number): number {
   let n = 0;
@@ -31,4 +31,24 @@ test('silence empties it, and a clock that was set back does not', () => {
   expect(taken(budget, 100_000)).toBe(1);
   expect(budget.take(40_000)).toBe(false);
   expect(taken(budget, 1_000_000)).toBe(1);
+});
+
+test('a pool that fails uses up its own retries alone', () => {
+  const budgets = createRetryBudgets({ share: 0.2, atLeast: 10 });
+  budgets.asked('own', 50_000);
+  const of = (poolId: string) => ({
+    asked: (now: number) => budgets.asked(poolId, now),
+    take: (now: number) => budgets.take(poolId, now),
+  });
+  expect(taken(of('own'), 50_000)).toBe(10);
+  expect(taken(of('other'), 50_000)).toBe(10);
+});
+
+test('pools that nobody asks any more are forgotten, and others are not', () => {
+  const budgets = createRetryBudgets({ share: 0.2, atLeast: 1 });
+  for (let n = 0; n < 5_000; n += 1) {
+    expect(budgets.take(`pool ${n}`, 50_000 + n)).toBe(true);
+  }
+  expect(budgets.take('pool 0', 56_000)).toBe(false);
+  expect(budgets.take('pool 0', 70_000)).toBe(true);
 });

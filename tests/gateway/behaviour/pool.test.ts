@@ -194,6 +194,11 @@ test('retries of a process end where they would make an outage worse', async () 
   );
   // Ten retries in ten seconds, beside the first attempts.
   expect((await tenant.calls()).length).toBeLessThanOrEqual(30);
+  // Others have their own.
+  tenant = await ground.tenant();
+  await knows(llm, tenant);
+  await chat({ fallbackModels: [models.other] });
+  expect((await tenant.calls()).length).toBeGreaterThan(2);
 });
 
 test('an account that is limited while many are on their way is nobody’s loss', async () => {
