@@ -10,13 +10,14 @@ import {
   learnedFromFailure,
   learnedFromPage,
   learnedWithoutModel,
+  remainderReasons,
   wellSince,
   type ProbeQuestion,
 } from '../../domain/llm/keyrings/learned';
 import { platformPool, type ChatCall, type HealthScope } from '../../domain/llm/types';
 import type { Knex } from '../../lib/db';
 import { acrossTenants } from '../../models/base';
-import { applyHealth, readHealth } from '../../models/llm/health';
+import { applyHealth, countRounds, readHealth } from '../../models/llm/health';
 import {
   openKey,
   openManagementKey,
@@ -32,7 +33,7 @@ import type { KeyringOwner } from './keyrings';
 /** What is asked about, and with which key. */
 export type ProbeOrder = KeyringOwner & ProbeQuestion;
 
-type About = ReturnType<typeof askedAbout>;
+type About = ReturnType<typeof askedAbout> & { rounds?: number };
 
 /** What came of it, for people who read the history: how things stand is in the records. */
 export interface Probed {
@@ -99,13 +100,13 @@ export function createProbes(
           credentials,
           within(pageTimeoutMs),
         );
-        const isOut = remainingMicros <= floorMicros;
+        const leftMicros = remainingMicros - floorMicros;
         const balance = { balanceMicros: remainingMicros, at: new Date(sentAt) };
         await acrossTenants(db, 'llmRing', (trx) =>
           writeBalance(trx, { accountId: owner.accountId, ...balance }),
         );
-        await learn(owner, learnedFromBalance({ ...owner, ...about }, { isSpent: isOut, sentAt }));
-        return { outcome: isOut ? 'spent' : 'well', why: null, status: 200 };
+        await learn(owner, learnedFromBalance({ ...owner, ...about }, { leftMicros, sentAt }));
+        return { outcome: leftMicros <= 0 ? 'spent' : 'well', why: null, status: 200 };
       } catch (error) {
         if (!(error instanceof LlmAttemptError)) {
           throw error;
@@ -230,7 +231,11 @@ export function createProbes(
     trx: Knex.Transaction,
     question: KeyringOwner & { scope: HealthScope | null; keyId?: string; model?: string | null },
   ): Promise<About> {
-    return askedAbout(question, await readHealth(trx, question.tenantId ?? platformPool));
+    const known = await readHealth(trx, question.tenantId ?? platformPool);
+    const asked = askedAbout(question, known);
+    return asked.about != null && remainderReasons.has(asked.about.reason)
+      ? { ...asked, rounds: await countRounds(trx, asked.about) }
+      : asked;
   }
 
   async function learn({ tenantId }: KeyringOwner, events: readonly HealthEvent[]): Promise<void> {

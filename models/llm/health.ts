@@ -112,6 +112,28 @@ export async function listTransitions(
   return found.rows;
 }
 
+// What happened longer ago is another story.
+const roundsWithin = '2 hours';
+const newestTold = 200;
+
+/** How often an account or a key came to be unwell for this reason lately. */
+export async function countRounds(
+  trx: Knex.Transaction,
+  { subject, reason }: { subject: HealthSubject; reason: string },
+): Promise<number> {
+  const { scope, accountId, keyId } = subject;
+  const found = await trx.raw(
+    `select count(*)::int as rounds
+       from (select * from llm_transitions where account_id = :accountId
+              order by id desc limit :newestTold) t
+      where t.scope = :scope and t.key_id is not distinct from cast(:keyId as uuid)
+        and t.reason = :reason and t.to_state <> t.from_state and t.to_state <> 'well'
+        and t.at > now() - cast(:roundsWithin as interval)`,
+    { accountId, newestTold, scope, keyId, reason, roundsWithin },
+  );
+  return found.rows[0]?.rounds ?? 0;
+}
+
 interface LockedPool {
   readonly id: string;
   readonly tenantId: string | null;

@@ -22,6 +22,8 @@ interface AskedOfAccount {
   accountId: string;
   /** How it stood when it was asked about: null is well. */
   about?: AskedRow | null;
+  /** How often it came to that lately: what comes back and fails again rests longer. */
+  rounds?: number;
   /** The incident that was under way then. */
   incident?: HealthAskedAbout;
 }
@@ -58,10 +60,11 @@ function learnedOfKey(order: Asked, page: KeyPage, sentAt: number): HealthEvent[
     const nextCheckAt = Math.min(resetsAt ?? Infinity, sentAt + limitAgainMs);
     const checked = { type: 'checked', subject: key, actor, at: sentAt, nextCheckAt } as const;
     const { about } = order;
+    const leftMicros = page.limitRemainingMicros ?? 0;
     const isKnown = order.scope === 'key' && (about === undefined || about?.reason === 'keyLimit');
     return [
-      ...(isKnown ? [] : [spent(key, 'keyLimit', { at: sentAt, resetsAt })]),
-      { ...checked, until: resetsAt, ...(isKnown ? ofAbout(order) : {}) },
+      ...(isKnown ? [] : [spent(key, 'keyLimit', { at: sentAt, resetsAt, leftMicros })]),
+      { ...checked, until: resetsAt, evidence: { leftMicros }, ...(isKnown ? ofAbout(order) : {}) },
     ];
   }
   const coolsUntil = Date.parse(order.coolsUntil ?? '');
@@ -73,7 +76,12 @@ function learnedOfKey(order: Asked, page: KeyPage, sentAt: number): HealthEvent[
   }
   const { about } = order;
   const isElsewhere = order.scope === 'key' && about != null && !pageReasons.has(about.reason);
-  return order.scope === null || isElsewhere ? [] : [wellSince(order, sentAt)];
+  if (order.scope === null || isElsewhere) {
+    return [];
+  }
+  const { limitRemainingMicros: leftMicros } = page;
+  const isOfLimit = about?.reason === 'keyLimit' && leftMicros !== null;
+  return [isOfLimit ? ofRemainder(key, order, { leftMicros, sentAt }) : wellSince(order, sentAt)];
 }
 
 // All there is to know of these is on the page of the key, or in the balance of the account.
@@ -102,20 +110,18 @@ function asSeen({ reason, since }: HealthAskedAbout): HealthAskedAbout {
 /** What an account's balance tells. */
 export function learnedFromBalance(
   order: AskedOfAccount & { scope: HealthScope | null },
-  { isSpent: isOut, sentAt }: { isSpent: boolean; sentAt: number },
+  { leftMicros, sentAt }: { leftMicros: number; sentAt: number },
 ): HealthEvent[] {
+  const isOut = leftMicros <= 0;
   const { scope, accountId } = order;
   const subject = subjectIn('account', { accountId, keyId: '', model: '' });
   if (scope === null) {
-    return isOut ? [spent(subject, 'credits', { at: sentAt, resetsAt: null })] : [];
+    return isOut ? [spent(subject, 'credits', { at: sentAt, resetsAt: null, leftMicros })] : [];
   }
   if (order.about != null && !balanceReasons.has(order.about.reason)) {
     return [];
   }
-  const nextCheckAt = sentAt + creditsAgainMs;
-  return isOut
-    ? [{ type: 'checked', subject, actor, at: sentAt, nextCheckAt, ...ofAbout(order) }]
-    : [recovered(subject, order, sentAt)];
+  return [ofRemainder(subject, order, { leftMicros, sentAt })];
 }
 
 /** What a failure tells of whoever it is about, which need not be what was asked about. */
@@ -164,7 +170,48 @@ export function isSpent({ limitRemainingMicros }: Pick<KeyPage, 'limitRemainingM
 
 /** What a call that succeeded tells of what was asked about. */
 export function wellSince(order: Asked, sentAt: number): HealthEvent {
-  return recovered(subjectAsked(order), order, sentAt);
+  const nextCheckAt = restEndsAt(order);
+  const subject = subjectAsked(order);
+  return sentAt < nextCheckAt
+    ? { type: 'checked', subject, actor, at: sentAt, nextCheckAt, ...ofAbout(order) }
+    : recovered(subject, order, sentAt);
+}
+
+/** Of these a page or a token tells less than the next call does: it may be refused again. */
+export const remainderReasons: ReadonlySet<string> = new Set(['keyLimit', 'credits', 'tokenLimit']);
+
+// After the first, second, … time within a while.
+const restsMs = [0, 5 * 60_000, 30 * 60_000] as const;
+// A cent: with less than that hardly a call is let in.
+const worthwhileMicros = 10_000;
+
+function restEndsAt({ about, rounds = 1 }: AskedOfAccount): number {
+  const rest = restsMs[Math.min(rounds, restsMs.length) - 1] ?? 0;
+  return about != null && remainderReasons.has(about.reason) ? about.since + rest : 0;
+}
+
+// A little that is left was left when the vendor refused a call, unless it is more than then.
+function ofRemainder(
+  subject: HealthSubject,
+  order: AskedOfAccount,
+  { leftMicros, sentAt }: { leftMicros: number; sentAt: number },
+): HealthEvent {
+  const before = order.about?.evidence?.['leftMicros'];
+  const hasGrown = typeof before === 'number' && leftMicros > before;
+  const isWorthIt = leftMicros > 0 && (leftMicros >= worthwhileMicros || hasGrown);
+  const restsUntil = restEndsAt(order);
+  if (isWorthIt && restsUntil <= sentAt) {
+    return recovered(subject, order, sentAt);
+  }
+  return {
+    type: 'checked',
+    subject,
+    actor,
+    at: sentAt,
+    nextCheckAt: isWorthIt ? restsUntil : sentAt + creditsAgainMs,
+    evidence: { leftMicros: typeof before === 'number' ? before : leftMicros },
+    ...ofAbout(order),
+  };
 }
 
 /** Whether it was refused for the model alone, with which nobody was asked to ask: another may do. */
@@ -214,9 +261,9 @@ function ofAbout({ about }: AskedOfAccount): { about?: HealthAskedAbout | null }
 function spent(
   subject: HealthSubject,
   kind: 'keyLimit' | 'credits',
-  { at, resetsAt }: { at: number; resetsAt: number | null },
+  { at, resetsAt, leftMicros }: { at: number; resetsAt: number | null; leftMicros: number },
 ): HealthEvent {
-  const evidence = { resetsAt };
+  const evidence = { resetsAt, leftMicros };
   return { type: 'failed', subject, actor, at, kind, retryAfterMs: null, resetsAt, evidence };
 }
 

@@ -178,3 +178,18 @@ test('what a probe wrote is told to whoever pages people', async () => {
     [account.tenantId, 'keyLimit'],
   ]);
 });
+
+test('a key that its page calls good and calls find spent is asked ever more rarely', async () => {
+  const account = await prepare();
+  const [keyId = ''] = account.keyIds;
+  await changeVendorKey(ground, account.labels[0] ?? '', { limitMicros: 5_000_000 });
+  const verify = () => run((ask) => ask.verifyKey(orderOf(account, { scope: 'key' })));
+  await bench(ground, account, 'keyLimit', { scope: 'key' });
+  await verify();
+  expect(await healthOf(ground.admin, { keyId })).toBeUndefined();
+  await bench(ground, account, 'keyLimit', { scope: 'key' });
+  await verify();
+  const row = await healthOf(ground.admin, { keyId });
+  expect(row).toMatchObject({ state: 'suspended', reason: 'keyLimit' });
+  expect(row.next_check_at.getTime() - row.since.getTime()).toBe(5 * 60_000);
+});

@@ -9,6 +9,7 @@ import {
   askedAbout,
   learnedFromBalance,
   learnedFromPage,
+  wellSince,
 } from '../../../../domain/llm/keyrings/learned';
 import { applyToPool } from '../../../../domain/llm/poolHealth';
 import type { FailureKind } from '../../../../domain/llm/failures';
@@ -61,7 +62,7 @@ test.each([
   const health = fail('account', kind);
   const of = { accountId: 'account', scope: 'account' } as const;
   const order = { ...of, ...askedAbout(of, [health]) };
-  const learned = learnedFromBalance(order, { isSpent: false, sentAt: t0 + 1_000 });
+  const learned = learnedFromBalance(order, { leftMicros: 5_000_000, sentAt: t0 + 1_000 });
   expect(after(health, learned) === null).toBe(isEnded);
 });
 
@@ -117,5 +118,49 @@ test.each(['key', 'platform', null] as const)(
       const later = incident && { ...incident, since: t0 + 500 };
       expect(later && after(later, ofPlatform)).toBe(later);
     }
+  },
+);
+
+const pageWith = (limitRemainingMicros: number) => ({ limitRemainingMicros, limitReset: null });
+
+test('a little that was left when a call was refused is no reason to let the next one be', () => {
+  const health = fail('key', 'keyLimit');
+  const ask = (row: Health, left: number, at: number) =>
+    after(row, learnedFromPage({ ...ofKey, ...askedAbout(ofKey, [row]) }, pageWith(left), at));
+  const still = ask(health, 300, t0 + 1_000);
+  expect(still).toMatchObject({ state: 'suspended', nextCheckAt: t0 + 1_000 + 5 * 60_000 });
+  expect(ask(still ?? health, 300, t0 + 2_000)).not.toBeNull();
+  // It was raised, or began anew.
+  expect(ask(still ?? health, 301, t0 + 2_000)).toBeNull();
+  expect(ask(health, 10_000, t0 + 1_000)).toBeNull();
+
+  const account = fail('account', 'credits');
+  const of = { accountId: 'account', scope: 'account' } as const;
+  const order = { ...of, ...askedAbout(of, [account]) };
+  const poll = (leftMicros: number) =>
+    after(account, learnedFromBalance(order, { leftMicros, sentAt: t0 + 1_000 }));
+  expect(poll(300)).toMatchObject({ state: 'suspended', reason: 'credits' });
+  expect(poll(10_000)).toBeNull();
+});
+
+test.each([
+  [2, 5],
+  [3, 30],
+  [9, 30],
+])(
+  'what is refused for the %dth time in a while rests %d minutes, whatever its page says',
+  (rounds, minutes) => {
+    const health = fail('key', 'keyLimit');
+    const order = { ...ofKey, ...askedAbout(ofKey, [health]), rounds };
+    const endsAt = t0 + minutes * 60_000;
+    expect(after(health, learnedFromPage(order, goodPage, endsAt))).toBeNull();
+    const early = after(health, learnedFromPage(order, goodPage, endsAt - 1));
+    expect(early?.nextCheckAt).toBe(endsAt);
+
+    const drained = fail('account', 'tokenLimit');
+    const of = { ...ids, model: null, scope: 'account' } as const;
+    const asked = { ...of, ...askedAbout(of, [drained]), rounds };
+    expect(after(drained, [wellSince(asked, endsAt)])).toBeNull();
+    expect(after(drained, [wellSince(asked, endsAt - 1)])?.nextCheckAt).toBe(endsAt);
   },
 );
