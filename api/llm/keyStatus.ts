@@ -21,13 +21,16 @@ const status = ownedRoutes({
   path: '/llm/keys/status',
   name: 'listLlmKeyStatuses',
   summary: 'How all keys at vendors of language models stand, and why',
+  description: 'All of them at once: `meta.asOf` says when it was so.',
   answers: { 200: z.array(LlmKeyStatus) },
+  meta: z.object({ asOf: z.iso.datetime() }),
   async handler({ inOwn, ownerId }) {
     const rings = await inOwn((trx) => loadKeyrings(trx, ownerId));
     const now = Date.now();
     return reply(
       200,
       rings.flatMap((ring) => explainKeys(ring, now).map((key) => presentStatus(ring, key))),
+      { meta: { asOf: new Date(now).toISOString() } },
     );
   },
 });

@@ -1,4 +1,10 @@
-import { createWebhookKeys, DEMO_META_ACCOUNT, DEMO_TWILIO_ACCOUNT } from '../../sandbox';
+import {
+  createWebhookKeys,
+  DEMO_META_ACCOUNT,
+  DEMO_OPENROUTER_ACCOUNTS,
+  DEMO_TWILIO_ACCOUNT,
+  OPENROUTER_PATH,
+} from '../../sandbox';
 import { createTrackingTokens } from '../../lib/trackingTokens';
 import { withTenant } from '../../models/base';
 import { campaignBody, smsBody } from '../../tests/support/campaigns';
@@ -45,6 +51,16 @@ export async function furnish(
   const [run] = await withTenant(ground.db, tenantId, (trx) =>
     trx('campaign_runs').where({ tenant_id: tenantId, campaign_id: campaignId }).select('id'),
   );
+  const llmAccountId = await post('/llm/accounts', {
+    name: 'Models',
+    baseUrl: `${ground.sandboxUrl}${OPENROUTER_PATH}`,
+  });
+  const [secret = ''] = DEMO_OPENROUTER_ACCOUNTS.flatMap(({ keys }) =>
+    keys.map((key) => key.secret),
+  );
+  const llmKeyId = await post('/llm/keys', { accountId: llmAccountId, label: 'Models', secret });
+  const budget = { scope: 'tenant', period: 'month', limitMicros: 1_000_000_000 };
+  const llmBudgetId = await post('/llm/budgets', budget);
   const tracking = createTrackingTokens([{ id: 1, secret: trackingSecret }]);
   return {
     '/api/v1/tenants/': { id: tenantId },
@@ -52,6 +68,9 @@ export async function furnish(
     '/api/v1/campaigns/': { id: campaignId, n: '1' },
     '/api/v1/messages/': { id: messageId },
     '/api/v1/imports/': { id: importId },
+    '/api/v1/llm/accounts/': { id: llmAccountId },
+    '/api/v1/llm/keys/': { id: llmKeyId },
+    '/api/v1/llm/budgets/': { id: llmBudgetId },
     '/t/': { token: tracking.token({ runId: run.id, messageN: 1 }), index: '0' },
     '/webhooks/sendgrid/': { accountId: accountIds.get('sendgrid') ?? '' },
     '/webhooks/twilio/': { accountId: accountIds.get('twilio') ?? '' },

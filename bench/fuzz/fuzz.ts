@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { loadConfig } from '../../lib/config';
+import { offerModels } from '../../tests/support/llmKeys';
 import { startProcessGround, type ProcessGround } from '../chaos/ground';
 import { openDoor } from './doorman';
 import { furnish, sendGridKeys, trackingSecret } from './furnish';
@@ -47,6 +48,7 @@ async function main(): Promise<void> {
 }
 
 async function fuzz(ground: ProcessGround, options: FuzzOptions, program: string): Promise<number> {
+  await offerModels(ground.db);
   const residents = createResidents(ground, (tenant) => furnish(ground, tenant));
   await residents.tokenFor(null);
   const signer = {

@@ -26,6 +26,9 @@ const makers: readonly (readonly [RegExp, (maker: Maker) => Promise<Made>])[] = 
     async (maker) => ({ userId: await person(maker) }),
   ],
   [/\/invitations\/\{invitationId\}/, invitation],
+  [/^\/api\/v1\/llm\/keys\/\{id\}/, modelKey],
+  [/^\/api\/v1\/llm\/accounts\/\{id\}/, async (maker) => ({ id: await modelAccount(maker) })],
+  [/^\/api\/v1\/llm\/budgets\/\{id\}/, budget],
   [/^\/api\/v1\/admin\/users\/\{id\}/, async (maker) => ({ id: await person(maker) })],
 ];
 
@@ -51,6 +54,30 @@ async function invitation({ apiUrl, token, tenantId }: Maker): Promise<Made> {
   const body = { email: `${newId()}@example.com`, role: 'viewer' };
   const path = `/tenants/${tenantId}/users`;
   return { invitationId: await request(apiUrl, { token, path, body }) };
+}
+
+// Where nobody listens, so that whoever asks there is refused at once.
+async function modelAccount({ apiUrl, token }: Maker): Promise<string> {
+  const body = { name: `Account ${newId()}`, baseUrl: 'http://127.0.0.1:9/api/v1' };
+  return request(apiUrl, { token, path: '/llm/accounts', body });
+}
+
+// Of an account where nobody knows it, so that it serves nothing whatever is done to it.
+async function modelKey(maker: Maker): Promise<Made> {
+  const { apiUrl, token } = maker;
+  const accountId = await modelAccount(maker);
+  const body = { accountId, secret: `sk-${newId()}`, label: 'Used up', allowedModels: ['none'] };
+  return { id: await request(apiUrl, { token, path: '/llm/keys', body }) };
+}
+
+async function budget({ apiUrl, token }: Maker): Promise<Made> {
+  const body = {
+    scope: 'model',
+    subject: `made-up/${newId()}`,
+    period: 'day',
+    limitMicros: 1_000_000,
+  };
+  return { id: await request(apiUrl, { token, path: '/llm/budgets', body }) };
 }
 
 async function person(maker: Maker): Promise<string> {

@@ -70,6 +70,12 @@ export function writeSettings(ground: ProcessGround, options: FuzzOptions): stri
       'enabled = false',
       '[checks.negative_data_rejection]',
       `expected-statuses = [${refusals.map((status) => `"${status}"`).join(', ')}]`,
+      // A model nobody serves is answered 502, and one whose keys all rest 503, as the document says.
+      ...['/api/v1/llm/chat', '/api/v1/content/generate'].flatMap((asked) => [
+        '[[operations]]',
+        `include-path = "${asked}"`,
+        'checks.not_a_server_error.expected-statuses = ["2xx", "3xx", "4xx", "502", "503"]',
+      ]),
       '[cache]',
       'enabled = false',
       '[reports]',
