@@ -10,7 +10,7 @@ export interface KeptReply {
 }
 
 const maxBytes = 32 * 1024 * 1024;
-const maxEntryBytes = 256 * 1024;
+const maxEntryBytes = 512 * 1024;
 const keptMs = 10 * 60_000;
 
 /**
@@ -22,7 +22,7 @@ export class ReplyCache {
     maxSize: maxBytes,
     maxEntrySize: maxEntryBytes,
     ttl: keptMs,
-    sizeCalculation: ({ reply }) => 2 * reply.text.length + 500,
+    sizeCalculation: sizeOf,
   });
 
   /** Under what its answer is kept; null where it is not. */
@@ -45,4 +45,12 @@ export class ReplyCache {
       this.kept.set(key, kept);
     }
   }
+}
+
+// What is read out of a text can be many times as large: arrays in arrays are.
+function sizeOf({ reply, json }: KeptReply): number {
+  const { text, toolCalls } = reply;
+  const read = json === null ? 0 : 16 * text.length;
+  const called = toolCalls.reduce((sum, call) => sum + call.arguments.length + 500, 0);
+  return 2 * (text.length + called) + read + 500;
 }

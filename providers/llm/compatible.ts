@@ -6,7 +6,7 @@ import { choiceOf, nameOf, ReplyParts, usageOf } from './replies';
 import { promptTexts, type Body } from './requests';
 import { StreamedReply } from './streamedReply';
 import type { CallOptions, LlmCredentials, LlmProvider } from './types';
-import type { Wire } from './wire';
+import { TooLong, type Wire } from './wire';
 
 /** What every endpoint that speaks as OpenAI does has in common; a vendor adds what it has beside it. */
 export class CompatibleEndpoint {
@@ -21,7 +21,11 @@ export class CompatibleEndpoint {
 
   chat: LlmProvider['chat'] = (call, credentials, options) => {
     const exchange = chatExchange(call, this.bodyOf(call, credentials), credentials, options);
-    return this.whole(exchange, (answer, { headers }) => replyIn(answer, call.model, headers));
+    return this.whole(
+      exchange,
+      (answer, { headers }) => replyIn(answer, call.model, headers),
+      wholeBytesPerToken * call.maxTokens + spareBytes,
+    );
   };
 
   async *stream(
@@ -37,6 +41,7 @@ export class CompatibleEndpoint {
     const exchange = chatExchange(call, body, credentials, options);
     const clock = new CallClock(options);
     const parts = new ReplyParts();
+    let leftBytes = streamedBytesPerToken * call.maxTokens + spareBytes;
     let isOver = false;
     try {
       const answer = await this.clients.open(exchange, clock.signal);
@@ -51,6 +56,10 @@ export class CompatibleEndpoint {
             what: 'the stream ended without its mark',
             hadBegun: parts.hasContent,
           });
+        }
+        leftBytes -= value.length;
+        if (leftBytes < 0) {
+          throw tooLong(parts);
         }
         for (const piece of reader.take(value)) {
           if (piece.type === 'end') {
@@ -146,6 +155,7 @@ export class CompatibleEndpoint {
   private async whole<T>(
     exchange: Exchange,
     read: (answer: Body, head: { headers: Headers; generationId: string | null }) => T,
+    maxBytes = longestBytes,
   ): Promise<T> {
     const clock = new CallClock(exchange.options);
     const parts = new ReplyParts();
@@ -153,7 +163,7 @@ export class CompatibleEndpoint {
       const answer = await this.clients.open(exchange, clock.signal);
       clock.begun();
       parts.promised(answer.headers.get('x-generation-id'));
-      const body = parsed(await answer.text());
+      const body = parsed(await answer.textUpTo(maxBytes));
       if (!isFields(body)) {
         throw new Sign({ is: 'unreadable', what: 'the answer is no JSON', hadBegun: false });
       }
@@ -163,11 +173,27 @@ export class CompatibleEndpoint {
       }
       return read(body, { headers: answer.headers, generationId: parts.generationId });
     } catch (error) {
-      throw attemptError(error, exchange, clock, parts);
+      throw attemptError(error instanceof TooLong ? tooLong(parts) : error, exchange, clock, parts);
     } finally {
       clock.end();
     }
   }
+}
+
+// Tokens are four bytes of text or so, and signs that are escaped several times as many. Of a stream
+// each comes in a chunk of its own, with all that vendors repeat in them.
+const wholeBytesPerToken = 64;
+const streamedBytesPerToken = 1_024;
+const spareBytes = 256 * 1024;
+// Of pictures and vectors.
+const longestBytes = 64 * 1024 * 1024;
+
+function tooLong(parts: ReplyParts): Sign {
+  return new Sign({
+    is: 'unreadable',
+    what: 'the answer is longer than was asked for',
+    hadBegun: parts.hasContent,
+  });
 }
 
 function replyIn(answer: Body, model: string, headers: Headers): ChatReply {

@@ -5,15 +5,24 @@
  */
 export class EventReader {
   private readonly decoder = new TextDecoder();
-  private rest = '';
+  // Of a line that goes on: only what is new is looked through for its end.
+  private rest: string[] = [];
+  private restLength = 0;
   private data: string[] = [];
 
   /** The events that are whole with these bytes. */
   take(bytes: Uint8Array): string[] {
-    const lines = (this.rest + this.decoder.decode(bytes, { stream: true })).split('\n');
-    // The last one may go on.
-    this.rest = lines.pop() ?? '';
-    if (this.rest.length > longestLine) {
+    const [first = '', ...others] = this.decoder.decode(bytes, { stream: true }).split('\n');
+    this.rest.push(first);
+    this.restLength += first.length;
+    const lines: string[] = [];
+    if (others.length > 0) {
+      const goesOn = others.pop() ?? '';
+      lines.push(this.rest.join(''), ...others);
+      this.rest = [goesOn];
+      this.restLength = goesOn.length;
+    }
+    if (this.restLength > longestLine) {
       throw new RangeError('a line without an end');
     }
     const events: string[] = [];
@@ -36,5 +45,4 @@ export class EventReader {
   }
 }
 
-// It is looked through again with every piece that comes.
 const longestLine = 1024 * 1024;

@@ -32,10 +32,41 @@ export class WireAnswer extends Response {
   }
 
   override readonly text = async () => {
-    const text = await this.wire.body.text();
-    return this.ok ? text : underError(text);
+    if (this.ok) {
+      return this.textUpTo(maxAnswerBytes);
+    }
+    return underError(await this.textUpTo(maxRefusalBytes));
   };
+
+  /** @throws TooLong for more than so many bytes; what is left of it is not read */
+  async textUpTo(maxBytes: number): Promise<string> {
+    const pieces: Uint8Array[] = [];
+    let length = 0;
+    for await (const piece of this.wire.body) {
+      if (!(piece instanceof Uint8Array)) {
+        throw new TypeError('bytes that are none');
+      }
+      length += piece.length;
+      if (length > maxBytes) {
+        throw new TooLong();
+      }
+      pieces.push(piece);
+    }
+    return new TextDecoder().decode(Buffer.concat(pieces));
+  }
 }
+
+/** An answer that is longer than what was asked for can be. */
+export class TooLong extends Error {
+  constructor() {
+    super('too long');
+    this.name = 'TooLong';
+  }
+}
+
+// Pictures and vectors are long; what is written and what is refused is not.
+const maxAnswerBytes = 64 * 1024 * 1024;
+const maxRefusalBytes = 256 * 1024;
 
 // Of a refusal the client keeps what is under `error`; some who speak as OpenAI does say it without.
 function underError(text: string): string {
@@ -56,7 +87,7 @@ export class Wire {
       // Every call has limits of its own (`CallClock`).
       headersTimeout: 0,
       bodyTimeout: 0,
-      maxResponseSize: 64 * 1024 * 1024,
+      maxResponseSize: maxAnswerBytes,
     });
   }
 

@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import { createLlmProviders } from '../../../providers/llm';
 import type { ChatPiece } from '../../../domain/llm/types';
 import {
@@ -38,6 +39,20 @@ function chat(more = {}, options = {}) {
 
 function stream(more = {}, options = {}) {
   return openrouter.stream(chatCall(more), vendor.credentials, limits(options));
+}
+
+/** Writes the same for ever, as fast as it is read, until nobody reads it any more. */
+function writeOn(response: ServerResponse, text: string, gone: Promise<void>): void {
+  let isGone = false;
+  void gone.then(() => {
+    isGone = true;
+  });
+  const next = () => {
+    if (!isGone) {
+      response.write(text, () => setImmediate(next));
+    }
+  };
+  next();
 }
 
 describe('what is sent', () => {
@@ -177,6 +192,23 @@ describe('a whole answer', () => {
     await expect(failureOf(chat())).resolves.toMatchObject({ kind: 'brokenAnswer' });
   });
 
+  test('that is longer than was asked for is none', async () => {
+    const answer = reply({ content: 'x'.repeat(400_000) });
+    vendor.answers((response) => answerJson(response, answer));
+    await expect(failureOf(chat({ maxTokens: 100 }))).resolves.toMatchObject({
+      kind: 'brokenAnswer',
+    });
+    await expect(chat({ maxTokens: 10_000 })).resolves.toMatchObject({ finishReason: 'stop' });
+  });
+
+  test('of an error without an end is not read to it', async () => {
+    vendor.answers((response, { gone }) => {
+      response.writeHead(500);
+      writeOn(response, 'x'.repeat(65_536), gone);
+    });
+    await expect(failureOf(chat())).resolves.toMatchObject({ kind: 'serverError', status: 500 });
+  });
+
   test('of an error keeps its headers', async () => {
     vendor.answers((response) =>
       answerJson(response, { error: { code: 429, message: 'Rate limit exceeded' } }, 429, {
@@ -280,6 +312,18 @@ describe('an answer that streams', () => {
     }
     // The first one may come before the last one is read to its end.
     expect(vendor.connections() - before).toBeLessThanOrEqual(1);
+  });
+
+  test('without an end is given up', async () => {
+    vendor.answers((response, { gone }) => {
+      beginStream(response);
+      writeOn(response, event(chunk({ content: 'x'.repeat(16_384) })), gone);
+    });
+    await expect(failureOf(collect(stream({ maxTokens: 100 })))).resolves.toMatchObject({
+      kind: 'brokenAnswer',
+      hadBegun: true,
+    });
+    await vendor.asked[0]?.gone;
   });
 
   const begun = event(chunk({ content: 'Half an ' }));
