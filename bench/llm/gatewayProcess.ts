@@ -4,6 +4,9 @@ import path from 'node:path';
 import { childEnvironment } from '../../lib/config';
 import { Reply, type Command } from './messages';
 
+// Every request has a deadline: what takes longer hangs.
+const LONGEST_MS = 120_000;
+
 type Did<D extends Command['do']> = Extract<Reply, { did: D }>;
 
 /** A process that uses the gateway as a library. */
@@ -48,7 +51,13 @@ function next<D extends Reply['did']>(
   did: D,
 ): Promise<Extract<Reply, { did: D }>> {
   return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      end();
+      child.kill('SIGKILL');
+      reject(new Error(`a process of the gateway was not done with "${did}" in time`));
+    }, LONGEST_MS);
     const end = () => {
+      clearTimeout(timer);
       child.off('message', onMessage);
       child.off('exit', onExit);
     };
