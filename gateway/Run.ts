@@ -1,5 +1,5 @@
 import type { AppError } from '../domain/errors';
-import { LlmAttemptError, type FailureKind, type LlmFailure } from '../domain/llm/failures';
+import { LlmAttemptError, type LlmFailure } from '../domain/llm/failures';
 import {
   counts,
   draws,
@@ -21,10 +21,11 @@ import {
   noKeyError,
   type FaultField,
 } from './callErrors';
-import { free, type AttemptCost, type Cost } from './costs';
+import { billedModel, costOf, costOfFailed, type AttemptFailure } from './attemptCosts';
+import type { AttemptCost } from './costs';
 import { isKey, KeyQueue, type KeyStep } from './KeyQueue';
 import { ModelLine } from './ModelLine';
-import { costOfAnswer, mostCost, pricesOf, type AskSize } from './models';
+import { mostCost, type AskSize } from './models';
 import { ownFailure } from './ownFailure';
 import type { Asker, ChosenKey, NoKey, Ring, SettledCall } from './types';
 
@@ -248,7 +249,7 @@ export class Run {
       place,
       { failure: null, generationId, firstTokenMs },
       {
-        cost: this.costOf(place, usage, { model, writtenTokens }),
+        cost: costOf(this.deps.catalogue, place, { usage, model, writtenTokens }),
         question: null,
       },
     );
@@ -258,7 +259,11 @@ export class Run {
   failedAt(place: Place, error: unknown, seen: Seen): void {
     const { failure, generationId, begun } = this.attemptErrorOf(error);
     const { firstTokenMs } = seen;
-    const cost = this.costOfFailed(place, { failure, generationId, begun }, seen.writtenTokens);
+    const cost = costOfFailed(this.deps.catalogue, place, {
+      error: { failure, generationId, begun },
+      writtenTokens: seen.writtenTokens,
+      isStreamed: this.ask.isStreamed,
+    });
     this.leavePlace(place, { failure, generationId, firstTokenMs }, cost);
     this.models.propose(failure.fallbackModels);
     this.failed.push(failedAttempt(place, failure));
@@ -276,7 +281,7 @@ export class Run {
 
   /** The model by which an answer is billed: by the name the vendor gave, if it is one that is known. */
   modelOf(answering: string, asked: string): string {
-    return this.deps.catalogue.priceOf(answering) === null ? asked : answering;
+    return billedModel(this.deps.catalogue, { answering, asked });
   }
 
   succeeded(place: Place, model: string): void {
@@ -443,19 +448,6 @@ export class Run {
     );
   }
 
-  private costOf(
-    place: Place,
-    usage: TokenUsage | null,
-    { model, writtenTokens, images }: { model: string; writtenTokens: number; images?: number },
-  ): Cost {
-    const { size } = place;
-    return costOfAnswer(usage, {
-      prices: pricesOf(this.deps.catalogue, this.modelOf(model, place.model)),
-      most: size,
-      seen: { ...size, completionTokens: writtenTokens, images: images ?? size.images },
-    });
-  }
-
   // The request's own time was nearly over: the model is not to blame.
   private isHaste({ kind, status }: LlmFailure, { timeoutMs, firstTokenMs }: CallOptions): boolean {
     if (status !== null || timeoutMs >= fairTimeMs) {
@@ -463,35 +455,6 @@ export class Run {
     }
     const asked = this.ask.firstTokenMs ?? Infinity;
     return kind === 'timeout' || (kind === 'firstTokenTimeout' && firstTokenMs < asked);
-  }
-
-  private costOfFailed(
-    place: Place,
-    { failure, generationId, begun }: AttemptFailure,
-    seenTokens: number,
-  ): AttemptCost {
-    const { isStreamed } = this.ask;
-    if (begun === null && !mayBeBilled(failure, { isStreamed })) {
-      return { cost: free, question: null };
-    }
-    const { model, provider, key, size } = place;
-    // Whole answers are written to their end, whether or not somebody waits for it.
-    const isEmpty = saysNothing.has(failure.kind);
-    const isWhole = !isStreamed && !isEmpty;
-    const writtenTokens = isWhole
-      ? size.completionTokens
-      : Math.max(begun?.writtenTokens ?? 0, seenTokens);
-    const seen = { model, writtenTokens, ...(isEmpty ? { images: 0 } : {}) };
-    const costOf = (usage: TokenUsage | null) => this.costOf(place, usage, seen);
-    const cost = costOf(begun?.usage ?? null);
-    const isKnown = cost.costSource === 'vendor' || cost.costMicros === 0;
-    return {
-      cost,
-      question:
-        isKnown || generationId === null
-          ? null
-          : { provider, credentials: key.credentials, generationId, costOf },
-    };
   }
 
   private attemptErrorOf(error: unknown): AttemptFailure {
@@ -585,17 +548,3 @@ const calledOff = ownFailure('cancelled', 'called off');
 function failedAttempt({ key, model, way }: Place, failure: LlmFailure) {
   return { keyId: key.keyId, accountId: key.accountId, poolId: key.poolId, model, way, failure };
 }
-
-type AttemptFailure = Pick<LlmAttemptError, 'failure' | 'generationId' | 'begun'>;
-
-// What a vendor refuses costs nothing. What broke off does, and whole answers that we called off may.
-function mayBeBilled(
-  { kind, status, hadBegun }: LlmFailure,
-  { isStreamed }: { isStreamed: boolean },
-): boolean {
-  return hadBegun || (!isStreamed && status === null && calledOffKinds.has(kind));
-}
-
-const saysNothing = new Set<FailureKind>(['emptyAnswer', 'refused']);
-
-const calledOffKinds = new Set<FailureKind>(['cancelled', 'timeout', 'firstTokenTimeout']);

@@ -10,14 +10,8 @@ import {
 import type { Knex } from '../lib/db';
 import type { Logger } from '../lib/logger';
 import type { Sealing } from '../lib/sealing';
-import {
-  openCalls,
-  settleCalls,
-  type CallAttempt,
-  type EndedCall,
-  type Opened,
-  type SpentKey,
-} from '../models/llm/calls';
+import { openCalls, type Opened } from '../models/llm/callReservations';
+import { settleCalls, type CallAttempt, type EndedCall, type SpentKey } from '../models/llm/calls';
 import { keepPrompts, type CallWords } from '../models/llm/prompts';
 import { createGroups } from './groups';
 import { budgetSpent, unreachable } from './ledgerErrors';

@@ -4,7 +4,7 @@ import {
   isTransactionConflict,
 } from '../lib/databaseErrors';
 import type { Knex } from '../lib/db';
-import { reserveMore, type Raised } from '../models/llm/calls';
+import { reserveMore, type Raised } from '../models/llm/callReservations';
 import { createGroups } from './groups';
 import { budgetSpent, unreachable } from './ledgerErrors';
 import type { OpenCall } from './types';

@@ -1,0 +1,282 @@
+import { plans } from '../../domain/identity/plans';
+import type { SpentBudget } from '../../domain/llm/budgets';
+import { prepareOnce, type Knex } from '../../lib/db';
+import { acrossTenantsInOneTrip } from '../base';
+import { dayAt, monthAt } from './periods';
+
+// Locks are held until a commit is over: without a wait for the disk that is soon.
+export const withoutDisk = {
+  raw: { name: 'withoutDisk', text: 'set local synchronous_commit = off', values: [] },
+};
+
+/** A call that is about to be made. */
+export interface NewCall {
+  readonly callId: string;
+  readonly tenantId: string;
+  readonly userId: string | null;
+  readonly feature: string;
+  readonly workflowId: string | null;
+  readonly kind: 'chat' | 'embedding' | 'image';
+  readonly model: string;
+  readonly estimateMicros: number;
+  readonly mayUsePlatform: boolean;
+  readonly isStreamed: boolean;
+  readonly expiresAt: Date;
+}
+
+export type Opened =
+  | { readonly state: 'opened' }
+  /** Not enough is left of a budget for this call alone. */
+  | { readonly state: 'refused'; readonly budget: SpentBudget }
+  /** Others of the group may have taken what was left: to be asked again. */
+  | { readonly state: 'again' }
+  /** The first call of a period: its counters are to be made. */
+  | { readonly state: 'uncounted' }
+  /** The database crashed and has lost the last calls: they are to be opened again before this one. */
+  | { readonly state: 'forgotten' };
+
+/**
+ * Reserves what calls may cost at most, under every counter of each, and writes their rows; answers
+ * what became of each, in order. A call is reserved as a whole or not at all, and one that is there
+ * already is left as it is: the same group may be opened again. All rows are locked in the order of
+ * their ids, so that groups of many processes wait for one another and never in a circle.
+ *
+ * It does not wait for the disk, so a crash of the database may take the last ones back: all that came
+ * after some moment. `witnesses` names the last call that this process opened and the last that it
+ * settled; while they are not so, nothing is opened, but by `isForced`, which passes all limits: those
+ * calls are being made.
+ */
+export async function openCalls(
+  db: Knex,
+  calls: readonly NewCall[],
+  options: {
+    at?: Date | null;
+    makesCounters: boolean;
+    witnesses?: { opened: string | null; settled: string | null };
+    isForced?: boolean;
+  },
+): Promise<Opened[]> {
+  const { at = null, makesCounters, witnesses, isForced = false } = options;
+  const values = {
+    ...columnsOf(calls),
+    at,
+    plans: planLimits,
+    opened: witnesses?.opened ?? null,
+    settled: witnesses?.settled ?? null,
+    isForced,
+  };
+  const reserve = { raw: reserving(values) };
+  const count = { raw: counting(values) };
+  const answers = await acrossTenantsInOneTrip(
+    db,
+    'llmLedger',
+    makesCounters ? [withoutDisk, count, reserve] : [withoutDisk, reserve],
+    { arePlansKept: true },
+  );
+  const rows: (SpentBudget & { state: Opened['state'] })[] = answers.at(-1) ?? [];
+  return rows.map(({ state, ...budget }) => (state === 'refused' ? { state, budget } : { state }));
+}
+
+/**
+ * Raises what open calls have reserved to `estimateMicros` in all, under the counters they were opened
+ * under; answers what became of each, in order. What is reserved already stays; doing it twice is doing
+ * it once. Each call may be in it once.
+ */
+export async function reserveMore(
+  db: Knex,
+  calls: readonly { readonly callId: string; readonly estimateMicros: number }[],
+): Promise<Raised[]> {
+  const [, answers] = await acrossTenantsInOneTrip(
+    db,
+    'llmLedger',
+    [
+      withoutDisk,
+      {
+        raw: raising({
+          ids: calls.map((call) => call.callId),
+          totals: calls.map((call) => call.estimateMicros),
+          plans: planLimits,
+        }),
+      },
+    ],
+    { arePlansKept: true },
+  );
+  const rows: (SpentBudget & { state: Raised['state']; moreMicros: number })[] = answers ?? [];
+  return rows.map(({ state, moreMicros, ...budget }) =>
+    state === 'refused' ? { state, budget, moreMicros } : { state },
+  );
+}
+
+export type Raised =
+  | { readonly state: 'opened' | 'again' }
+  | { readonly state: 'refused'; readonly budget: SpentBudget; readonly moreMicros: number }
+  /** There is no such call, or it is over. */
+  | { readonly state: 'unknown' };
+
+const planLimits = JSON.stringify(
+  Object.fromEntries(Object.entries(plans).map(([name, plan]) => [name, plan.limits.aiMicros])),
+);
+
+const at = 'coalesce(cast(:at as timestamptz), statement_timestamp())';
+
+// The calls of a group that are not there yet, and every counter that each of them asks. What plans
+// allow is by month; it is asked of calls that the platform's keys may serve.
+const asked = `
+  given as (
+    select * from unnest(
+        cast(:ids as uuid[]), cast(:tenantIds as uuid[]), cast(:userIds as uuid[]),
+        cast(:features as text[]), cast(:workflowIds as text[]), cast(:kinds as text[]),
+        cast(:models as text[]), cast(:estimates as bigint[]), cast(:platforms as boolean[]),
+        cast(:streams as boolean[]), cast(:ends as timestamptz[]))
+      with ordinality as g (id, tenant_id, user_id, feature, workflow_id, kind, model, estimate,
+        may_use_platform, is_streamed, expires_at, n)
+  ), calls as materialized (
+    select g.* from given g where not exists (select 1 from llm_calls c where c.id = g.id)
+  ), asks as materialized (
+    select c.n, c.tenant_id, k.scope, k.subject, p.period, p.starts_on, c.estimate,
+           sum(c.estimate) over (partition by c.tenant_id, k.scope, k.subject, p.period
+             order by c.n) as estimate_so_far
+      from calls c
+     cross join lateral (values
+       ('plan', case when c.may_use_platform then '' end), ('tenant', ''),
+       ('user', cast(c.user_id as text)), ('feature', c.feature), ('model', c.model)
+     ) as k (scope, subject)
+     cross join (values ('day', ${dayAt(at)}), ('month', ${monthAt(at)})) as p (period, starts_on)
+     where k.subject is not null and (k.scope <> 'plan' or p.period = 'month')
+  )`;
+
+const countSql = `
+  with ${asked}
+  insert into llm_spend (tenant_id, scope, subject, period, starts_on)
+  select distinct tenant_id, scope, subject, period, starts_on from asks
+   order by 1, 2, 3, 4, 5
+  on conflict do nothing`;
+
+// What is left of every counter that calls ask, all of them locked.
+function roomsWhere({ isForced }: { isForced: string }): string {
+  return `held as materialized (
+    select s.id, s.tenant_id, s.scope, s.subject, s.period, s.starts_on, s.spent_micros,
+           s.reserved_micros
+      from llm_spend s
+      join (select distinct tenant_id, scope, subject, period, starts_on from asks) a
+           using (tenant_id, scope, subject, period, starts_on)
+     order by s.id for update of s
+  ), limited as materialized (
+    select h.*,
+           case when ${isForced} then null
+                when h.scope <> 'plan' then b.limit_micros
+                when u.tenant_id is null or u.status = 'expired'
+                     or u.expires_at <= statement_timestamp()
+                then cast(cast(:plans as json) ->> 'free' as bigint)
+                when u.limits -> 'aiMicros' is not null
+                then cast(u.limits ->> 'aiMicros' as bigint)
+                else cast(cast(:plans as json) ->> u.plan as bigint) end as limit_micros
+      from held h
+      left join llm_budgets b on b.tenant_id = h.tenant_id and b.scope = h.scope
+           and b.subject = h.subject and b.period = h.period
+      left join subscriptions u on h.scope = 'plan' and u.tenant_id = h.tenant_id
+  ), rooms as materialized (
+    select a.*, l.id, l.limit_micros, l.spent_micros, l.reserved_micros,
+           l.limit_micros is null or l.spent_micros + l.reserved_micros + a.estimate_so_far
+             <= l.limit_micros as has_room,
+           l.limit_micros is null or l.spent_micros + l.reserved_micros + a.estimate
+             <= l.limit_micros as has_room_alone
+      from asks a left join limited l using (tenant_id, scope, subject, period, starts_on)`;
+}
+
+// Among the calls of a group, each is judged as if all before it were taken; who had room alone and
+// not behind them is asked again. Spent is what has no room for the call even so.
+const reserveSql = `
+  with ${asked}, witness as materialized (
+    select (cast(:opened as uuid) is not null
+             and not exists (select 1 from llm_calls where id = cast(:opened as uuid)))
+        or exists (select 1 from llm_calls where id = cast(:settled as uuid) and outcome = 'open')
+           as is_missing
+  ), ${roomsWhere({ isForced: 'cast(:isForced as boolean)' })}
+  ), judged as materialized (
+    select n, case when (select is_missing from witness) then 'forgotten'
+                   when bool_or(id is null) then 'uncounted'
+                   when bool_and(has_room) then 'opened'
+                   when bool_and(has_room_alone) then 'again'
+                   else 'refused' end as state,
+           jsonb_agg(jsonb_build_array(scope, subject, period, starts_on)) as counters
+      from rooms group by n
+  ), raised as (
+    update llm_spend s set reserved_micros = s.reserved_micros + t.estimate
+      from (select r.id, cast(sum(r.estimate) as bigint) as estimate
+              from rooms r join judged j using (n) where j.state = 'opened' group by r.id) t
+     where s.id = t.id
+  ), written as (
+    insert into llm_calls (id, tenant_id, user_id, feature, workflow_id, kind, model_asked,
+      estimate_micros, is_streamed, reserved_under, created_at, expires_at)
+    select c.id, c.tenant_id, c.user_id, c.feature, c.workflow_id, c.kind, c.model, c.estimate,
+           c.is_streamed, j.counters, ${at}, c.expires_at
+      from calls c join judged j using (n) where j.state = 'opened'
+  )
+  select coalesce(j.state, 'opened') as state, r.scope, r.subject, r.period,
+         to_char(r.starts_on, 'YYYY-MM-DD') as "startsOn", r.limit_micros as "limitMicros",
+         r.spent_micros as "spentMicros", r.reserved_micros as "reservedMicros"
+    from given g left join judged j using (n)
+    left join lateral (
+      select * from rooms r where r.n = g.n and j.state = 'refused' and not r.has_room_alone
+       order by r.period desc, r.scope limit 1) r on true
+   order by g.n`;
+
+const raiseSql = `
+  with given as (
+    select * from unnest(cast(:ids as uuid[]), cast(:totals as bigint[]))
+      with ordinality as g (id, total, n)
+  ), calls as materialized (
+    select g.n, c.id, c.tenant_id, c.reserved_under,
+           greatest(g.total - c.estimate_micros, 0) as estimate
+      from llm_calls c join given g on g.id = c.id
+     where c.outcome = 'open' order by c.id for update of c
+  ), asks as materialized (
+    select c.n, c.tenant_id, h.counter ->> 0 as scope, h.counter ->> 1 as subject,
+           h.counter ->> 2 as period, cast(h.counter ->> 3 as date) as starts_on, c.estimate,
+           sum(c.estimate) over (partition by c.tenant_id, h.counter order by c.n)
+             as estimate_so_far
+      from calls c cross join lateral jsonb_array_elements(c.reserved_under) as h (counter)
+  ), ${roomsWhere({ isForced: 'false' })}
+  ), judged as materialized (
+    select n, case when bool_and(has_room) then 'opened'
+                   when bool_and(has_room_alone) then 'again'
+                   else 'refused' end as state
+      from rooms group by n
+  ), raised as (
+    update llm_spend s set reserved_micros = s.reserved_micros + t.estimate
+      from (select r.id, cast(sum(r.estimate) as bigint) as estimate
+              from rooms r join judged j using (n) where j.state = 'opened' group by r.id) t
+     where s.id = t.id
+  ), written as (
+    update llm_calls c set estimate_micros = c.estimate_micros + x.estimate
+      from calls x join judged j using (n) where c.id = x.id and j.state = 'opened'
+  )
+  select coalesce(j.state, 'unknown') as state, r.scope, r.subject, r.period,
+         to_char(r.starts_on, 'YYYY-MM-DD') as "startsOn", r.limit_micros as "limitMicros",
+         r.spent_micros as "spentMicros", r.reserved_micros as "reservedMicros",
+         r.estimate as "moreMicros"
+    from given g left join judged j using (n)
+    left join lateral (
+      select * from rooms r where r.n = g.n and j.state = 'refused' and not r.has_room_alone
+       order by r.period desc, r.scope limit 1) r on true
+   order by g.n`;
+
+const counting = prepareOnce('countLlmCalls', countSql);
+const reserving = prepareOnce('openLlmCalls', reserveSql);
+const raising = prepareOnce('reserveMoreForLlmCalls', raiseSql);
+function columnsOf(calls: readonly NewCall[]) {
+  return {
+    ids: calls.map((call) => call.callId),
+    tenantIds: calls.map((call) => call.tenantId),
+    userIds: calls.map((call) => call.userId),
+    features: calls.map((call) => call.feature),
+    workflowIds: calls.map((call) => call.workflowId),
+    kinds: calls.map((call) => call.kind),
+    models: calls.map((call) => call.model),
+    estimates: calls.map((call) => call.estimateMicros),
+    platforms: calls.map((call) => call.mayUsePlatform),
+    streams: calls.map((call) => call.isStreamed),
+    ends: calls.map((call) => call.expiresAt.toISOString()),
+  };
+}
