@@ -20,7 +20,9 @@ export interface Catalogue {
   /** The prices that hold now, also of what is not offered any more; null for an unknown model. */
   priceOf(model: string): ModelPrices | null;
   settingsOf(tenantId: string): CallSettings;
-  /** Resolves when it was read once. */
+  /** Whether it was read: before, nothing is known of any model. */
+  isLoaded(): boolean;
+  /** Resolves when it was read, or could not be: then it is tried again until it is. */
   readonly ready: Promise<void>;
   /** Reads it anew. */
   refresh(): Promise<void>;
@@ -29,8 +31,10 @@ export interface Catalogue {
 
 // A lost notification costs this long.
 const refreshMs = 60_000;
-// Health of keys is told on the same channel, often many times a second.
+// Settings of many tenants may change at once.
 const shortestMs = 1_000;
+// While nothing was read yet.
+const againMs = 500;
 
 const noSettings: CallSettings = {
   keySource: 'ownFirst',
@@ -50,25 +54,33 @@ export function createCatalogue({
   let models = new Map<string, KnownModel>();
   let settings = new Map<string, TenantLlmSettings>();
   let platformDefault: string | null = null;
+  let isLoaded = false;
   const closing = new AbortController();
-  const told = listenTo(db, 'llm_ring');
+  const told = listenTo(db, 'llm_catalogue');
 
   async function refresh(): Promise<void> {
     const loaded = await loadCatalogue(db);
     models = new Map(loaded.models.map((model) => [model.id, model]));
     settings = new Map(loaded.settings.map((one) => [one.tenantId, one]));
     platformDefault = loaded.models.find(({ isDefault }) => isDefault)?.id ?? null;
+    isLoaded = true;
+  }
+
+  async function tryRefresh(): Promise<void> {
+    try {
+      await refresh();
+    } catch (error) {
+      logger.warn({ err: error }, 'the catalogue of models is not read anew');
+    }
   }
 
   async function follow(): Promise<void> {
     while (!closing.signal.aborted) {
       const readAt = Date.now();
-      await told.next(refreshMs, closing.signal);
-      await pause(readAt + shortestMs - Date.now());
+      await told.next(isLoaded ? refreshMs : againMs, closing.signal);
+      await pause(readAt + (isLoaded ? shortestMs : againMs) - Date.now());
       if (!closing.signal.aborted) {
-        await refresh().catch((error: unknown) => {
-          logger.warn({ err: error }, 'the catalogue of models is not read anew');
-        });
+        await tryRefresh();
       }
     }
   }
@@ -90,8 +102,8 @@ export function createCatalogue({
     return model !== undefined && model.isEnabled && !model.isGone ? model : null;
   }
 
-  const ready = refresh();
-  const following = ready.catch(() => undefined).then(follow);
+  const ready = tryRefresh();
+  const following = ready.then(follow);
 
   return {
     find,
@@ -104,6 +116,7 @@ export function createCatalogue({
     },
     priceOf: (model) => models.get(model) ?? null,
     settingsOf: (tenantId) => settings.get(tenantId) ?? noSettings,
+    isLoaded: () => isLoaded,
     ready,
     refresh,
     async close() {

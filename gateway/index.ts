@@ -54,12 +54,7 @@ export async function createLlm(deps: LlmDeps): Promise<Llm> {
     news: createHealthNews({ logger, metrics }),
   });
   const catalogue = createCatalogue({ db, logger });
-  try {
-    await catalogue.ready;
-  } catch (error) {
-    await Promise.all([catalogue.close(), ring.close()]);
-    throw error;
-  }
+  await catalogue.ready;
   if (metrics !== null) {
     collectRingMetrics(metrics, ring);
   }

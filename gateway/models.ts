@@ -1,4 +1,4 @@
-import { invalidField } from '../domain/errors';
+import { AppError, invalidField } from '../domain/errors';
 import { costOfTokens, unknownPrices } from '../domain/llm/estimate';
 import type { ModelPrices, TokenUsage } from '../domain/llm/types';
 import type { Catalogue } from './catalogue';
@@ -9,12 +9,18 @@ const mostModels = 6;
 /**
  * The model a request asks for, then those that may take its place.
  *
- * @throws AppError invalid, naming `model`, where there is none or it is not enabled
+ * @throws AppError invalid, naming `model`, where there is none or it is not enabled; unavailable
+ * while nobody knows what there is
  */
 export function modelsFor(
   catalogue: Catalogue,
   ask: { tenantId: string; model: string | null; fallbacks: readonly string[] | null },
 ): readonly [string, ...string[]] {
+  if (!catalogue.isLoaded()) {
+    throw new AppError('unavailable', 'llmUnavailable', 'Models are not loaded yet.', {
+      retryAfterSeconds: 2,
+    });
+  }
   const first = ask.model ?? catalogue.defaultModel(ask.tenantId);
   if (first === null) {
     throw invalidField('model', 'required', 'Name a model: there is no default.');

@@ -33,6 +33,7 @@ import * as llm from './0033_llm';
 import * as content from './0034_content';
 import * as llmSpending from './0041_llmSpending';
 import * as configuredKeys from './0042_configured_keys';
+import * as llmCatalogue from './0043_llm_catalogue';
 
 interface Migration {
   up(knex: Knex): Promise<void>;
@@ -75,6 +76,7 @@ const migrations = new Map<string, Migration>([
   ['0034_content', content],
   ['0041_llm_spending', llmSpending],
   ['0042_configured_keys', configuredKeys],
+  ['0043_llm_catalogue', llmCatalogue],
 ]);
 
 /** All of them, in order. */

@@ -1,4 +1,6 @@
 import { createCatalogue, type Catalogue } from '../../gateway/catalogue';
+import { modelsFor } from '../../gateway/models';
+import { newId } from '../../lib/ids';
 import { createLogger } from '../../lib/logger';
 import { acrossTenants, withTenant } from '../../models/base';
 import { findModelSources, saveModels, type OfferedModel } from '../../models/llm/models';
@@ -58,6 +60,42 @@ test('what vendors list is in the memory of a process soon after it was written'
   });
   expect(catalogue.priceOf('b/large')?.completionMicrosPerMillion).toBe(9_000_000);
   expect(catalogue.priceOf('c/none')).toBeNull();
+});
+
+test('settings of tenants are too, and changes of what is not read here are not told', async () => {
+  const listens = (channel: string) =>
+    database
+      .db('pg_stat_activity')
+      .where({ query: `listen ${channel}` })
+      .whereRaw('datname = current_database()')
+      .select('pid');
+  await until('it listens', async () => (await listens('llm_catalogue')).length === 1);
+  expect(await listens('llm_ring')).toEqual([]);
+  const tenantId = await insertTenant(database.db);
+  await withTenant(database.app, tenantId, (trx) =>
+    trx('llm_settings').insert({ tenant_id: tenantId, keeps_prompts: true }),
+  );
+  await until('it knows', () => catalogue.settingsOf(tenantId).keepsPrompts);
+});
+
+test('what cannot be read at first is read as soon as it can be', async () => {
+  await save([offer('a/small')]);
+  await database.db.raw('alter table llm_models rename to llm_models_away');
+  const late = createCatalogue({
+    db: database.app,
+    logger: createLogger({ name: 'test', level: 'silent' }),
+  });
+  try {
+    await late.ready;
+    expect(late.isLoaded()).toBe(false);
+    const ask = { tenantId: newId(), model: 'a/small', fallbacks: null };
+    expect(() => modelsFor(late, ask)).toThrow(expect.objectContaining({ kind: 'unavailable' }));
+    await database.db.raw('alter table llm_models_away rename to llm_models');
+    await until('it is read', () => late.isLoaded());
+    expect(modelsFor(late, ask)).toEqual(['a/small']);
+  } finally {
+    await late.close();
+  }
 });
 
 test('prices that change become a snapshot of their own, others none', async () => {
