@@ -26,6 +26,7 @@ import type { AttemptCost } from './costs';
 import { isKey, KeyQueue, type KeyStep } from './KeyQueue';
 import { ModelLine } from './ModelLine';
 import { mostCost, type AskSize } from './models';
+import { closingError, type OpenRuns } from './OpenRuns';
 import { ownFailure } from './ownFailure';
 import type { Asker, ChosenKey, NoKey, Ring, SettledCall } from './types';
 
@@ -34,6 +35,7 @@ export interface RunDeps extends RecordDeps {
   readonly ring: Ring;
   readonly providerOf: (vendor: ChosenKey['vendor']) => LlmProvider;
   readonly retryBudgets: RetryBudgets;
+  readonly runs: OpenRuns;
   /** The longest silence in the middle of an answer. */
   readonly idleMs: number;
   readonly logger: Logger;
@@ -163,6 +165,7 @@ export class Run {
    */
   static async open(deps: RunDeps, ask: RunAsk): Promise<Run> {
     ask.signal?.throwIfAborted();
+    deps.runs.check();
     const run = new Run(deps, ask, true);
     try {
       await run.record.open();
@@ -320,6 +323,7 @@ export class Run {
 
   private hooked(): this {
     this.ask.signal?.addEventListener('abort', this.leave, { once: true });
+    this.deps.runs.add(this);
     return this;
   }
 
@@ -488,10 +492,14 @@ export class Run {
       accountId: by?.key?.accountId ?? last?.accountId ?? null,
       poolId: by?.key?.poolId ?? last?.poolId ?? null,
     });
+    this.deps.runs.delete(this);
   }
 
   private checkTime() {
     this.ask.signal?.throwIfAborted();
+    if (this.signal.aborted) {
+      throw closingError();
+    }
     if (this.isLate()) {
       throw deadlineError();
     }

@@ -11,6 +11,7 @@ import { createGateway } from './gateway';
 import { createHealthNews } from './healthNews';
 import { createCallLedger, type SpentKeyOfPool } from './ledger';
 import { collectRingMetrics } from './metrics';
+import { OpenRuns } from './OpenRuns';
 import { ownFailure } from './ownFailure';
 import { ReplyCache } from './ReplyCache';
 import { createRing, type RingListeners } from './ring';
@@ -61,6 +62,7 @@ export async function createLlm(deps: LlmDeps): Promise<Llm> {
   const ledger = createCallLedger({ db, sealing, logger, spentKey: benchSpent(ring) });
   const providers = createLlmProviders({ onlyPublic });
   const costs = createCostLookUps(logger);
+  const runs = new OpenRuns();
   const gateway = createGateway({
     ring,
     ledger,
@@ -70,6 +72,7 @@ export async function createLlm(deps: LlmDeps): Promise<Llm> {
     idleMs,
     providerOf: (vendor) => providers[vendor],
     retryBudgets: createRetryBudgets(retries),
+    runs,
     metrics: createCallMetrics(metrics),
     checks: createAnswerChecks(),
     cache: new ReplyCache(),
@@ -80,10 +83,12 @@ export async function createLlm(deps: LlmDeps): Promise<Llm> {
     ledger,
     refresh: () => catalogue.refresh(),
     async close() {
-      await catalogue.close();
+      // What is called off is recorded before that is closed by which it is.
+      await runs.close();
       await costs.close();
-      await Promise.all(Object.values(providers).map((provider) => provider.close()));
       await ledger.close();
+      await Promise.all(Object.values(providers).map((provider) => provider.close()));
+      await catalogue.close();
       await ring.close();
     },
   };

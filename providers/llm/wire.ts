@@ -121,9 +121,9 @@ export class Wire {
     }
   };
 
-  /** Waits for calls that are under way. */
+  /** Ends calls that are under way, too. */
   close(): Promise<void> {
-    return this.agent.close();
+    return this.agent.destroy();
   }
 }
 
