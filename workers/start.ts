@@ -53,7 +53,8 @@ async function main(): Promise<void> {
   const demo = await seedDemo({ plan, secrets, databaseUrl: addresses.databaseUrl, output });
   showWelcome(output, makeWelcome(plan, demo));
   if (demo?.hasModelKeys === true && plan.options.demo && plan.hasSandbox) {
-    keepAsking(`http://127.0.0.1:${plan.ports.api}/api/v1`, demo);
+    const { email, password } = demo;
+    keepAsking(`http://127.0.0.1:${plan.ports.api}/api/v1`, { email, password });
   }
   if (options.watch) {
     watchSources(() => void supervisor.reload());

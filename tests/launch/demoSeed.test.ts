@@ -120,6 +120,18 @@ describe('the first start', () => {
     );
   }, 90_000);
 
+  test('asks models now and then, so that its keys can be watched at work', async () => {
+    const api = await signedIn(ports, Welcome.parse(await carillon?.ready()));
+    await eventually(
+      'a call was answered',
+      async () => {
+        const path = '/llm/calls?outcome=succeeded';
+        return (await api.call({ method: 'GET', path }, z.array(z.unknown()))).length > 0;
+      },
+      60_000,
+    );
+  }, 90_000);
+
   test('prints commands that work as they are', async () => {
     const { tryNext } = Welcome.parse(await carillon?.ready());
     expect(tryNext).toHaveLength(4);
