@@ -122,14 +122,10 @@ describe('the first start', () => {
 
   test('asks models now and then, so that its keys can be watched at work', async () => {
     const api = await signedIn(ports, Welcome.parse(await carillon?.ready()));
-    await eventually(
-      'a call was answered',
-      async () => {
-        const path = '/llm/calls?outcome=succeeded';
-        return (await api.call({ method: 'GET', path }, z.array(z.unknown()))).length > 0;
-      },
-      60_000,
-    );
+    const path = '/llm/calls?outcome=succeeded';
+    const listCalls = () => api.call({ method: 'GET', path }, z.array(z.unknown()));
+    await eventually('a call was answered', async () => (await listCalls()).length > 0, 60_000);
+    expect(await listCalls()).toContainEqual(expect.objectContaining({ feature: 'script' }));
   }, 90_000);
 
   test('prints commands that work as they are', async () => {

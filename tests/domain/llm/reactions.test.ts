@@ -228,9 +228,23 @@ test.each(['timeout', 'firstTokenTimeout', 'emptyAnswer', 'brokenAnswer'] as con
   (kind) => {
     const last = told({ failed: [failed(kind)] }).at(-1);
     expect(last).toBe('sameKeyOnce a/main north-1');
-    expect(told({ failed: [failed(kind), failed(kind, { way: 'sameKeyOnce' })] })).toEqual([]);
-    const elsewhere = failed(kind, { keyId: 'south-1', accountId: 'south', way: 'otherKeyOnce' });
-    expect(told({ failed: [failed(kind), elsewhere] })).toEqual([]);
+    const again = failed(kind, { way: 'sameKeyOnce' });
+    const ways = told({ failed: [failed(kind), again] });
+    expect(ways.filter((way) => way.startsWith('sameKey'))).toEqual([]);
+  },
+);
+
+test.each(['timeout', 'emptyAnswer'] as const)('after a second %s a model is given up', (kind) => {
+  const elsewhere = failed(kind, { keyId: 'south-1', accountId: 'south', way: 'otherKeyOnce' });
+  expect(told({ failed: [failed(kind), elsewhere] })).toEqual([]);
+});
+
+test.each(['firstTokenTimeout', 'brokenAnswer'] as const)(
+  'after a second %s other keys are asked, up to four attempts',
+  (kind) => {
+    const keys = ['1', '2', '3', '4'].map((n) => failed(kind, { keyId: n, way: 'otherKey' }));
+    expect(told({ failed: keys.slice(0, 3) })).not.toEqual([]);
+    expect(told({ failed: keys })).toEqual([]);
   },
 );
 
