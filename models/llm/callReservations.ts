@@ -190,7 +190,7 @@ const reserveSql = `
   with ${asked}, witness as materialized (
     select (cast(:opened as uuid) is not null
              and not exists (select 1 from llm_calls where id = cast(:opened as uuid)))
-        or exists (select 1 from llm_calls where id = cast(:settled as uuid) and outcome = 'open')
+        or coalesce((select outcome from llm_calls where id = cast(:settled as uuid)) = 'open', false)
            as is_missing
   ), ${roomsWhere({ isForced: 'cast(:isForced as boolean)' })}
   ), judged as materialized (

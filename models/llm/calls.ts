@@ -58,17 +58,18 @@ export async function settleCalls(
   db: Knex,
   calls: readonly EndedCall[],
 ): Promise<{ spent: SpentKey[]; unknownIds: string[] }> {
-  const [, settled] = await acrossTenantsInOneTrip(
+  const answers = await acrossTenantsInOneTrip(
     db,
     'llmLedger',
     [
       withoutDisk,
-      { raw: settling(endedColumns(calls)) },
       ...attemptsOf(calls).map((values) => ({ raw: noting(values) })),
+      // Last: others wait for its counters until the commit.
+      { raw: settling(endedColumns(calls)) },
     ],
     { arePlansKept: true },
   );
-  const rows: (SpentKey & { unknownId: string | null })[] = settled ?? [];
+  const rows: (SpentKey & { unknownId: string | null })[] = answers.at(-1) ?? [];
   return {
     spent: rows.filter(({ unknownId }) => unknownId === null),
     unknownIds: rows.flatMap(({ unknownId }) => unknownId ?? []),
@@ -80,10 +81,10 @@ export async function settleCallsWithin(
   trx: Knex.Transaction,
   calls: readonly EndedCall[],
 ): Promise<void> {
-  await trx.raw(settleSql, endedColumns(calls));
   for (const values of attemptsOf(calls)) {
     await trx.raw(attemptsSql, values);
   }
+  await trx.raw(settleSql, endedColumns(calls));
 }
 
 // None for calls that made none.
@@ -94,7 +95,8 @@ function attemptsOf(calls: readonly EndedCall[]) {
   return attempts.length === 0 ? [] : [attemptColumns(attempts)];
 }
 
-// Calls, then counters by their ids, then keys, then sums: every group takes its locks in this order,
+// Calls, then counters by their ids, then keys, then sums: every group takes its locks in this order
+// (attempts, which come before, share those of their calls),
 // because each step asks how many rows the one before it has.
 const settleSql = `
   with given as (
@@ -205,6 +207,7 @@ const attemptsSql = `
       as a (call_id, n, key_id, account_id, model, failure_kind, status, generation_id,
         first_token_ms, total_ms, started_at)
     join llm_calls c on c.id = a.call_id and c.outcome <> 'lost'
+   order by c.id, a.n
   on conflict do nothing`;
 
 const settling = prepareOnce('settleLlmCalls', settleSql);
