@@ -101,11 +101,12 @@ export function acrossTenants<T>(
   db: Knex,
   purpose: CrossTenantPurpose,
   work: (trx: Knex.Transaction) => Promise<T>,
+  options: { isolationLevel?: Knex.IsolationLevels } = {},
 ): Promise<T> {
   return db.transaction(async (trx) => {
     await forPurpose(trx, purpose, false);
     return work(trx);
-  });
+  }, options);
 }
 
 /** The same, on a connection that is cut when all of it takes longer. */

@@ -28,9 +28,14 @@ export interface KeyStandingOrder extends KeyringOwner {
 /** The records' side of keyrings; each is safe to run twice, for the reason given at it. */
 export function createKeyringActivities({ db }: Pick<ActivityDeps, 'db'>) {
   return {
-    /** Reads only. Null where the account is gone. */
+    /** Reads only, all as it was at one moment. Null where the account is gone. */
     loadKeyring: ({ accountId, tenantId }: KeyringOwner): Promise<KeyringSeen | null> =>
-      acrossTenants(db, 'llmRing', (trx) => loadKeyring(trx, { ownerId: tenantId, id: accountId })),
+      acrossTenants(
+        db,
+        'llmRing',
+        (trx) => loadKeyring(trx, { ownerId: tenantId, id: accountId }),
+        { isolationLevel: 'repeatable read' },
+      ),
 
     /** What stands so already stays as it is. */
     async setKeyStanding(order: KeyStandingOrder): Promise<{ isChanged: boolean }> {
