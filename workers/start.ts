@@ -52,7 +52,8 @@ async function main(): Promise<void> {
 
   const demo = await seedDemo({ plan, secrets, databaseUrl: addresses.databaseUrl, output });
   showWelcome(output, makeWelcome(plan, demo));
-  if (demo?.hasModelKeys === true && plan.options.demo && plan.hasSandbox) {
+  const isDemo = plan.options.demo && plan.hasSandbox && !plan.hasOwnModelKeys;
+  if (demo?.hasModelKeys === true && isDemo) {
     const { email, password } = demo;
     keepAsking(`http://127.0.0.1:${plan.ports.api}/api/v1`, { email, password });
   }

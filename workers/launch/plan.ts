@@ -1,5 +1,5 @@
 import path from 'node:path';
-import type { Config } from '../../lib/config';
+import { openRouterKeys, type Config } from '../../lib/config';
 import { databaseProblem } from './externalDatabase';
 import { freePort, isPortTaken, portHolder } from './ports';
 import type { StartOptions } from './options';
@@ -16,6 +16,8 @@ export interface Plan {
   temporalAddress: string | undefined;
   /** Whether the sandbox stands in for SendGrid. */
   hasSandbox: boolean;
+  /** Whether keys of language models are configured: what they are asked costs money. */
+  hasOwnModelKeys: boolean;
   ports: Ports;
   publicUrl: string;
 }
@@ -56,6 +58,7 @@ export async function makePlan(config: Config, options: StartOptions): Promise<P
     databaseUrl: config.DATABASE_URL,
     temporalAddress: config.TEMPORAL_ADDRESS,
     hasSandbox: config.SENDGRID_API_KEY === undefined,
+    hasOwnModelKeys: config.OPENAI_API_KEY !== undefined || openRouterKeys().length > 0,
     ports,
     publicUrl: config.PUBLIC_URL ?? `http://localhost:${ports.api}`,
   };

@@ -62,12 +62,11 @@ export async function seedDemo(options: {
   try {
     const tenant = known ?? (await seed(plan, options.secrets, output));
     const adminEmail = await makeDemoAdmin(options.databaseUrl, options.secrets);
-    await seedModelKeys(
-      plan,
-      { email: adminEmail, password: options.secrets.demoPassword },
-      output,
-    );
-    const facts = { ...tenant, adminEmail, hasModelKeys: true };
+    if (!plan.hasOwnModelKeys) {
+      const admin = { email: adminEmail, password: options.secrets.demoPassword };
+      await seedModelKeys(plan, admin, output);
+    }
+    const facts = { ...tenant, adminEmail, hasModelKeys: !plan.hasOwnModelKeys };
     writePrivately(factsFile, `${JSON.stringify(facts, null, 2)}\n`);
     return facts;
   } catch (error) {
