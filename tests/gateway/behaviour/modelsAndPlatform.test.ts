@@ -232,6 +232,7 @@ test('nobody connects: another account at once, over another connection', async 
   }
   const calls = await tenant.calls();
   expect(calls.every(({ account }) => account === 'south')).toBe(true);
+  await llm.ledger.flush();
   const tried: { attempts: number; failure_kind: string | null; account_id: string }[] =
     await ground.database.db('llm_attempts').where({ tenant_id: tenant.id });
   const missed = tried.filter(({ failure_kind: kind }) => kind !== null);
