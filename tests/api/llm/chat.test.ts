@@ -32,8 +32,7 @@ async function chats(tenant: LlmTenant) {
 
 interface SentEvent {
   event: string;
-  // What comes over HTTP has whatever shape the test expects of it.
-  // oxlint-disable-next-line typescript/no-explicit-any
+  // oxlint-disable-next-line typescript/no-explicit-any -- what comes over HTTP has any shape
   data: any;
 }
 

@@ -120,11 +120,13 @@ test.each<ChatConsumer>(['buffered', 'resettable', 'raw'])(
 test('client gone: the vendor is called off at once, and what it wrote is billed', async () => {
   await ground.faults({ chunkDelayMs: 100 });
   const gone = new AbortController();
-  const reading = read(stream({ consumer: 'raw' }, gone.signal));
-  await until('it is under way', async () => (await tenant.calls()).length === 1);
-  await new Promise((resolve) => setTimeout(resolve, 400));
-  gone.abort(new Error('gone'));
-  const { error, text } = await reading;
+  async function* leavingAtItsFirstWords() {
+    for await (const event of stream({ consumer: 'raw' }, gone.signal)) {
+      yield event;
+      gone.abort(new Error('gone'));
+    }
+  }
+  const { error, text } = await read(leavingAtItsFirstWords());
   expect(error).toEqual(new Error('gone'));
   expect(text).not.toBe('');
   await until('it was called off', async () => (await tenant.calls())[0]?.end === 'aborted');

@@ -33,10 +33,8 @@ beforeEach(() => {
 
 afterAll(async () => {
   await server.close();
-  for (const vendor of llmVendors) {
-    // oxlint-disable-next-line no-await-in-loop -- two
-    await Promise.all([providers[vendor].close(), inProduction[vendor].close()]);
-  }
+  const all = llmVendors.flatMap((vendor) => [providers[vendor], inProduction[vendor]]);
+  await Promise.all(all.map((provider) => provider.close()));
 });
 
 describe.each(llmVendors)('%s', (vendor) => {
