@@ -26,17 +26,22 @@ async function* lines(
   events: AsyncIterator<StreamEvent>,
   silenceMs: number,
 ): AsyncGenerator<string> {
-  let next = events.next();
-  for (;;) {
-    const got = await within(next, silenceMs);
-    if (got === 'late') {
-      yield ': still here\n\n';
-    } else if (got.done === true) {
-      return;
-    } else {
-      yield `event: ${got.value.event}\ndata: ${JSON.stringify(got.value.data)}\n\n`;
-      next = events.next();
+  try {
+    let next = events.next();
+    for (;;) {
+      const got = await within(next, silenceMs);
+      if (got === 'late') {
+        yield ': still here\n\n';
+      } else if (got.done === true) {
+        return;
+      } else {
+        yield `event: ${got.value.event}\ndata: ${JSON.stringify(got.value.data)}\n\n`;
+        next = events.next();
+      }
     }
+  } finally {
+    // Whoever left in the middle of them. What comes of it nobody hears any more.
+    void events.return?.().catch(() => undefined);
   }
 }
 
@@ -54,12 +59,17 @@ export async function within<T>(result: Promise<T>, ms: number): Promise<T | 'la
 }
 
 /** Aborted, with the reason, when the caller leaves before the answer is complete. */
-export function callerSignal({ res }: ApiContext, reason: unknown): AbortSignal {
+export function callerSignal({ res }: Pick<ApiContext, 'res'>, reason: unknown): AbortSignal {
   const controller = new AbortController();
-  res.once('close', () => {
+  const look = () => {
     if (!res.writableFinished) {
       controller.abort(reason);
     }
-  });
+  };
+  res.once('close', look);
+  // Whoever left while the request was read is not told of again.
+  if (res.destroyed) {
+    look();
+  }
   return controller.signal;
 }

@@ -4,7 +4,7 @@ import { canTrim, trimOldest } from '../domain/llm/trim';
 import type { ChatCall, ChatMessage } from '../domain/llm/types';
 import type { Catalogue } from './catalogue';
 import type { AskSize } from './models';
-import type { Shape } from './Run';
+import type { Shape } from './runTypes';
 import type { ChatAsk } from './types';
 
 const leastTokens = 16;

@@ -16,17 +16,11 @@ export class OpenRuns {
   private isClosing = false;
 
   /** @throws AppError unavailable where the process is ending */
-  check(): void {
+  add(run: Stoppable): void {
     if (this.isClosing) {
       throw closingError();
     }
-  }
-
-  add(run: Stoppable): void {
     this.runs.add(run);
-    if (this.isClosing) {
-      run.abort();
-    }
   }
 
   delete(run: Stoppable): void {
@@ -37,8 +31,8 @@ export class OpenRuns {
   }
 
   /**
-   * Calls all of them off, and waits for what they came to. A stream that nobody reads on is not
-   * waited for long: it is settled by its estimate, as what a process leaves behind is.
+   * Calls all of them off, and waits for what they came to; not for long: what has not ended by then
+   * is settled by its estimate, as what a process leaves behind is.
    */
   async close(): Promise<void> {
     this.isClosing = true;

@@ -3,7 +3,7 @@ import type { TokenUsage } from '../domain/llm/types';
 import type { Catalogue } from './catalogue';
 import { free, type AttemptCost, type Cost } from './costs';
 import { costOfAnswer, pricesOf, type AskSize } from './models';
-import type { Place } from './Run';
+import type { Place } from './runTypes';
 
 /** How an attempt failed, and what had come of its answer. */
 export type AttemptFailure = Pick<LlmAttemptError, 'failure' | 'generationId' | 'begun'>;

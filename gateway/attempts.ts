@@ -1,5 +1,6 @@
 import { pause } from './pause';
-import type { Answered, Place, Run } from './Run';
+import type { Run } from './Run';
+import type { Answered, Place } from './runTypes';
 
 /** One call that comes whole, and about how many tokens its answer has. */
 export interface WholeCall<T extends Answered> {
@@ -49,7 +50,11 @@ export async function attemptHedged<T extends Answered>(
   if (!(await isSlow(firstGot, afterMs))) {
     return firstGot;
   }
-  const second = await run.placeBeside(first, () => isOver);
+  // An answer that is there does not wait until a second one is paid for: that may take seconds.
+  const second = await Promise.race([
+    run.placeBeside(first, () => isOver),
+    firstGot.then(() => null),
+  ]);
   if (second === null) {
     return firstGot;
   }

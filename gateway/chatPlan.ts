@@ -4,7 +4,8 @@ import type { ChatReply } from '../domain/llm/types';
 import { ChatShape } from './ChatShape';
 import { modelsFor, mostCost } from './models';
 import type { KeptReply, ReplyCache } from './ReplyCache';
-import type { Place, Run, RunAsk, RunDeps } from './Run';
+import type { Run } from './Run';
+import type { Place, RunAsk, RunDeps } from './runTypes';
 import type { AnswerChecks, Checked } from './schemas';
 import type { ChatAnswer, ChatAsk } from './types';
 

@@ -2,7 +2,8 @@ import { invalidField } from '../domain/errors';
 import { tokensOfText } from '../domain/llm/estimate';
 import { attempt, type Got } from './attempts';
 import { modelsFor, mostCost, type AskSize } from './models';
-import { Run, type Answered, type Place, type RunAsk, type RunDeps, type Shape } from './Run';
+import { Run } from './Run';
+import type { Answered, Place, RunAsk, RunDeps, Shape } from './runTypes';
 import type { LlmGateway } from './types';
 
 type EmbedAsk = Parameters<LlmGateway['embed']>[0];

@@ -64,3 +64,32 @@ test('what had begun is billed, and nothing is asked any more', async () => {
   expect(await told(llm.gateway.chat(tenant.ask()))).toEqual(ending);
   expect(await tenant.calls()).toHaveLength(1);
 });
+
+test('what nobody reads on is recorded as well', async () => {
+  await ground.faults({ fault: 'midStreamSilence' });
+  const pieces = llm.gateway
+    .stream(tenant.ask({ ...long, consumer: 'raw' }))
+    [Symbol.asyncIterator]();
+  await pieces.next();
+  await llm.close();
+  const [row] = await records();
+  expect(row).toMatchObject({ outcome: 'failed', attempts: 1 });
+  expect(Number(row.cost_micros)).toBeGreaterThan(0);
+});
+
+test('what is being opened is closed again: nobody was asked, and it costs nothing', async () => {
+  const lock = await ground.database.db.transaction();
+  await lock.raw('lock table llm_calls in access exclusive mode');
+  const asked = told(llm.gateway.chat(tenant.ask()));
+  await until('it waits to be opened', async () => {
+    const { rows } = await lock.raw('select 1 from pg_locks where not granted limit 1');
+    return rows.length === 1;
+  });
+  const closed = llm.close();
+  await lock.commit();
+  await closed;
+  expect(await asked).toEqual(ending);
+  expect(await records()).toEqual([
+    expect.objectContaining({ outcome: 'failed', attempts: 0, cost_micros: 0 }),
+  ]);
+});

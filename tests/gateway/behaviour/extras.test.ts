@@ -113,6 +113,28 @@ describe('a second attempt beside a slow one', () => {
     expect(await told(chat())).toMatchObject({ hasText: true, attempts: 2 });
   });
 
+  test('is not waited for where its money is long in coming', async () => {
+    await open({ hedge_after_ms: 100 });
+    await ground.faults({ latencyMs: 600, count: 1 });
+    const asked = chat();
+    await until('it is under way', async () => (await tenant.calls()).length === 1);
+    const lock = await ground.database.db.transaction();
+    try {
+      await lock('llm_calls').where({ tenant_id: tenant.id }).forUpdate();
+      const from = Date.now();
+      expect(await asked).toMatchObject({ attempts: 1 });
+      // Of the ledger's patience of three seconds.
+      expect(Date.now() - from).toBeLessThan(2_000);
+    } finally {
+      await lock.commit();
+    }
+    expect(await tenant.record()).toMatchObject({ outcome: 'succeeded', attempts: 1 });
+    expect(await tenant.calls()).toHaveLength(1);
+    await until('no key is held', () =>
+      llm.ring.snapshot().every(({ inFlight }) => inFlight === 0),
+    );
+  });
+
   test('is not made unless the tenant wants it', async () => {
     await open();
     await ground.faults({ latencyMs: 600, count: 1 });

@@ -149,6 +149,28 @@ test('whoever stops reading is gone as well', async () => {
   expect(llm.ring.snapshot().every(({ inFlight }) => inFlight === 0)).toBe(true);
 });
 
+test('whoever takes its words slowly, or not at all, holds no key longer than its vendor takes', async () => {
+  const pieces = stream({ consumer: 'raw' })[Symbol.asyncIterator]();
+  expect((await pieces.next()).value).toMatchObject({ type: 'text' });
+  // Nobody asks on.
+  await until('its key is free', () => llm.ring.snapshot().every(({ inFlight }) => inFlight === 0));
+  const record = await tenant.record();
+  expect(record).toMatchObject({ outcome: 'succeeded', attempts: 1 });
+  const { text, answer } = await read({ [Symbol.asyncIterator]: () => pieces });
+  expect(answer?.text.endsWith(text)).toBe(true);
+  expect(answer?.callId).toBe(record['id']);
+});
+
+test('whoever leaves while it takes nothing is gone as well', async () => {
+  await ground.faults({ chunkDelayMs: 100 });
+  const gone = new AbortController();
+  const pieces = stream({ consumer: 'raw' }, gone.signal)[Symbol.asyncIterator]();
+  await pieces.next();
+  gone.abort(new Error('gone'));
+  expect(await tenant.record()).toMatchObject({ outcome: 'cancelled', attempts: 1 });
+  expect(llm.ring.snapshot().every(({ inFlight }) => inFlight === 0)).toBe(true);
+});
+
 test('client gone before an answer came whole: called off, and recorded', async () => {
   await ground.faults({ latencyMs: 5_000 });
   const gone = new AbortController();
