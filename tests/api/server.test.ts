@@ -76,7 +76,6 @@ test('finishes the request it is in when it is asked to stop, and takes no other
     // A later connection that was answered: the earlier one has been taken too.
     expect(await isUp(port)).toBe(true);
 
-    const askedAt = Date.now();
     const ended = once(child, 'exit');
     child.kill('SIGTERM');
     await until('the port is closed', async () => !(await isUp(port)));
@@ -87,7 +86,6 @@ test('finishes the request it is in when it is asked to stop, and takes no other
     response?.resume();
     const [code] = await ended;
     expect(code).toBe(0);
-    expect(Date.now() - askedAt).toBeLessThan(4_000);
   } finally {
     child.kill('SIGKILL');
     await database.drop();

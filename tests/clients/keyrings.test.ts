@@ -81,8 +81,9 @@ test('whoever tells waits for nothing and never fails, and ending waits for no s
   await expect(
     keyrings.steer('pause', accountOf(), { keyId: newId(), isWritten: true }),
   ).rejects.toThrow('Failed to start Workflow');
-  const before = Date.now();
+  const signals = jest.spyOn(temporal.client.workflow, 'getHandle');
   await keyrings.close();
-  expect(Date.now() - before).toBeLessThan(15_000);
+  // Those that were under way end at their deadline; of the many that wait none is tried any more.
+  expect(signals).not.toHaveBeenCalled();
   await temporal.connection.close();
 });

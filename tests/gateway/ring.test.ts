@@ -71,14 +71,14 @@ test('leaves a key alone at once that failed, and has it written for all others'
   const ground = await buildPool(database.db, { keys: 2 });
   const { poolId, accountIds } = ground;
   const told: Told = { changed: [], wanted: [] };
-  const [ring, other] = [await rings.open({ told }), await rings.open()];
+  // It would look by itself long after this test has failed.
+  const [ring, other] = [await rings.open({ told }), await rings.open({ pollMs: 600_000 })];
+  await until('it listens', () => isListening(database.db));
   const { keyId } = callWith(ring, askFor(poolId), failureOf('keyLimit', { status: 402 }));
   const next = chosen(ring.choose(askFor(poolId)));
   expect(next.keyId).not.toBe(keyId);
   await ring.flush();
-  const writtenAt = performance.now();
   await until('the other ring knows', () => stateOf(other, keyId) === 'suspended');
-  expect(performance.now() - writtenAt).toBeLessThan(1_000);
   expect(await storedHealth(database.app, poolId)).toMatchObject([
     { subject: { scope: 'key', keyId }, state: 'suspended', reason: 'keyLimit' },
   ]);
@@ -86,16 +86,14 @@ test('leaves a key alone at once that failed, and has it written for all others'
   expect(told.changed).toEqual(accountIds);
 });
 
-test('is told within moments of what a person changes', async () => {
+test('is told of what a person changes, and does not look for it', async () => {
   const { poolId, keyIds } = await buildPool(database.db, { keys: 2 });
   const [first] = keyIds[0] ?? [];
-  const ring = await rings.open({ pollMs: 60_000 });
+  const ring = await rings.open({ pollMs: 600_000 });
   await until('it listens', () => isListening(database.db));
   await until('it is calm', () => stateOf(ring, first) === 'active');
-  const changedAt = performance.now();
   await database.db('llm_keys').where({ id: first }).update({ standing: 'paused' });
   await until('it is paused', () => stateOf(ring, first) === 'paused');
-  expect(performance.now() - changedAt).toBeLessThan(1_000);
   const { skipped } = noKey(ring.choose(askFor(poolId, { onlyKey: first ?? '' })));
   expect(skipped).toMatchObject([{ keyId: first, why: 'paused' }]);
 });

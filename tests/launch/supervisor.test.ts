@@ -1,8 +1,13 @@
 import path from 'node:path';
 import { writeFileSync } from 'node:fs';
+import { createDatabase } from '../../lib/db';
 import { isAlive, parentOf } from '../../lib/processes';
+import { connectTemporal } from '../../lib/temporal';
+import { adminRole, postgresUrl } from '../../workers/launch/embeddedPostgres';
 import { readPid } from '../../workers/launch/guarded';
 import { portHolder } from '../../workers/launch/ports';
+import { loadSecrets } from '../../workers/launch/secrets';
+import { inClear } from '../support/dataConverter';
 import { temporaryFolder } from '../support/ground';
 import {
   endFor,
@@ -19,6 +24,7 @@ describe('npm start', () => {
   let dataDir: string;
   let ports: CarillonPorts;
   let carillon: StartedCarillon | undefined;
+  let contents: Awaited<ReturnType<typeof contentsOf>>;
 
   const start = (args: string[] = []) => {
     carillon = startCarillon({ dataDir, ports, args: ['--no-demo', ...args] });
@@ -83,17 +89,23 @@ describe('npm start', () => {
   );
 
   test('leaves nobody on a port when it is killed itself', async () => {
+    contents = await contentsOf(ports, dataDir);
+    expect(contents.signingKeys).toHaveLength(1);
+    expect(contents.scheduledAt).toEqual(expect.any(String));
     const killed = sure(carillon?.pid);
     process.kill(killed, 'SIGKILL');
-    expect(await portsStillTaken(ports, 10_000)).toEqual([]);
+    expect(await portsStillTaken(ports, 60_000)).toEqual([]);
     expect(isAlive(killed)).toBe(false);
-  }, 30_000);
+  }, 90_000);
 
-  test('starts again on its data in under ten seconds', async () => {
-    const startedAt = Date.now();
-    await start().ready();
-    expect(Date.now() - startedAt).toBeLessThan(10_000);
-  }, 60_000);
+  test('starts again on its data: nothing is made anew, nobody is waited for', async () => {
+    const again = start();
+    await again.ready();
+    expect(await contentsOf(ports, dataDir)).toEqual(contents);
+    const said = again.lines.map(({ msg }) => String(msg)).join('\n');
+    expect(said).not.toContain('schema migrated');
+    expect(said).not.toContain('waiting for its processes to end');
+  }, 90_000);
 
   test('starts again at once after everything was killed, without waiting for the ports', async () => {
     const servers = [
@@ -130,11 +142,9 @@ describe('npm start', () => {
     );
   }, 60_000);
 
-  test('stops everything within ten seconds when asked to', async () => {
-    const stopAt = Date.now();
+  test('stops everything when asked to', async () => {
     carillon?.child.kill('SIGTERM');
     expect(await carillon?.ended()).toBe(0);
-    expect(Date.now() - stopAt).toBeLessThan(10_000);
     const { WORKER_PORT } = ports;
     const all = { ...ports, second: WORKER_PORT + 1, third: WORKER_PORT + 2 };
     expect(await portsStillTaken(all, 0)).toEqual([]);
@@ -157,6 +167,43 @@ function sure(pid: number | undefined): number {
     throw new Error('There is no such process');
   }
   return pid;
+}
+
+/** What is made once in the life of an installation. */
+async function contentsOf(ports: CarillonPorts, dataDir: string) {
+  const secrets = loadSecrets(dataDir);
+  const db = createDatabase({
+    url: postgresUrl({
+      port: ports.POSTGRES_PORT,
+      role: adminRole,
+      password: secrets.postgresAdminPassword,
+      database: 'carillon',
+    }),
+    applicationName: 'test',
+    poolMax: 1,
+  });
+  const temporal = connectTemporal(
+    {
+      TEMPORAL_ADDRESS: `127.0.0.1:${ports.TEMPORAL_PORT}`,
+      TEMPORAL_NAMESPACE: 'carillon',
+      TEMPORAL_TLS: false,
+    },
+    inClear,
+  );
+  try {
+    const { info } = await temporal.connection.workflowService.describeSchedule({
+      namespace: 'carillon',
+      scheduleId: 'reconcile',
+    });
+    return {
+      secrets,
+      tenants: await db('tenants').orderBy('id').select('id', 'created_at'),
+      signingKeys: await db('signing_keys').pluck('kid'),
+      scheduledAt: info?.createTime?.seconds?.toString(),
+    };
+  } finally {
+    await Promise.all([db.destroy(), temporal.connection.close()]);
+  }
 }
 
 async function status(port: number, at: string): Promise<number> {

@@ -64,9 +64,9 @@ test('all accounts unusable: after three seconds it is told when to come back', 
   expect(got['retryAfterSeconds']).toBeGreaterThan(15);
   expect(got['retryAfterSeconds']).toBeLessThanOrEqual(30);
   // Others are told at once, and nobody's call is spent on it.
-  const then = Date.now();
+  const waits = jest.spyOn(llm.ring, 'changed');
   expect(await chat({ priority: 'bulk' })).toMatchObject({ code: 'llmUnavailable' });
-  expect(Date.now() - then).toBeLessThan(1_000);
+  expect(waits).not.toHaveBeenCalled();
   expect(await tenant.calls()).toHaveLength(before);
   expect(await tenant.record()).toMatchObject({ outcome: 'failed', attempts: 0, cost_micros: 0 });
 });
@@ -88,15 +88,14 @@ test('without a key, and without one for the model, it is said so', async () => 
 });
 
 test('a deadline is kept, whatever is still to be tried', async () => {
-  await ground.faults({ latencyMs: 8_000 });
-  const from = Date.now();
+  await ground.faults({ latencyMs: 600_000 });
   expect(await chat({ deadlineMs: 700 })).toEqual({ kind: 'tooSlow', code: 'llmTooSlow' });
-  expect(Date.now() - from).toBeLessThan(3_000);
   await ground.faults({ fault: 'platformRateLimit', resetsInSeconds: 30 });
   await chat({ priority: 'bulk' });
-  const then = Date.now();
+  const waits = jest.spyOn(llm.ring, 'changed');
   await chat({ deadlineMs: 500 });
-  expect(Date.now() - then).toBeLessThan(2_500);
+  expect(waits).toHaveBeenCalled();
+  expect(waits.mock.calls.filter(([waitsMs]) => waitsMs > 500)).toEqual([]);
 });
 
 test('a key that hangs costs waits to the first token, twice, and is left alone then', async () => {
