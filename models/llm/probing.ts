@@ -1,4 +1,4 @@
-import { SealingError, type Sealing } from '../../lib/sealing';
+import type { Sealing } from '../../lib/sealing';
 import type { Knex } from '../../lib/db';
 import type { KeyStanding, LlmVendor } from '../../domain/llm/types';
 import { sealedPlace } from '../identity/sealedPlaces';
@@ -67,11 +67,6 @@ export async function openManagementKey(
     },
     floorMicros: row.balance_floor_micros,
   };
-}
-
-/** Whether an error says that a sealed value does not open: no repetition helps. */
-export function isUnreadable(error: unknown): boolean {
-  return error instanceof SealingError;
 }
 
 /** Writes what a key's vendor says of its limits; whatever is older than what is known is left out. */

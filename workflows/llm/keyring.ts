@@ -1,7 +1,5 @@
 import {
-  ActivityFailure,
   allHandlersFinished,
-  ApplicationFailure,
   condition,
   continueAsNew,
   log,
@@ -12,7 +10,6 @@ import {
 } from '@temporalio/workflow';
 import { forecast, keyringDetails, type Forecasts } from '../../domain/llm/keyrings/details';
 import {
-  byWhom,
   explainKey,
   explainKeys,
   worstState,
@@ -22,32 +19,22 @@ import { lastsWords } from '../../domain/llm/keyrings/forecast';
 import type { KeyringJob, KeyringMemory } from '../../domain/llm/keyrings/jobs';
 import { keyringWork } from '../../domain/llm/keyrings/work';
 import type { KeyringSeen } from '../../domain/llm/keyrings/types';
-import type { KeyStanding } from '../../domain/llm/types';
 import { llmBursts, llmProbes, records } from '../proxies';
 import { searchAttributes } from '../searchAttributes';
 import { summary } from '../summary';
 import {
-  drainKeyUpdate,
   explainKeyQuery,
   keyringStatusQuery,
   keyStateChangedSignal,
-  pauseKeyUpdate,
-  probeKeyUpdate,
-  replaceKeyUpdate,
-  resumeKeyUpdate,
-  revokeKeyUpdate,
-  rotateKeyUpdate,
   wantedSignal,
   type KeyringInput,
   type KeyringStatus,
-  type KeyWord,
-  type ReplaceWord,
 } from './messages';
+import { listenToWords } from './words';
 
 // Whoever waits for a key says so again within this.
 const wantedForMs = 10_000;
 const shortestSleepMs = 50;
-const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /**
  * Looks after one account at a vendor of models and its keys, for ever: sleeps until the earliest
@@ -107,42 +94,11 @@ class Keyring {
       },
       { description: 'Somebody asks for a key of a pool that has none to give.' },
     );
-    const validator = (word: KeyWord) => this.requireKey(word);
-    const options = (description: string) => ({ validator, description });
-    setHandler(
-      pauseKeyUpdate,
-      (word) => this.takeWord(word, 'paused'),
-      options('No call is made with the key until resume. Input: {keyId, reason?}.'),
-    );
-    setHandler(
-      resumeKeyUpdate,
-      (word) => this.takeWord(word, 'active'),
-      options('The key serves again after a pause or while it drains. Input: {keyId}.'),
-    );
-    setHandler(
-      drainKeyUpdate,
-      (word) => this.takeWord(word, 'draining'),
-      options('The key ends what it began and begins nothing new. Input: {keyId, reason?}.'),
-    );
-    setHandler(
-      revokeKeyUpdate,
-      (word) => this.takeWord(word, 'revoked'),
-      options('The key is never used again. Input: {keyId, reason?}.'),
-    );
-    setHandler(
-      probeKeyUpdate,
-      (word) => this.probe(word),
-      options('Asks the vendor about the key now. Input: {keyId}.'),
-    );
-    setHandler(rotateKeyUpdate, (word) => this.replace(word, 'draining'), {
-      validator: (word) => this.requireBoth(word),
-      description:
-        'The new key serves; the old one ends what it began, then it is revoked. Input: {keyId, newKeyId}.',
-    });
-    setHandler(replaceKeyUpdate, (word) => this.replace(word, 'revoked'), {
-      validator: (word) => this.requireBoth(word),
-      description:
-        'The new key serves and the old one is revoked at once. Input: {keyId, newKeyId}.',
+    listenToWords({
+      owner: this.owner,
+      seen: () => this.seen,
+      read: () => this.read(),
+      tell: () => this.tell(),
     });
   }
 
@@ -256,85 +212,6 @@ class Keyring {
         return records.revokeReplacedKey.executeWithOptions(options, [{ ...this.owner, keyId }]);
       case 'pollAccount':
         return llmProbes.pollAccount.executeWithOptions(options, [{ ...this.owner, scope }]);
-    }
-  }
-
-  private async takeWord(word: KeyWord, standing: KeyStanding): Promise<KeyExplained> {
-    if (word.isWritten !== true) {
-      await this.write(word, standing, null);
-    }
-    return this.answer(word.keyId);
-  }
-
-  private async replace(word: ReplaceWord, standing: KeyStanding): Promise<KeyExplained> {
-    if (word.isWritten !== true) {
-      await this.write(word, standing, word.newKeyId);
-    }
-    return this.answer(word.keyId);
-  }
-
-  private async write(
-    word: KeyWord,
-    standing: KeyStanding,
-    newKeyId: string | null,
-  ): Promise<void> {
-    const { keyId } = word;
-    const [reason, actorId] = [word.reason ?? null, word.actorId ?? null];
-    const label = this.seen?.keys.find(({ id }) => id === keyId)?.label ?? keyId;
-    try {
-      await records.setKeyStanding.executeWithOptions(
-        { summary: summary(`Key ${label} is ${standing} ${byWhom(actorId)}`) },
-        [{ ...this.owner, keyId, standing, reason, actorId, newKeyId }],
-      );
-    } catch (error) {
-      // Whoever gave the word reads why it was refused, and not that an activity failed.
-      const refusal = error instanceof ActivityFailure ? error.cause : undefined;
-      throw refusal instanceof ApplicationFailure ? refusal : error;
-    }
-  }
-
-  private async probe({ keyId }: KeyWord): Promise<KeyExplained> {
-    const summaryOf = (what: string) => ({ summary: summary(`${what}: asked for by a person`) });
-    const order = { ...this.owner, keyId, scope: 'key', model: null } as const;
-    await llmProbes.verifyKey.executeWithOptions(summaryOf('What the vendor says of the key'), [
-      order,
-    ]);
-    await this.read();
-    const state = this.explained(keyId);
-    if (state?.state === 'cooling' || state?.state === 'suspended') {
-      if (state.reason === 'credits' && this.seen?.account.hasManagementKey === true) {
-        await llmProbes.pollAccount.executeWithOptions(summaryOf('The account’s credit'), [
-          { ...this.owner, scope: 'account' },
-        ]);
-      } else if (state.reason !== 'authentication' && state.reason !== 'keyLimit') {
-        await llmProbes.probeCapacity.executeWithOptions(summaryOf('A call with the key'), [
-          { ...order, scope: state.scope },
-        ]);
-      }
-    }
-    return this.answer(keyId);
-  }
-
-  private async answer(keyId: string): Promise<KeyExplained> {
-    await this.read();
-    this.tell();
-    const found = this.explained(keyId);
-    if (found === null) {
-      throw ApplicationFailure.nonRetryable('The account has no such key.', 'KeyNotFound');
-    }
-    return found;
-  }
-
-  private requireKey({ keyId }: KeyWord): void {
-    if (!uuid.test(String(keyId))) {
-      throw new Error('keyId must be the id of a key.');
-    }
-  }
-
-  private requireBoth(word: ReplaceWord): void {
-    this.requireKey(word);
-    if (!uuid.test(String(word.newKeyId)) || word.newKeyId === word.keyId) {
-      throw new Error('newKeyId must be the id of another key, which was stored before.');
     }
   }
 

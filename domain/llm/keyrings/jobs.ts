@@ -1,5 +1,6 @@
 import type { HealthScope } from '../types';
-import { becauseOf } from './explain';
+import { subjectWords, whyOf } from './jobWords';
+import type { KeyringRules } from './rules';
 import type { HealthSeen, KeyringSeen, KeySeen } from './types';
 import { instantWords } from './words';
 
@@ -29,32 +30,6 @@ export interface KeyringMemory {
   /** When jobs were done last and how often, by id: what changes nothing is done ever more rarely. */
   done: Record<string, { atMs: number; times: number }>;
 }
-
-export interface KeyringRules {
-  /** After the end of a cooling, the next call that comes is let find out how things are. */
-  graceMs: number;
-  /** The same for models: others serve meanwhile. */
-  modelGraceMs: number;
-  limitsEveryMs: number;
-  balanceEveryMs: number;
-  lookWhenWellMs: number;
-  lookWhenNotMs: number;
-  /** How long a key that was rotated may still end what it began. */
-  drainMs: number;
-  /** What lasts longer is the limit of a day: asking cannot end it. */
-  longestUrgentMs: number;
-}
-
-export const keyringRules: KeyringRules = {
-  graceMs: 2_000,
-  modelGraceMs: 30_000,
-  limitsEveryMs: 15 * 60_000,
-  balanceEveryMs: 5 * 60_000,
-  lookWhenWellMs: 5 * 60_000,
-  lookWhenNotMs: 30_000,
-  drainMs: 10 * 60_000,
-  longestUrgentMs: 60 * 60_000,
-};
 
 const urgentPausesMs = [2_000, 4_000, 8_000, 15_000] as const;
 
@@ -282,30 +257,4 @@ function probeKey({ seen, keys }: Ground, row: HealthSeen): KeySeen | null {
 function jobId(kind: string, row: HealthSeen): string {
   const subject = row.keyId ?? row.model ?? row.scope;
   return [kind, subject, row.since, row.until, row.nextCheckAt].join('/');
-}
-
-/** "Key demo-2", "Model acme/one with account Acme". */
-export function subjectWords({ seen }: Ground, row: HealthSeen): string {
-  switch (row.scope) {
-    case 'key':
-      return `Key ${seen.keys.find(({ id }) => id === row.keyId)?.label ?? row.keyId}`;
-    case 'account':
-      return `Account ${seen.account.name}`;
-    case 'accountModel':
-      return `Model ${row.model} with account ${seen.account.name}`;
-    case 'model':
-      return `Model ${row.model}`;
-    case 'platform':
-      return 'The vendor';
-  }
-}
-
-const stateVerbs = { cooling: 'cools', suspended: 'is suspended', draining: 'drains' } as const;
-
-/** "Key demo-2 cools until 14:02:10 UTC: 429, the vendor limits the account (X-RateLimit-Reset)". */
-export function whyOf({ nowMs }: Ground, row: HealthSeen, subject: string): string {
-  const until = row.until === null ? '' : ` until ${instantWords(row.until, nowMs)}`;
-  const isAskedAgain = row.until === null && row.nextCheckAt !== null;
-  const again = isAskedAgain ? `, asked again ${instantWords(row.nextCheckAt ?? '', nowMs)}` : '';
-  return `${subject} ${stateVerbs[row.state]}${until}: ${becauseOf(row)}${again}`;
 }

@@ -1,5 +1,7 @@
-import { keyringJobs, keyringRules, subjectWords, whyOf } from './jobs';
-import type { Ground, KeyringJob, KeyringMemory, KeyringRules } from './jobs';
+import { keyringJobs } from './jobs';
+import type { Ground, KeyringJob, KeyringMemory } from './jobs';
+import { subjectWords, whyOf } from './jobWords';
+import { keyringRules, type KeyringRules } from './rules';
 import type { KeyringSeen } from './types';
 
 /** What is done, by when and for what; `wakeAtMs` is at the latest. */
