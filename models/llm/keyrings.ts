@@ -65,6 +65,9 @@ async function load(
     keys.filter(({ standing }) => standing === 'revoked').map(({ id }) => id),
   );
   const usable = accounts.filter((account) => isUsable(account, keys, health)).map(({ id }) => id);
+  // Where none is well, one that has a key to ask with at all.
+  const staffed = accounts.filter((account) => isUsable(account, keys, [])).map(({ id }) => id);
+  const first = usable[0] ?? staffed[0] ?? accounts[0]?.id;
   return accounts
     .filter(({ id }) => ids.includes(id))
     .map((account) => {
@@ -83,7 +86,7 @@ async function load(
         transitions: newest.map(({ seen }) => seen),
         words: words.map(({ seen }) => seen),
         isPoolDown: usable.length === 0,
-        isFirstOfPool: (usable[0] ?? accounts[0]?.id) === account.id,
+        isFirstOfPool: first === account.id,
       };
     });
 }

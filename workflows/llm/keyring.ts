@@ -3,6 +3,7 @@ import {
   condition,
   continueAsNew,
   log,
+  patched,
   setCurrentDetails,
   setHandler,
   upsertSearchAttributes,
@@ -16,7 +17,8 @@ import {
   type KeyExplained,
 } from '../../domain/llm/keyrings/explain';
 import { lastsWords } from '../../domain/llm/keyrings/forecast';
-import type { KeyringJob, KeyringMemory } from '../../domain/llm/keyrings/jobs';
+import { recalledIds, type KeyringJob, type KeyringMemory } from '../../domain/llm/keyrings/jobs';
+import { keyringRules, rulesBefore } from '../../domain/llm/keyrings/rules';
 import { keyringWork } from '../../domain/llm/keyrings/work';
 import type { KeyringSeen } from '../../domain/llm/keyrings/types';
 import { llmBursts, llmProbes, records } from '../proxies';
@@ -124,12 +126,14 @@ class Keyring {
       return;
     }
     const nowMs = Date.now();
-    const { jobs } = keyringWork(this.seen, this.memory, { nowMs, underWay: this.running });
-    this.forgetDone(jobs);
+    const rules = patched('asksFurther') ? keyringRules : rulesBefore;
+    const { seen, memory, running: underWay } = this;
+    const { jobs } = keyringWork(seen, memory, { nowMs, underWay }, rules);
+    this.forgetDone(jobs, recalledIds(seen, rules));
     for (const job of jobs.filter(({ dueAtMs }) => dueAtMs <= nowMs)) {
       void this.run(job);
     }
-    const left = keyringWork(this.seen, this.memory, { nowMs, underWay: this.running });
+    const left = keyringWork(seen, this.memory, { nowMs, underWay }, rules);
     this.wakeAtMs = left.wakeAtMs;
     this.waitsFor = left.why;
     this.show(nowMs);
@@ -172,8 +176,8 @@ class Keyring {
     }
   }
 
-  private forgetDone(jobs: readonly KeyringJob[]): void {
-    const ids = new Set([...jobs.map(({ id }) => id), ...this.running]);
+  private forgetDone(jobs: readonly KeyringJob[], recalled: readonly string[]): void {
+    const ids = new Set([...jobs.map(({ id }) => id), ...this.running, ...recalled]);
     this.memory.done = Object.fromEntries(
       Object.entries(this.memory.done).filter(([id]) => ids.has(id)),
     );

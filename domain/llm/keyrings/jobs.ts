@@ -125,10 +125,16 @@ function ofAccount(ground: Ground, row: HealthSeen): KeyringJob[] {
   if (!isOfBalance || !ground.seen.account.hasManagementKey) {
     return capacityProbe(ground, row, ground.rules.graceMs);
   }
+  const id = jobId('credits', row);
+  const polls = ground.memory.done[id]?.times ?? 0;
   return [
+    // The management key may be refused, or its page be gone: nothing else would end the wait.
+    ...(polls > ground.rules.mostBalancesUnread
+      ? capacityProbe(ground, row, ground.rules.graceMs)
+      : []),
     {
       kind: 'pollAccount',
-      id: jobId('credits', row),
+      id,
       dueAtMs: againAt(ground, row),
       keyId: null,
       scope: row.scope,
@@ -214,7 +220,7 @@ function ofWaiting(ground: Ground): KeyringJob[] {
   if (left > rules.longestUrgentMs || key === null) {
     return [];
   }
-  const id = `urgent/${row.since}`;
+  const id = urgentId(row);
   const before = memory.done[id];
   const pauses = urgentPausesMs[Math.min((before?.times ?? 0) - 1, urgentPausesMs.length - 1)];
   return [
@@ -230,6 +236,15 @@ function ofWaiting(ground: Ground): KeyringJob[] {
       why: `Somebody waits and no account may be used: is ${seen.account.name} well before ${row.until === null ? 'its time' : instantWords(row.until, nowMs)}?`,
     },
   ];
+}
+
+function urgentId({ since }: HealthSeen): string {
+  return `urgent/${since}`;
+}
+
+/** What is remembered although nobody waits for it now: the same state may hold up the next one. */
+export function recalledIds({ health }: KeyringSeen, rules: KeyringRules): string[] {
+  return rules.recallsUrgent ? health.filter(({ scope }) => scope === 'account').map(urgentId) : [];
 }
 
 function againAt({ rules, nowMs }: Ground, row: HealthSeen, graceMs = rules.graceMs): number {

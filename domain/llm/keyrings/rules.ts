@@ -12,6 +12,10 @@ export interface KeyringRules {
   drainMs: number;
   /** What lasts longer is the limit of a day: asking cannot end it. */
   longestUrgentMs: number;
+  /** As often a balance is asked for in vain before a call of a model is to tell. */
+  mostBalancesUnread: number;
+  /** Whether what was asked while somebody waited counts when somebody waits again. */
+  recallsUrgent: boolean;
 }
 
 export const keyringRules: KeyringRules = {
@@ -23,4 +27,13 @@ export const keyringRules: KeyringRules = {
   lookWhenNotMs: 30_000,
   drainMs: 10 * 60_000,
   longestUrgentMs: 60 * 60_000,
+  mostBalancesUnread: 1,
+  recallsUrgent: true,
+};
+
+/** Those of histories that began before it asked further. */
+export const rulesBefore: KeyringRules = {
+  ...keyringRules,
+  mostBalancesUnread: Infinity,
+  recallsUrgent: false,
 };

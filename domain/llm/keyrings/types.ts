@@ -86,6 +86,7 @@ export interface KeyringSeen {
   words: TransitionSeen[];
   /** Whether no account of the pool has a key that may be used now. */
   isPoolDown: boolean;
-  /** Whether it looks after what is of the whole pool: the first account with a key that is well does. */
+  /** Whether it looks after what is of the whole pool: the first account with a key that is well does,
+   * or else the first that has a key in use. */
   isFirstOfPool: boolean;
 }

@@ -1,5 +1,5 @@
 import { acrossTenants } from '../../../models/base';
-import { loadKeyring } from '../../../models/llm/keyrings';
+import { loadKeyring, loadKeyrings } from '../../../models/llm/keyrings';
 import { insertLlmAccount, insertLlmKey } from '../../support/llm';
 import { createTestDatabase, type TestDatabase } from '../../support/postgres';
 import { insertTenant } from '../../support/records';
@@ -24,4 +24,29 @@ test.each([
     loadKeyring(trx, { ownerId: tenantId, id: accountId }),
   );
   expect(seen?.isPoolDown).toBe(isPoolDown);
+});
+
+test('where no account is well, the first that has a key to ask with looks after its pool', async () => {
+  const tenantId = await insertTenant(database.db);
+  const add = () => insertLlmAccount(database.db, { baseUrl: 'https://llm.test', tenantId });
+  const [none, paused, first, second] = [await add(), await add(), await add(), await add()];
+  for (const [accountId, standing] of [
+    [paused, 'paused'],
+    [first, 'active'],
+    [second, 'active'],
+  ] as const) {
+    const columns = { standing };
+    await insertLlmKey(database.db, { accountId, tenantId, secret: `sk-${accountId}`, columns });
+    await database.db('llm_health').insert({
+      tenant_id: tenantId,
+      scope: 'account',
+      account_id: accountId,
+      state: 'cooling',
+      reason: 'platformRateLimit',
+    });
+  }
+  const rings = await acrossTenants(database.app, 'llmRing', (trx) => loadKeyrings(trx, tenantId));
+  const looksAfter = rings.filter(({ isFirstOfPool }) => isFirstOfPool);
+  expect(rings.map(({ account }) => account.id)).toEqual([none, paused, first, second]);
+  expect(looksAfter.map(({ account }) => account.id)).toEqual([first]);
 });

@@ -14,6 +14,7 @@ import {
   resumeKeyUpdate,
   revokeKeyUpdate,
   rotateKeyUpdate,
+  wantedSignal,
 } from '../../../workflows/llm/messages';
 import { recordKeyring } from '../../replay/record';
 import { until } from '../../support/conditions';
@@ -236,6 +237,50 @@ test('an account without credit is asked for its balance, by no call of a model,
   expect(row.balance_micros).toBe(5_000_000);
 });
 
+test('an account whose management key is refused comes back by a call of a model', async () => {
+  const account = await prepare();
+  await setFaults(ground, [
+    { fault: 'unauthorized', account: account.vendorId, paths: ['credits'] },
+  ]);
+  await callFails(account, 'credits', { scope: 'account', status: 402 });
+  await timeComes(account);
+  const of = { accountId: account.accountId, scope: 'account' } as const;
+  await until('the account to be well', async () => !(await healthOf(ground.admin, of)));
+  expect(await callsOf(ground, account.labels, 'chat')).toMatchObject([{ status: 200 }]);
+  await setFaults(ground, []);
+});
+
+test('whoever waits after others did has what was asked for them go on ever more rarely', async () => {
+  const account = await prepare();
+  await setFaults(ground, [
+    { fault: 'platformRateLimit', account: account.vendorId, paths: ['chat'] },
+  ]);
+  const retryAfterMs = 30 * 60_000;
+  await callFails(account, 'platformRateLimit', { scope: 'account', status: 429, retryAfterMs });
+  const asked = async () =>
+    (await eventsOf(account)).flatMap(
+      ({ activityTaskScheduledEventAttributes: scheduled }) => scheduled?.activityType?.name ?? [],
+    );
+  const countOf = async (name: string) => (await asked()).filter((one) => one === name).length;
+  const want = () => handleOf(ground, account).signal(wantedSignal);
+  await want();
+  await until('it to be asked for', async () => (await countOf('probeOften')) === 1);
+  // Whoever waits says so every few seconds: who said it ten seconds ago does not wait any more.
+  const wantedAt = Date.now();
+  await until('nobody to wait any more', async () => {
+    const { raw } = await handleOf(ground, account).describe();
+    return Date.now() > wantedAt + 10_500 && (raw.pendingActivities ?? []).length === 0;
+  });
+  const before = await countOf('probeCapacity');
+  await want();
+  await until(
+    'it to be asked for once more',
+    async () => (await countOf('probeOften')) + (await countOf('probeCapacity')) > before + 1,
+  );
+  expect(await countOf('probeOften')).toBe(1);
+  await setFaults(ground, []);
+});
+
 test('a spent limit comes back when the vendor resets it, or when it is raised before', async () => {
   const account = await prepare();
   const [keyId = ''] = account.keyIds;
@@ -359,6 +404,20 @@ describe('an operator in the Temporal UI', () => {
     await expect(
       handle.executeUpdate(pauseKeyUpdate, { args: [{ keyId: 'demo-2' }] }),
     ).rejects.toMatchObject({ cause: { message: 'keyId must be the id of a key.' } });
+    const [, keyId = ''] = account.keyIds;
+    for (const [said, message] of [
+      [
+        { keyId, actorId: 'ana' },
+        'actorId must be the id of a user; leave it out for an operator.',
+      ],
+      [{ keyId, reason: 'one\ntwo' }, 'reason must be one line of at most 200 characters.'],
+      [{ keyId, reason: 'x'.repeat(201) }, 'reason must be one line of at most 200 characters.'],
+    ] as const) {
+      await expect(handle.executeUpdate(pauseKeyUpdate, { args: [said] })).rejects.toMatchObject({
+        cause: { message },
+      });
+    }
+    expect((await keyRow(keyId)).standing).toBe('active');
     const other = await takeAccount(ground, { tenantId: account.tenantId });
     for (const keyId of [newId(), other.keyIds[0] ?? '']) {
       await expect(

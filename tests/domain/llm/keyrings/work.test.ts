@@ -170,6 +170,20 @@ test.each([
   expect(jobsOf(ring)).toEqual(expected);
 });
 
+test('a balance that was asked for in vain is asked for again, and a call may tell as well', () => {
+  const ring = ringSeen({
+    health: [healthSeen({ state: 'suspended', reason: 'credits', nextCheckAt: at(-1) })],
+  });
+  const poll = keyringWork(ring, quiet, { nowMs: now }).jobs.find(({ scope }) => scope !== null);
+  const after = (times: number) =>
+    jobsOf(ring, { ...quiet, done: { [poll?.id ?? '']: { atMs: now - 600_000, times } } });
+  expect(after(1)).toEqual([['pollAccount', null, -1]]);
+  expect(after(2)).toEqual([
+    ['probeCapacity', '1', -1],
+    ['pollAccount', null, -1],
+  ]);
+});
+
 describe('while somebody waits for a pool without a key', () => {
   const limited = (until: string) =>
     ringSeen({ isPoolDown: true, health: [healthSeen({ until, nextCheckAt: until })] });
