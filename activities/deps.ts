@@ -6,6 +6,7 @@ import type { HealthNews } from '../gateway/healthNews';
 import type { LlmProviders } from '../providers/llm';
 import type { WavePlanner } from '../models/campaigns/planning';
 import type { Channel } from '../domain/campaigns/types';
+import type { LlmRetention } from '../domain/llm/budgets';
 import type { LookUpRules } from '../domain/messages/doubts/lookUps';
 import type { AccountSenders } from './messages/accountSenders';
 import type { RenderedMail } from './messages/renderMail';
@@ -22,6 +23,8 @@ export interface ActivityDeps {
   healthNews: HealthNews;
   /** Language models, whoever serves them. */
   llm: { readonly gateway: LlmGateway };
+  /** How long calls of them, and what happened to their keys, are kept. */
+  llmRetention: LlmRetention;
   sealing: Sealing;
   /** Signs what recipients click and open. */
   trackingTokens: { token(message: { runId: string; messageN: number }): string };

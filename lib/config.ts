@@ -87,6 +87,9 @@ const schema = z.object({
   OPENAI_API_KEY: apiKey.optional(),
   OPENAI_BASE_URL: z.url({ protocol: /^https?$/ }).default('https://api.openai.com/v1'),
   OPENAI_MODEL: z.string().min(1).max(200).optional(),
+  // The counters of a month live as long as it does; rests of keys are told by the last two hours.
+  LLM_CALL_DAYS: z.coerce.number().int().min(32).max(3_650).default(400),
+  LLM_TRANSITION_DAYS: z.coerce.number().int().min(1).max(3_650).default(90),
 
   BULK_EMAIL_RATE_LIMIT_PER_MIN: z.coerce.number().int().min(0).default(0),
   ACCOUNT_MAIL_FROM: z.email().optional(),

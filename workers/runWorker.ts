@@ -139,6 +139,10 @@ export async function runWorker(options: {
       healthNews: createHealthNews({ logger, metrics }),
       ensureKeyrings: (accounts) => keyrings.ensure(accounts),
       llm,
+      llmRetention: {
+        callDays: config.LLM_CALL_DAYS,
+        transitionDays: config.LLM_TRANSITION_DAYS,
+      },
       sealing,
       trackingTokens: createTrackingTokens([{ id: 1, secret: config.TRACKING_SECRET }]),
       publicUrl: publicUrl(config),

@@ -3,7 +3,12 @@ import { preferredModels } from '../../domain/llm/defaultModels';
 import { acrossTenants } from '../../models/base';
 import { sealedPlace } from '../../models/identity/sealedPlaces';
 import { findModelSources, saveModels, type ModelSource } from '../../models/llm/models';
-import { forgetCalls, forgetTransitions, settleLostCalls } from '../../models/llm/tending';
+import {
+  callsOfBatch,
+  forgetCalls,
+  forgetTransitions,
+  settleLostCalls,
+} from '../../models/llm/tending';
 import type { CatalogueModel } from '../../providers/llm/types';
 import type { ActivityDeps } from '../deps';
 
@@ -18,20 +23,24 @@ export interface LlmTended {
 }
 
 const dayMs = 24 * 3_600_000;
-const listTimeoutMs = 30_000;
+// Well within the time that the activity has: the lists of the others are to be written.
+const listTimeoutMs = 10_000;
+// The same of its batches, the last of which may take a while.
+const tendForMs = 8_000;
 
 /** The standing work of language models. */
 export function createLlmTending(
-  deps: Pick<ActivityDeps, 'db' | 'sealing' | 'llmProviders' | 'logger'>,
+  deps: Pick<ActivityDeps, 'db' | 'sealing' | 'llmProviders' | 'logger' | 'llmRetention'>,
 ) {
-  const { db, sealing, llmProviders, logger } = deps;
+  const { db, sealing, llmProviders, logger, llmRetention } = deps;
   const findDue = () =>
     acrossTenants(db, 'llmRing', (trx) => findModelSources(trx, { ifOlderThanMs: dayMs }));
 
   async function listOf(source: ModelSource): Promise<CatalogueModel[] | null> {
     const { vendor, baseUrl, keyId, secret } = source;
-    const apiKey = sealing.open(secret, sealedPlace('llmKeys', { key: [keyId], tenantId: null }));
     try {
+      const place = sealedPlace('llmKeys', { key: [keyId], tenantId: null });
+      const apiKey = sealing.open(secret, place);
       return await llmProviders[vendor].models(
         { baseUrl, apiKey },
         { signal: Context.current().cancellationSignal, timeoutMs: listTimeoutMs },
@@ -42,18 +51,34 @@ export function createLlmTending(
     }
   }
 
+  async function tendBatch(): Promise<Omit<LlmTended, 'areModelsDue'>> {
+    const lost = await acrossTenants(db, 'llmLedger', settleLostCalls);
+    const calls = await acrossTenants(db, 'llmLedger', (trx) => forgetCalls(trx, llmRetention));
+    const transitions = await acrossTenants(db, 'llmRing', (trx) =>
+      forgetTransitions(trx, llmRetention),
+    );
+    return {
+      lost,
+      forgotten: calls.rows + transitions.rows,
+      isMoreLeft: lost === callsOfBatch || calls.isMoreLeft || transitions.isMoreLeft,
+    };
+  }
+
   return {
-    /** Safe to repeat: what was settled or is gone is not found again. */
+    /**
+     * Goes on for some seconds while there is more: as much as is called comes to be forgotten. Safe to
+     * repeat: what was settled or is gone is not found again.
+     */
     async tendLlmCalls(): Promise<LlmTended> {
-      const lost = await acrossTenants(db, 'llmLedger', settleLostCalls);
-      const calls = await acrossTenants(db, 'llmLedger', forgetCalls);
-      const transitions = await acrossTenants(db, 'llmRing', forgetTransitions);
-      return {
-        lost,
-        forgotten: calls.rows + transitions.rows,
-        isMoreLeft: calls.isMoreLeft || transitions.isMoreLeft,
-        areModelsDue: (await findDue()).length > 0,
-      };
+      const endsAt = Date.now() + tendForMs;
+      const sum = { lost: 0, forgotten: 0, isMoreLeft: true };
+      while (sum.isMoreLeft && Date.now() < endsAt) {
+        const batch = await tendBatch();
+        sum.lost += batch.lost;
+        sum.forgotten += batch.forgotten;
+        sum.isMoreLeft = batch.isMoreLeft;
+      }
+      return { ...sum, areModelsDue: (await findDue()).length > 0 };
     },
 
     /**

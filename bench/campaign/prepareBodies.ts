@@ -124,6 +124,7 @@ async function sendAll(ground: BenchGround, tenant: BenchTenant, baseUrl: string
     ),
     senders,
     llmProviders: createLlmProviders({ onlyPublic: false }),
+    llmRetention: { callDays: 400, transitionDays: 90 },
     healthNews: () => undefined,
     ensureKeyrings: () => Promise.resolve(),
     sealing,

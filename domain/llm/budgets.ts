@@ -8,11 +8,13 @@ export const budgetPeriods = ['day', 'month'] as const;
 
 export type BudgetPeriod = (typeof budgetPeriods)[number];
 
-/** How long records of calls are kept. Sums of days stay. */
-export const callRecordDays = 400;
-
-/** How long it is kept what happened to keys and accounts. */
-export const transitionDays = 90;
+/** How long things are kept. */
+export interface LlmRetention {
+  /** Records of calls, and counters of periods that are over. Sums of days stay. */
+  callDays: number;
+  /** What happened to keys and accounts. */
+  transitionDays: number;
+}
 
 /** What has no room for a call: a budget, or what the plan allows. */
 export interface SpentBudget {

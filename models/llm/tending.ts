@@ -1,10 +1,11 @@
-import { callRecordDays, transitionDays } from '../../domain/llm/budgets';
+import type { LlmRetention } from '../../domain/llm/budgets';
 import type { Knex } from '../../lib/db';
 import { settleCallsWithin } from './calls';
 
 // Whoever worked on a call may still have its end to tell: the ledger of a process tries for a while.
 const graceSeconds = 120;
-const callsOfBatch = 500;
+/** As many calls are settled at a time. */
+export const callsOfBatch = 500;
 
 /**
  * Settles calls whose process is gone, as lost: nobody knows what became of them, so that they cost
@@ -45,11 +46,12 @@ const rowsOfBatch = 2_000;
 
 /**
  * Forgets what is kept no longer: words of calls after the days their tenant chose, and the records of
- * calls, with their counters, after 400. The sums of days stay. Answers how many rows went, and whether
- * there are more. For the purpose `llmLedger`.
+ * calls, with the counters of periods that are over, after those that are given. The sums of days stay.
+ * Answers how many rows went, and whether there are more. For the purpose `llmLedger`.
  */
 export async function forgetCalls(
   trx: Knex.Transaction,
+  { callDays }: Pick<LlmRetention, 'callDays'>,
 ): Promise<{ rows: number; isMoreLeft: boolean }> {
   const forgotten = [
     await trx.raw(
@@ -61,26 +63,27 @@ export async function forgetCalls(
     await trx.raw(
       `delete from llm_calls where id in (
          select id from llm_calls
-          where created_at < now() - cast(:callRecordDays as int) * interval '1 day'
+          where created_at < now() - cast(:callDays as int) * interval '1 day'
             and outcome <> 'open'
           order by created_at limit :rowsOfBatch)`,
-      { callRecordDays, rowsOfBatch },
+      { callDays, rowsOfBatch },
     ),
     await trx.raw(
       `delete from llm_spend where id in (
          select id from llm_spend
-          where starts_on < cast(now() - cast(:callRecordDays as int) * interval '1 day' as date)
+          where starts_on < cast(now() - cast(:callDays as int) * interval '1 day' as date)
             and reserved_micros = 0
           limit :rowsOfBatch)`,
-      { callRecordDays, rowsOfBatch },
+      { callDays, rowsOfBatch },
     ),
   ];
   return countForgotten(forgotten);
 }
 
-/** Forgets what happened to keys and accounts, after 90 days. For the purpose `llmRing`. */
+/** Forgets what happened to keys and accounts so many days ago. For the purpose `llmRing`. */
 export async function forgetTransitions(
   trx: Knex.Transaction,
+  { transitionDays }: Pick<LlmRetention, 'transitionDays'>,
 ): Promise<{ rows: number; isMoreLeft: boolean }> {
   return countForgotten([
     await trx.raw(

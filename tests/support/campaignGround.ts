@@ -90,6 +90,7 @@ export async function startCampaignGround(options: GroundOptions = {}): Promise<
     logger,
     senders: testSenders(app, options.timeoutMs),
     llmProviders,
+    llmRetention: { callDays: 400, transitionDays: 90 },
     healthNews: createHealthNews({ logger, metrics: null }),
     ensureKeyrings: (accounts) => keyrings.ensure(accounts),
     llm,

@@ -72,7 +72,8 @@ describe('what is kept for a time', () => {
       ledger.settle(settledCall(call));
     }
     await ledger.close();
-    const forget = () => acrossTenants(database.app, 'llmLedger', forgetCalls);
+    const forget = () =>
+      acrossTenants(database.app, 'llmLedger', (trx) => forgetCalls(trx, { callDays: 400 }));
     expect(await forget()).toEqual({ rows: 0, isMoreLeft: false });
     await database
       .db('llm_prompts')
@@ -107,7 +108,11 @@ describe('what is kept for a time', () => {
         actor_kind: 'call',
       });
     }
-    expect(await acrossTenants(database.app, 'llmRing', forgetTransitions)).toEqual({
+    expect(
+      await acrossTenants(database.app, 'llmRing', (trx) =>
+        forgetTransitions(trx, { transitionDays: 90 }),
+      ),
+    ).toEqual({
       rows: 1,
       isMoreLeft: false,
     });
