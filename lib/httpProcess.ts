@@ -31,7 +31,7 @@ export function stopWithProcess(options: {
 }): void {
   const { server, logger, parentPid, release } = options;
   const stop = stopOnce(logger, async () => {
-    await close(server);
+    await closeServer(server, stopWithinMs - 1_000);
     await release();
   });
   process.on('SIGTERM', stop);
@@ -39,12 +39,12 @@ export function stopWithProcess(options: {
   exitWithParent(parentPid, stop);
 }
 
-// Takes no new connection, lets running requests finish, and cuts what takes too long.
-function close(server: Server): Promise<void> {
+/** Takes no new connection, lets running requests finish, and cuts what takes longer than that. */
+export function closeServer(server: Server, cutAfterMs: number): Promise<void> {
   return new Promise((resolve) => {
     // A connection kept alive is idle only once its last answer is out.
     const sweep = setInterval(() => server.closeIdleConnections(), 50);
-    const cut = setTimeout(() => server.closeAllConnections(), stopWithinMs - 1_000);
+    const cut = setTimeout(() => server.closeAllConnections(), cutAfterMs);
     server.close(() => {
       clearInterval(sweep);
       clearTimeout(cut);

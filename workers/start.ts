@@ -12,8 +12,9 @@ import { Supervisor } from './launch/supervisor';
 import { makeWelcome, showWelcome } from './launch/table';
 import { watchSources } from './launch/watchSources';
 
-// A run that was killed needs this long until its last process has let go of its port.
-const aftermathMs = 12_000;
+// A run that was killed needs seconds until its last process has let go of its port, and more of them
+// where the machine is busy.
+const aftermathMs = 30_000;
 
 async function main(): Promise<void> {
   const options = readOptions();

@@ -48,7 +48,7 @@ beforeAll(async () => {
     othersCampaignId: await create(other.token),
     privateKeyPem: keys.privateKeyPem,
   };
-}, 60_000);
+});
 
 afterAll(() => api.stop());
 

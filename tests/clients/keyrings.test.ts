@@ -9,8 +9,6 @@ import { inClear } from '../support/dataConverter';
 import { createTestNamespace } from '../support/namespace';
 import { startTemporal, temporalAddress, testNamespace } from '../support/temporal';
 
-jest.setTimeout(60_000);
-
 const logger = createLogger({ name: 'test', level: 'fatal' });
 
 const connect = (address: string, namespace: string) =>

@@ -17,8 +17,6 @@ import {
   untilNothingIsHeld,
 } from './support';
 
-jest.setTimeout(120_000);
-
 let ground: ProcessGround;
 let first: OurProcess;
 let second: OurProcess;
@@ -26,7 +24,7 @@ let second: OurProcess;
 beforeAll(async () => {
   ground = await startProcessGround({ ...timings, workers: 2, areWorkersIdle: true });
   [first, second] = [ground.workers[0] ?? ground.api, ground.workers[1] ?? ground.api];
-}, 90_000);
+});
 
 afterEach(async () => {
   await Promise.all(ground.workers.map((worker) => worker.stop()));

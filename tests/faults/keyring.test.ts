@@ -53,7 +53,7 @@ beforeAll(async () => {
   northId = await addAccount(north, [...(north?.keys ?? []), ...others.map(ofVendor)]);
   southId = await addAccount(south, south?.keys ?? []);
   traffic = keepAsking();
-}, 120_000);
+});
 
 afterAll(async () => {
   await traffic.stop();

@@ -11,7 +11,7 @@ let worker: OurProcess;
 beforeAll(async () => {
   ground = await startProcessGround({ ...timings, workers: 1, areWorkersIdle: true });
   worker = ground.workers[0] ?? ground.api;
-}, 90_000);
+});
 
 afterEach(() => worker.stop());
 

@@ -6,8 +6,6 @@ import { setSandboxFaults } from '../../bench/chaos/sandboxFigures';
 import { runWorkflowId, waveWorkflowId } from '../../workflows/campaigns/messages';
 import { dispatchStates, everybodyOnce, settle, timings, untilAccepted } from './support';
 
-jest.setTimeout(120_000);
-
 // Many small calls to one vendor, few long lanes of single calls to the other.
 const mail = { route: 'sendgrid', customers: 1_500, zones: 250 } as const;
 const texts = { route: 'twilio', customers: 20_000, zones: 20 } as const;
@@ -17,7 +15,7 @@ let ground: ProcessGround;
 beforeAll(async () => {
   ground = await startProcessGround({ ...timings, workers: 4, areWorkersIdle: true });
   await recordClaims();
-}, 90_000);
+});
 
 afterAll(() => ground.stop());
 

@@ -16,13 +16,11 @@ import {
   untilNothingIsHeld,
 } from './support';
 
-jest.setTimeout(120_000);
-
 let ground: ProcessGround;
 
 beforeAll(async () => {
   ground = await startProcessGround({ ...timings, workers: 2, restartAfterMs: 200 });
-}, 90_000);
+});
 
 beforeEach(() => setSandboxFaults(ground.sandboxUrl, { latencyMs: 300 }));
 

@@ -12,7 +12,7 @@ let ground: ProcessGround;
 
 beforeAll(async () => {
   ground = await startProcessGround({ ...timings, workers: 2, seed, restartAfterMs: 200 });
-}, 90_000);
+});
 
 afterAll(() => ground.stop());
 

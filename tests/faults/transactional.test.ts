@@ -8,15 +8,13 @@ import { dispatchesOf } from '../support/transactional';
 import { timings } from './support';
 import { tokenFor } from '../support/tokens';
 
-jest.setTimeout(120_000);
-
 let ground: ProcessGround;
 let worker: OurProcess;
 
 beforeAll(async () => {
   ground = await startProcessGround({ ...timings, workers: 1 });
   worker = ground.workers[0] ?? ground.api;
-}, 90_000);
+});
 
 afterEach(() => setSandboxFaults(ground.sandboxUrl, {}));
 

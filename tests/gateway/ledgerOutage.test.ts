@@ -36,7 +36,7 @@ beforeAll(async () => {
     applicationName: 'test-ledger',
     poolMax: 4,
   });
-}, 120_000);
+});
 
 afterAll(async () => {
   await Promise.all([admin.destroy(), app.destroy()]);
@@ -92,7 +92,7 @@ test('Postgres killed under calls: what is recorded adds up, and what is reserve
     const expected = { scope: counter.scope, period: counter.period, reserved: 0 };
     expect(counter).toEqual({ ...expected, spent: calls.spent });
   }
-}, 90_000);
+});
 
 test('a call that a crash took back is reserved again before another one, and is recorded', async () => {
   const logger = createLogger({ name: 'test', level: 'silent' });
@@ -122,7 +122,7 @@ test('a call that a crash took back is reserved again before another one, and is
   expect(recorded).toEqual({ spent: 28_000, reserved: 0 });
   expect(days).toEqual({ spent: 28_000 });
   expect(counters.every(({ spent, reserved }) => spent === 28_000 && reserved === 0)).toBe(true);
-}, 90_000);
+});
 
 test('calls whose end a crash took back, or all of them, are recorded by the next one', async () => {
   const logger = createLogger({ name: 'test', level: 'silent' });
@@ -152,4 +152,4 @@ test('calls whose end a crash took back, or all of them, are recorded by the nex
   expect(days).toEqual({ spent: 28_000 });
   const open = counters.filter(({ scope }) => scope !== 'key');
   expect(open.every(({ spent, reserved }) => spent === 28_000 && reserved === 21_000)).toBe(true);
-}, 90_000);
+});

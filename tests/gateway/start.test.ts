@@ -4,8 +4,6 @@ import { startLlm } from '../../gateway/start';
 import { testSealing } from '../support/accounts';
 import { knows, openLlmGround, quietLogger, type LlmGround } from '../support/llmGround';
 
-jest.setTimeout(60_000);
-
 let ground: LlmGround;
 
 beforeAll(async () => {

@@ -22,8 +22,6 @@ import {
 } from '../api/providerAccounts/ground';
 import { startTalkative, type Talkative } from './talkative';
 
-jest.setTimeout(120_000);
-
 let vendor: Talkative;
 let campaigns: CampaignGround;
 let api: TestApi;
@@ -48,7 +46,7 @@ beforeAll(async () => {
   });
   // Only in development may an account lead to this machine.
   Object.assign(api.deps.config, { NODE_ENV: 'development' });
-}, 60_000);
+});
 
 afterAll(async () => {
   await api.stop();

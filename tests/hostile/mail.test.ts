@@ -16,7 +16,7 @@ let ground: HostileGround;
 
 beforeAll(async () => {
   ground = await startHostileGround();
-}, 60_000);
+});
 
 afterAll(() => ground.stop());
 

@@ -14,7 +14,7 @@ let ground: HostileGround;
 
 beforeAll(async () => {
   ground = await startHostileGround();
-}, 60_000);
+});
 
 afterAll(() => ground.stop());
 
@@ -87,7 +87,7 @@ describe('WhatsApp by Twilio', () => {
         contentVariables: preview.message.variables,
       });
     }
-  }, 60_000);
+  });
 
   test.each(ownTexts)(
     'and in their own text: %s',

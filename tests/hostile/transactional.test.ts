@@ -18,7 +18,7 @@ let ground: HostileGround;
 beforeAll(async () => {
   ground = await startHostileGround();
   await ensureStandingWork(ground.campaigns.temporal.client);
-}, 60_000);
+});
 
 afterAll(() => ground.stop());
 
@@ -49,7 +49,7 @@ describe.each(['sendgrid', 'smtp'] as const)('single mails by %s', (vendor) => {
       expect(message.to).toHaveLength(1);
       expect(Object.keys(message.headers).filter((name) => /list|bcc|cc/i.test(name))).toEqual([]);
     }
-  }, 60_000);
+  });
 });
 
 describe.each([
@@ -65,7 +65,7 @@ describe.each([
       expectOwnAlone(person, message);
       expect(message.raw.body).toContain(markOf(person.n));
     }
-  }, 60_000);
+  });
 });
 
 async function sendToEach(vendor: Vendor, message: object) {

@@ -132,7 +132,7 @@ export async function portsStillTaken(ports: CarillonPorts, withinMs: number): P
 export async function eventually(
   description: string,
   condition: () => boolean | Promise<boolean>,
-  timeoutMs = 20_000,
+  timeoutMs = 60_000,
 ): Promise<void> {
   const deadline = Date.now() + timeoutMs;
   while (!(await condition())) {

@@ -55,7 +55,7 @@ describe('the first start', () => {
       'A letter to our regulars, at their own hour',
       'Spring collection: first look',
     ]);
-  }, 120_000);
+  });
 
   test('sends one campaign now, and the inbox holds what was planned, to the message', async () => {
     const welcome = Welcome.parse(await carillon?.ready());
@@ -78,7 +78,7 @@ describe('the first start', () => {
     expect(metrics.planned).toBeGreaterThan(1900);
     // And the mail that verifies the owner's address.
     expect(total).toBe(metrics.planned + 1);
-  }, 90_000);
+  });
 
   test('leaves the other waiting for the hour of every place', async () => {
     const api = await signedIn(ports, Welcome.parse(await carillon?.ready()));
@@ -118,7 +118,7 @@ describe('the first start', () => {
       },
       60_000,
     );
-  }, 90_000);
+  });
 
   test('asks models now and then, so that its keys can be watched at work', async () => {
     const api = await signedIn(ports, Welcome.parse(await carillon?.ready()));
@@ -126,7 +126,7 @@ describe('the first start', () => {
     const listCalls = () => api.call({ method: 'GET', path }, z.array(z.unknown()));
     await eventually('a call was answered', async () => (await listCalls()).length > 0, 60_000);
     expect(await listCalls()).toContainEqual(expect.objectContaining({ feature: 'script' }));
-  }, 90_000);
+  });
 
   test('prints commands that work as they are', async () => {
     const { tryNext } = Welcome.parse(await carillon?.ready());
@@ -143,7 +143,7 @@ describe('the first start', () => {
     const api = await signedIn(ports, Welcome.parse(await carillon.ready()));
     expect(await listCampaigns(api)).toHaveLength(2);
     expect(carillon.lines.filter(({ msg }) => /seeding|keys of/.test(String(msg)))).toEqual([]);
-  }, 60_000);
+  });
 });
 
 async function signedIn(

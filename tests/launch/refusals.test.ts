@@ -74,7 +74,7 @@ describe('npm start refuses', () => {
       `TEMPORAL_ADDRESS: no Temporal server answers at 127.0.0.1:${nobodyElse}`,
     );
     expect(refused.complaint()).not.toContain('secret');
-  }, 30_000);
+  });
 
   test('data whose passwords are lost', async () => {
     const dataDir = folder();
@@ -125,7 +125,7 @@ describe('npm start on servers of somebody else', () => {
     } finally {
       await endFor(carillon);
     }
-  }, 60_000);
+  });
 });
 
 describe('a DATABASE_URL', () => {
@@ -186,7 +186,7 @@ describe('without a Temporal server to find', () => {
     expect(complaint).toContain('Build with Go: there is no program named go on PATH.');
     expect(complaint).toContain('Install Go 1.25 or newer');
     expect(await portsStillTaken(ports, 1000)).toEqual([]);
-  }, 60_000);
+  });
 
   test('a wrong TEMPORAL_CLI_PATH is not silently passed over', async () => {
     const program = path.join(temporaryFolder('program'), 'temporal');

@@ -59,7 +59,7 @@ describe('npm start', () => {
         IncludeCredentials: true,
       },
     });
-  }, 90_000);
+  });
 
   test('refuses a second supervisor on the same data', async () => {
     const second = startCarillon({ dataDir, ports: await freePorts() });
@@ -96,7 +96,7 @@ describe('npm start', () => {
     process.kill(killed, 'SIGKILL');
     expect(await portsStillTaken(ports, 60_000)).toEqual([]);
     expect(isAlive(killed)).toBe(false);
-  }, 90_000);
+  });
 
   test('starts again on its data: nothing is made anew, nobody is waited for', async () => {
     const again = start();
@@ -105,7 +105,7 @@ describe('npm start', () => {
     const said = again.lines.map(({ msg }) => String(msg)).join('\n');
     expect(said).not.toContain('schema migrated');
     expect(said).not.toContain('waiting for its processes to end');
-  }, 90_000);
+  });
 
   test('starts again at once after everything was killed, without waiting for the ports', async () => {
     const servers = [
@@ -115,7 +115,7 @@ describe('npm start', () => {
     process.kill(sure(carillon?.pid), 'SIGKILL');
     await start(['--workers', '3']).ready();
     expect(servers.filter(isAlive)).toEqual([]);
-  }, 60_000);
+  });
 
   test('runs as many workers as were asked for, each a process on a port of its own', async () => {
     const workerPorts = [0, 1, 2].map((index) => ports.WORKER_PORT + index);
@@ -140,7 +140,7 @@ describe('npm start', () => {
       'the API is ready',
       async () => (await status(ports.API_PORT, '/ready')) === 200,
     );
-  }, 60_000);
+  });
 
   test('stops everything when asked to', async () => {
     carillon?.child.kill('SIGTERM');
@@ -148,7 +148,7 @@ describe('npm start', () => {
     const { WORKER_PORT } = ports;
     const all = { ...ports, second: WORKER_PORT + 1, third: WORKER_PORT + 2 };
     expect(await portsStillTaken(all, 0)).toEqual([]);
-  }, 30_000);
+  });
 
   test('says what to do about data of another major version', async () => {
     writeFileSync(path.join(dataDir, 'postgres', 'PG_VERSION'), '14\n');
@@ -158,7 +158,7 @@ describe('npm start', () => {
       /is of Postgres 14, and this release brings Postgres 18\. Dump/,
     );
     expect(await portsStillTaken(ports, 0)).toEqual([]);
-  }, 30_000);
+  });
 });
 
 /** A process that is there: 0 would stand for the tests' own, and all they have started. */

@@ -18,7 +18,8 @@ afterEach(() => told.close());
 afterAll(() => database.drop());
 
 const never = new AbortController().signal;
-const longMs = 60_000;
+// Longer than a test may take: whoever waits for it was not told.
+const longMs = 600_000;
 
 const listeners = () =>
   database.db('pg_stat_activity').where({ query: 'listen bells' }).select('pid');

@@ -35,7 +35,7 @@ function run(...flags: string[]) {
   });
   const exited = new Promise<number | null>((resolve) => child.once('exit', resolve));
   const ready = async () => {
-    await eventually(() => lines.some((line) => line.url !== undefined), 20_000);
+    await eventually(() => lines.some((line) => line.url !== undefined));
     return String(lines.find((line) => line.url !== undefined)?.url);
   };
   return { child, lines, exited, ready };
@@ -88,7 +88,7 @@ test('kill -9 loses no message that was answered and no event that was promised'
 
   second.child.kill('SIGTERM');
   expect(await second.exited).toBe(0);
-}, 60_000);
+});
 
 test('it goes when the process that started it is gone', async () => {
   const parent = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], {
@@ -99,7 +99,7 @@ test('it goes when the process that started it is gone', async () => {
   await sandbox.ready();
   parent.kill('SIGKILL');
   expect(await sandbox.exited).toBe(0);
-}, 60_000);
+});
 
 test('a port in use is answered by one sentence', async () => {
   const first = run('--port', '0');
@@ -107,10 +107,10 @@ test('a port in use is answered by one sentence', async () => {
   const second = run('--port', port);
   expect(await second.exited).toBe(1);
   expect(second.lines).toMatchObject([{ msg: expect.stringContaining(`port ${port} is in use`) }]);
-}, 60_000);
+});
 
 test('wrong flags are answered by one sentence', async () => {
   const sandbox = run('--port', 'x', '--mode', 'y');
   expect(await sandbox.exited).toBe(1);
   expect(sandbox.lines).toMatchObject([{ msg: expect.stringMatching(/--port.*--mode/) }]);
-}, 60_000);
+});

@@ -173,7 +173,7 @@ function isSigned(raw: Buffer, headers: IncomingHttpHeaders, publicKeyBase64: st
 /** Waits until a condition holds, looking every few milliseconds. */
 export async function eventually(
   holds: () => boolean | Promise<boolean>,
-  withinMs = 8_000,
+  withinMs = 40_000,
 ): Promise<void> {
   const deadline = Date.now() + withinMs;
   while (!(await holds())) {

@@ -13,8 +13,6 @@ import { ensureTestAccount } from '../support/accounts';
 import { buildLedger, type TestLedger } from '../support/ledger';
 import { askForMessages } from '../support/transactional';
 
-jest.setTimeout(60_000);
-
 interface Plan {
   sql: string;
   scans: Scan[];

@@ -29,7 +29,7 @@ beforeAll(async () => {
   await administer(server.url, `create role ${owner.role} login password 'test'`);
   await administer(server.url, `create database shop owner ${owner.role}`);
   ownerUrl = withLogin(withDatabase(server.url, 'shop'), owner);
-}, 60_000);
+});
 
 afterAll(async () => {
   await Promise.all(pools.map((pool) => pool.destroy()));

@@ -3,8 +3,6 @@ import { buildFullTenant, type FullTenant } from '../matrix/ground';
 import { startTestApi, type TestApi } from '../support/api';
 import { createTestDatabase, type TestDatabase } from '../support/postgres';
 
-jest.setTimeout(120_000);
-
 let database: TestDatabase;
 let api: TestApi;
 let mine: FullTenant;

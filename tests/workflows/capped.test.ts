@@ -13,14 +13,12 @@ import { until } from '../support/conditions';
 import { insertCampaign, insertCustomers, insertTenant } from '../support/records';
 import { sandboxStats } from '../support/sandboxControl';
 
-jest.setTimeout(60_000);
-
 let ground: CampaignGround;
 
 beforeAll(async () => {
   ground = await startCampaignGround();
   await ground.startWorker();
-}, 60_000);
+});
 
 afterAll(() => ground.stop());
 

@@ -16,8 +16,6 @@ import {
 import { until } from '../support/conditions';
 import { exportWorkflows, type ExportedWorkflow } from '../support/exportedHistories';
 
-jest.setTimeout(120_000);
-
 // Each of them is nowhere else in the world, so that what is found is this.
 const mark = () => randomBytes(6).toString('hex');
 const campaignName = `Spring sale ${mark()}`;

@@ -13,7 +13,7 @@ let ground: CampaignGround;
 beforeAll(async () => {
   ground = await startCampaignGround({ deps: { planner: (input) => planner(input) } });
   await ground.startWorker();
-}, 60_000);
+});
 
 afterAll(() => ground.stop());
 

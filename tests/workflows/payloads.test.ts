@@ -17,13 +17,11 @@ import { exportWorkflows } from '../support/exportedHistories';
 import { insertCampaign, insertCustomers, insertTenant } from '../support/records';
 import { temporalAddress } from '../support/temporal';
 
-jest.setTimeout(90_000);
-
 let ground: CampaignGround;
 
 beforeAll(async () => {
   ground = await startCampaignGround();
-}, 60_000);
+});
 
 // Two workers of one namespace would share the tasks, so a test's own goes with it.
 let worker: RunningWorker | undefined;

@@ -40,7 +40,7 @@ let ground: CampaignGround;
 beforeAll(async () => {
   ground = await startCampaignGround({ deps: { sealing: sealingFirst('k1') } });
   await ground.startWorker();
-}, 60_000);
+});
 
 afterAll(() => ground.stop());
 
@@ -318,7 +318,7 @@ test('a worker that starts with a new key first has all sealed again, and goes o
   await expect(temporal.client.workflow.getHandle(idOf('k1')).describe()).rejects.toThrow(
     'not found',
   );
-}, 60_000);
+});
 
 function at(account: SealedAccount | undefined): SealedAccount {
   if (account === undefined) {

@@ -20,8 +20,6 @@ import { wavesIn } from '../support/plans';
 import { insertCampaign, insertCustomers, insertTenant } from '../support/records';
 import { clearFaults, sandboxCalls, sandboxStats, setFaults } from '../support/sandboxControl';
 
-jest.setTimeout(60_000);
-
 const user = { kind: 'user', id: null } as const;
 /** The campaign of the test that runs now. */
 let newest: string | null = null;
@@ -35,7 +33,7 @@ beforeAll(async () => {
   });
   await ground.startWorker();
   await ensureStandingWork(ground.temporal.client);
-}, 60_000);
+});
 
 afterEach(async () => {
   if (newest !== null) {

@@ -9,7 +9,7 @@ let ground: CampaignGround;
 beforeAll(async () => {
   ground = await startCampaignGround({});
   await ground.startWorker();
-}, 60_000);
+});
 
 afterAll(() => ground.stop());
 

@@ -17,14 +17,12 @@ import { insertCampaign, insertCustomers, insertTenant } from '../support/record
 import { sandboxStats } from '../support/sandboxControl';
 import { inClearText } from '../support/histories';
 
-jest.setTimeout(60_000);
-
 let ground: CampaignGround;
 
 beforeAll(async () => {
   ground = await startCampaignGround();
   await ground.startWorker();
-}, 60_000);
+});
 
 afterAll(() => ground.stop());
 

@@ -6,8 +6,6 @@ import { clearFaults, sandboxCalls, setFaults } from '../support/sandboxControl'
 import { ensureStandingWork } from '../../workers/schedules';
 import { askForMessages } from '../support/transactional';
 
-jest.setTimeout(60_000);
-
 let ground: CampaignGround;
 let api: TestApi;
 
@@ -16,7 +14,7 @@ beforeAll(async () => {
   api = await startTestApi({ db: ground.deps.db });
   await ground.startWorker();
   await ensureStandingWork(ground.temporal.client);
-}, 60_000);
+});
 
 afterEach(() => clearFaults(ground.sandbox));
 

@@ -7,8 +7,6 @@ import { startCampaignGround, type CampaignGround } from '../support/campaignGro
 import { until } from '../support/conditions';
 import { buildCustomer, buildTenant, type TestTenant } from '../support/factories';
 
-jest.setTimeout(60_000);
-
 let ground: CampaignGround;
 let api: TestApi;
 
@@ -30,7 +28,7 @@ beforeAll(async () => {
   await ground.startWorker();
   await ensureStandingWork(ground.temporal.client);
   api = await startTestApi({ db: ground.deps.db });
-}, 60_000);
+});
 
 afterAll(async () => {
   await api.stop();

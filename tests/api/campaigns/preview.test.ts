@@ -16,7 +16,7 @@ beforeAll(async () => {
     db: ground.db,
     campaigns: createCampaignWorkflows(ground.temporal),
   });
-}, 60_000);
+});
 
 afterAll(async () => {
   await api.stop();

@@ -28,7 +28,7 @@ beforeAll(async () => {
     db: ground.db,
     campaigns: createCampaignWorkflows(ground.temporal),
   });
-}, 60_000);
+});
 
 afterAll(async () => {
   await api.stop();
@@ -175,7 +175,7 @@ test('a WhatsApp text at Twilio is what was previewed', async () => {
   const message = { kind: 'text', body: texts.replace('\n{{ links.unsubscribe }}', '') };
   const { previews, delivered } = await sendToAll(twilio('whatsapp'), whatsAppBody({ message }));
   expect(delivered).toMatchObject(previews.map((preview) => ({ body: preview.message.body })));
-}, 60_000);
+});
 
 test('the variables of a template at Twilio are what was previewed', async () => {
   const message = templateMessage({
@@ -186,7 +186,7 @@ test('the variables of a template at Twilio are what was previewed', async () =>
   expect(delivered).toMatchObject(
     previews.map((preview) => ({ contentVariables: preview.message.variables })),
   );
-}, 60_000);
+});
 
 test('the variables of a template at Meta are what was previewed', async () => {
   const message = templateMessage({
@@ -199,4 +199,4 @@ test('the variables of a template at Meta are what was previewed', async () => {
       variables: [{ text: variables['1'] }, { text: variables['2'] }],
     })),
   );
-}, 60_000);
+});

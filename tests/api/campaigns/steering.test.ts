@@ -18,7 +18,7 @@ beforeAll(async () => {
     temporal: ground.temporal,
     campaigns: createCampaignWorkflows(ground.temporal),
   });
-}, 60_000);
+});
 
 afterAll(async () => {
   await api.stop();

@@ -24,7 +24,7 @@ beforeAll(async () => {
   await ground.startWorker();
   api = await startTestApi({ db: ground.deps.db, testSends: createTestSends(ground.temporal) });
   idleApi = await startTestApi({ db: ground.deps.db });
-}, 60_000);
+});
 
 afterAll(async () => {
   await Promise.all([api.stop(), idleApi.stop()]);

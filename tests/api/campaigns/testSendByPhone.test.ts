@@ -38,7 +38,7 @@ beforeAll(async () => {
   );
   await ground.startWorker();
   api = await startTestApi({ db: ground.deps.db, testSends: createTestSends(ground.temporal) });
-}, 60_000);
+});
 
 afterAll(async () => {
   await api.stop();

@@ -14,8 +14,6 @@ import { buildTenant, type TestTenant } from '../../support/factories';
 import { inClearText } from '../../support/histories';
 import { giveKey, offerModels } from '../../support/llmKeys';
 
-jest.setTimeout(90_000);
-
 let ground: CampaignGround;
 let worker: RunningWorker;
 let api: TestApi;

@@ -404,7 +404,7 @@ test('counts every bad row and keeps the first 10,000', async () => {
   );
   expect(listed.body.meta.total).toBe(10_000);
   expect(listed.body.data.at(-1)).toMatchObject({ row: 10_001, code: 'wrongEmail' });
-}, 30_000);
+});
 
 test('refuses a file of more than 1,000,000 rows and imports none of them', async () => {
   const tenant = await buildTenant(api.deps);

@@ -4,8 +4,6 @@ import { openLlmApi, type LlmApi } from '../../support/llmApi';
 import { models, type LlmTenant } from '../../support/llmGround';
 import { tokenFor } from '../../support/tokens';
 
-jest.setTimeout(60_000);
-
 let open: LlmApi;
 
 beforeAll(async () => {

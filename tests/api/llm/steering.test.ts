@@ -11,8 +11,6 @@ import { insertLlmAccount, insertLlmKey } from '../../support/llm';
 import { signInAs } from '../../support/tokens';
 import { keyStatusesOf, startKeyringGround, takeAccount } from '../../workflows/llm/ground';
 
-jest.setTimeout(60_000);
-
 // Without a worker: what people say holds all the same.
 let api: TestApi;
 let admin: { token: string; userId: string };

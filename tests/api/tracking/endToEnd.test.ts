@@ -11,8 +11,6 @@ import { until } from '../../support/conditions';
 import { insertCampaign, insertCustomers, insertTenant } from '../../support/records';
 import { clearFaults, sandboxStats, setFaults } from '../../support/sandboxControl';
 
-jest.setTimeout(60_000);
-
 const keys = createWebhookKeys();
 const trackingTokens = createTrackingTokens([{ id: 1, secret: 'of the API and of its workers' }]);
 let api: TestApi;
@@ -44,7 +42,7 @@ beforeAll(async () => {
   await ensureTestAccount(ground.db, { baseUrl: ground.sandbox.url });
   await ground.startWorker();
   await ensureStandingWork(ground.temporal.client);
-}, 60_000);
+});
 
 afterEach(() => clearFaults(ground.sandbox));
 

@@ -16,8 +16,6 @@ import { metaAccount } from './metaGround';
 import { startProxy, type Proxy } from './proxy';
 import { twilioAccount } from './twilioGround';
 
-jest.setTimeout(90_000);
-
 let proxy: Proxy;
 let api: TestApi;
 let ground: CampaignGround;
@@ -41,7 +39,7 @@ beforeAll(async () => {
   ground = { ...own, db: api.db };
   await ground.startWorker();
   await ensureStandingWork(ground.temporal.client);
-}, 60_000);
+});
 
 afterEach(() => clearFaults(ground.sandbox));
 

@@ -238,4 +238,4 @@ test('no key is in any error or log line, whatever goes wrong', async () => {
   for (const secret of [...secrets, 'sk-or-', 'a very private prompt']) {
     expect(all.filter((text) => text.includes(secret))).toEqual([]);
   }
-}, 120_000);
+});

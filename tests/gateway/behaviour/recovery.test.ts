@@ -11,8 +11,6 @@ import {
 } from '../../support/llmGround';
 
 // What comes back by its keyring: a real one, in a real worker.
-jest.setTimeout(90_000);
-
 let worker: CampaignGround;
 let ground: LlmGround;
 let llm: Llm;
@@ -26,7 +24,7 @@ beforeAll(async () => {
     database: { db: worker.db, app: worker.deps.db },
     tell: worker.keyrings,
   });
-}, 90_000);
+});
 
 afterAll(async () => {
   await ground.close();

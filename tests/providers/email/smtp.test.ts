@@ -119,7 +119,7 @@ test('a message larger than the server takes is refused whole', async () => {
     kind: 'messageRefused',
     status: 552,
   });
-}, 60_000);
+});
 
 test('in a storm of faults each message is one call, and each outcome is true', async () => {
   const { sandbox, provider } = await openMailSandbox({ maxConnections: 8 });

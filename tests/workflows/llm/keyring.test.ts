@@ -35,13 +35,11 @@ import {
   type TestAccount,
 } from './ground';
 
-jest.setTimeout(90_000);
-
 let ground: KeyringGround;
 
 beforeAll(async () => {
   ground = await startKeyringGround();
-}, 90_000);
+});
 
 afterAll(() => ground.stop());
 

@@ -27,7 +27,7 @@ beforeAll(async () => {
     },
   });
   await ground.startWorker();
-}, 60_000);
+});
 
 afterAll(() => ground.stop());
 
