@@ -34,6 +34,7 @@ import * as content from './0034_content';
 import * as llmSpending from './0041_llmSpending';
 import * as configuredKeys from './0042_configured_keys';
 import * as llmCatalogue from './0043_llm_catalogue';
+import * as contentModels from './0046_content_models';
 
 interface Migration {
   up(knex: Knex): Promise<void>;
@@ -77,6 +78,7 @@ const migrations = new Map<string, Migration>([
   ['0041_llm_spending', llmSpending],
   ['0042_configured_keys', configuredKeys],
   ['0043_llm_catalogue', llmCatalogue],
+  ['0046_content_models', contentModels],
 ]);
 
 /** All of them, in order. */

@@ -183,8 +183,12 @@ function failureOf(
   attempt: number,
 ): { end: { reason: ContentFailure } } | { waitMs: number } {
   const wait = { waitMs: (error.retryAfterSeconds ?? usualWaitMs / 1_000) * 1_000 };
-  if (error.kind === 'planLimit' || error.kind === 'invalid') {
-    return { end: { reason: error.kind === 'invalid' ? 'refused' : 'llmBudgetSpent' } };
+  if (error.kind === 'planLimit') {
+    return { end: { reason: 'llmBudgetSpent' } };
+  }
+  if (error.kind === 'invalid') {
+    const isModel = error.problems.some(({ path }) => path === 'model');
+    return { end: { reason: isModel ? 'modelNotUsable' : 'refused' } };
   }
   if (['unavailable', 'rateLimited', 'tooSlow'].includes(error.kind)) {
     return wait;

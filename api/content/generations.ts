@@ -117,6 +117,12 @@ function problemOf(reason: ContentFailure): AppError {
       );
     case 'refused':
       return invalidField('goal', 'refused', 'The model will not write this, or cannot read it.');
+    case 'modelNotUsable':
+      return invalidField(
+        'model',
+        'modelNotUsable',
+        'This model cannot be asked, or there is no default to ask: name another one.',
+      );
     case 'notUsable':
       return new AppError(
         'providerFailed',

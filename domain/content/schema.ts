@@ -36,6 +36,7 @@ export const contentWarnings = ['longSubject', 'unknownNumber'] as const;
 export const contentFailures = [
   'llmBudgetSpent',
   'refused',
+  'modelNotUsable',
   'llmFailed',
   'llmUnavailable',
   'notUsable',

@@ -40,14 +40,16 @@ function withoutPrompt(text: string, prompt: readonly string[]): string {
   return rest;
 }
 
-/** How far to both sides the text says the same as the part of the prompt. */
+/** How far to both sides the text says the same as the part of the prompt does where it is found. */
 function quoted(text: string, at: number, part: string): [number, number] {
+  // Of a long prompt it is looked for once: to look for each longer piece anew would take a second.
+  const shift = part.indexOf(text.slice(at, at + window)) - at;
   let from = at;
   let to = at + window;
-  while (from > 0 && part.includes(text.slice(from - 1, to))) {
+  while (from > 0 && text[from - 1] === part[from - 1 + shift]) {
     from -= 1;
   }
-  while (to < text.length && part.includes(text.slice(from, to + 1))) {
+  while (to < text.length && text[to] === part[to + shift]) {
     to += 1;
   }
   return [from, to];

@@ -12,6 +12,7 @@ import { postCampaign } from '../../support/campaigns';
 import { until } from '../../support/conditions';
 import { buildTenant, type TestTenant } from '../../support/factories';
 import { inClearText } from '../../support/histories';
+import { models } from '../../support/llmGround';
 import { giveKey, offerModels } from '../../support/llmKeys';
 
 let ground: CampaignGround;
@@ -23,6 +24,7 @@ let idleApi: TestApi;
 beforeAll(async () => {
   ground = await startCampaignGround();
   await offerModels(ground.deps.db);
+  await ground.db('llm_models').where({ id: models.large }).update({ is_enabled: false });
   worker = await ground.startWorker();
   const { db } = ground.deps;
   api = await startTestApi({ db, contentGenerations: createContentGenerations(ground.temporal) });
@@ -192,6 +194,22 @@ test('says that a model would not write it', async () => {
   await faults({ fault: 'moderation' });
   const answer = await generate(tenant);
   expect([answer.status, answer.body.errors?.[0]?.path]).toEqual([422, 'goal']);
+});
+
+test.each([
+  ['is not offered', models.large, null],
+  ['is one that no key may be used for', undefined, ['google/*']],
+])('names the model where it %s', async (_, model, allowed) => {
+  const tenant = await tenantWithKey();
+  await ground
+    .db('llm_keys')
+    .where({ tenant_id: tenant.tenantId })
+    .update({ allowed_models: allowed });
+  const answer = await generate(tenant, model === undefined ? {} : { model });
+  expect([answer.status, answer.body.errors]).toEqual([
+    422,
+    [expect.objectContaining({ path: 'model', code: 'modelNotUsable' })],
+  ]);
 });
 
 test('without anybody to do it, it is on its way, and ends when nobody did', async () => {

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { failureKinds, type FailureKind, type LlmFailure } from '../../../domain/llm/failures';
 import { classify, type AttemptSign } from '../../../providers/llm/classify';
 
@@ -531,6 +532,19 @@ test('says nothing of the key, of what looks like one, nor of people', () => {
   expect(said).not.toMatch(/4f1c0d9ab2e8|0123456789abcdef|abcdefghijklmnop|ada@example/);
   // A key that the cut goes through.
   expect(messageOf(`${'x '.repeat(140)}${apiKey}`)).not.toContain('4f1c0d');
+});
+
+test('what it quotes of a long prompt is found in no time', () => {
+  const long = randomBytes(2_000_000).toString('hex');
+  const body = { error: { code: 400, message: long.slice(-560) } };
+  const from = performance.now();
+  const { message } = classify(
+    { is: 'said', status: 400, header: () => null, body, hadBegun: false },
+    { ...place, unspeakable: { apiKey, prompt: [long] } },
+  );
+  expect(message).toBe('[…]');
+  // Nobody else in the process is served meanwhile.
+  expect(performance.now() - from).toBeLessThan(200);
 });
 
 test('says nothing of the prompt that the vendor quotes', () => {
