@@ -1,42 +1,20 @@
-import type { Llm } from '../../../gateway';
-import {
-  errorTold,
-  knows,
-  openLlmGround,
-  read,
-  told,
-  type LlmGround,
-  type LlmTenant,
-} from '../../support/llmGround';
+import { errorTold, read, told } from '../../support/llmGround';
 import { until } from '../../support/conditions';
+import { onLlmGround } from './here';
 
-let ground: LlmGround;
-let llm: Llm;
-let tenant: LlmTenant;
-
-beforeAll(async () => {
-  ground = await openLlmGround();
-});
-
-afterAll(() => ground.close());
-
-beforeEach(async () => {
-  llm = await ground.process({ idleMs: 600_000 });
-  tenant = await ground.tenant();
-  await knows(llm, tenant);
-});
+const here = onLlmGround({ idleMs: 600_000 });
 
 const ending = { kind: 'unavailable', code: 'llmUnavailable', retryAfterSeconds: 1 };
 const long = { deadlineMs: 600_000, firstTokenMs: 600_000 };
 
-const records = () => ground.database.db('llm_calls').where({ tenant_id: tenant.id });
+const records = () => here.ground.database.db('llm_calls').where({ tenant_id: here.tenant.id });
 
 test('a process that ends calls off what is under way, and records it', async () => {
-  await ground.faults({ fault: 'hang' });
-  const asked = [1, 2, 3].map(() => told(llm.gateway.chat(tenant.ask(long))));
-  const streamed = read(llm.gateway.stream(tenant.ask({ ...long, consumer: 'raw' })));
-  await until('all are asked', async () => (await tenant.calls()).length === 4);
-  await llm.close();
+  await here.ground.faults({ fault: 'hang' });
+  const asked = [1, 2, 3].map(() => told(here.llm.gateway.chat(here.tenant.ask(long))));
+  const streamed = read(here.llm.gateway.stream(here.tenant.ask({ ...long, consumer: 'raw' })));
+  await until('all are asked', async () => (await here.tenant.calls()).length === 4);
+  await here.llm.close();
   const rows = await records();
   expect(rows.map(({ outcome, attempts }) => [outcome, attempts])).toEqual(
     Array(4).fill(['failed', 1]),
@@ -46,9 +24,9 @@ test('a process that ends calls off what is under way, and records it', async ()
 });
 
 test('what had begun is billed, and nothing is asked any more', async () => {
-  await ground.faults({ fault: 'midStreamSilence' });
-  const pieces = llm.gateway
-    .stream(tenant.ask({ ...long, consumer: 'raw' }))
+  await here.ground.faults({ fault: 'midStreamSilence' });
+  const pieces = here.llm.gateway
+    .stream(here.tenant.ask({ ...long, consumer: 'raw' }))
     [Symbol.asyncIterator]();
   await pieces.next();
   const rest = (async () => {
@@ -56,36 +34,36 @@ test('what had begun is billed, and nothing is asked any more', async () => {
       // Reads on to its end.
     }
   })().catch(errorTold);
-  await llm.close();
+  await here.llm.close();
   expect(await rest).toBeDefined();
   const [row] = await records();
   expect(row).toMatchObject({ outcome: 'failed', attempts: 1 });
   expect(Number(row.cost_micros)).toBeGreaterThan(0);
-  expect(await told(llm.gateway.chat(tenant.ask()))).toEqual(ending);
-  expect(await tenant.calls()).toHaveLength(1);
+  expect(await told(here.llm.gateway.chat(here.tenant.ask()))).toEqual(ending);
+  expect(await here.tenant.calls()).toHaveLength(1);
 });
 
 test('what nobody reads on is recorded as well', async () => {
-  await ground.faults({ fault: 'midStreamSilence' });
-  const pieces = llm.gateway
-    .stream(tenant.ask({ ...long, consumer: 'raw' }))
+  await here.ground.faults({ fault: 'midStreamSilence' });
+  const pieces = here.llm.gateway
+    .stream(here.tenant.ask({ ...long, consumer: 'raw' }))
     [Symbol.asyncIterator]();
   await pieces.next();
-  await llm.close();
+  await here.llm.close();
   const [row] = await records();
   expect(row).toMatchObject({ outcome: 'failed', attempts: 1 });
   expect(Number(row.cost_micros)).toBeGreaterThan(0);
 });
 
 test('what is being opened is closed again: nobody was asked, and it costs nothing', async () => {
-  const lock = await ground.database.db.transaction();
+  const lock = await here.ground.database.db.transaction();
   await lock.raw('lock table llm_calls in access exclusive mode');
-  const asked = told(llm.gateway.chat(tenant.ask()));
+  const asked = told(here.llm.gateway.chat(here.tenant.ask()));
   await until('it waits to be opened', async () => {
     const { rows } = await lock.raw('select 1 from pg_locks where not granted limit 1');
     return rows.length === 1;
   });
-  const closed = llm.close();
+  const closed = here.llm.close();
   await lock.commit();
   await closed;
   expect(await asked).toEqual(ending);

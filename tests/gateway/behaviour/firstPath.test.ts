@@ -1,32 +1,10 @@
-import {
-  knows,
-  models,
-  openLlmGround,
-  read,
-  type LlmGround,
-  type LlmTenant,
-} from '../../support/llmGround';
-import type { Llm } from '../../../gateway';
+import { models, read } from '../../support/llmGround';
+import { onLlmGround } from './here';
 
-let ground: LlmGround;
-let llm: Llm;
-let tenant: LlmTenant;
-
-beforeAll(async () => {
-  ground = await openLlmGround();
-});
-
-afterAll(() => ground.close());
-
-beforeEach(async () => {
-  await ground.faults();
-  tenant = await ground.tenant();
-  llm = await ground.process();
-  await knows(llm, tenant);
-});
+const here = onLlmGround();
 
 test('an answer is billed and recorded as its vendor counted it', async () => {
-  const answer = await llm.gateway.chat(tenant.ask());
+  const answer = await here.llm.gateway.chat(here.tenant.ask());
   expect(answer).toMatchObject({
     model: models.main,
     attempts: 1,
@@ -35,11 +13,11 @@ test('an answer is billed and recorded as its vendor counted it', async () => {
   });
   expect(answer.text).not.toBe('');
   expect(['north', 'south']).toContain(answer.account);
-  const [call, ...more] = await tenant.calls();
+  const [call, ...more] = await here.tenant.calls();
   expect(more).toEqual([]);
   expect(call).toMatchObject({ status: 200, model: models.main });
   expect(answer.costMicros).toBe(Math.ceil(call?.costMicros ?? 0));
-  expect(await tenant.record(answer.callId)).toMatchObject({
+  expect(await here.tenant.record(answer.callId)).toMatchObject({
     outcome: 'succeeded',
     attempts: 1,
     cost_micros: answer.costMicros,
@@ -52,12 +30,12 @@ test('an answer is billed and recorded as its vendor counted it', async () => {
 
 test('a stream comes in pieces that make the answer', async () => {
   const { events, text, answer, error } = await read(
-    llm.gateway.stream(tenant.ask({ consumer: 'raw' })),
+    here.llm.gateway.stream(here.tenant.ask({ consumer: 'raw' })),
   );
   expect(error).toBeNull();
   expect(events.length).toBeGreaterThan(3);
   expect(answer?.text).toBe(text);
-  expect(await tenant.record(answer?.callId)).toMatchObject({
+  expect(await here.tenant.record(answer?.callId)).toMatchObject({
     outcome: 'succeeded',
     is_streamed: true,
     first_token_ms: expect.any(Number),
@@ -66,23 +44,23 @@ test('a stream comes in pieces that make the answer', async () => {
 });
 
 test('a revoked key costs one call, and nobody an answer', async () => {
-  await ground.faults({ fault: 'unauthorized', key: 'north-1' });
+  await here.ground.faults({ fault: 'unauthorized', key: 'north-1' });
   const answers = [];
   for (let n = 0; n < 30; n += 1) {
-    answers.push(await llm.gateway.chat(tenant.ask()));
+    answers.push(await here.llm.gateway.chat(here.tenant.ask()));
   }
   expect(answers.every(({ text }) => text !== '')).toBe(true);
-  const refused = (await tenant.calls()).filter(({ key }) => key === 'north-1');
+  const refused = (await here.tenant.calls()).filter(({ key }) => key === 'north-1');
   expect(refused.map(({ status }) => status)).toEqual([401]);
-  await llm.ring.flush();
-  expect(await tenant.health()).toMatchObject({
+  await here.llm.ring.flush();
+  expect(await here.tenant.health()).toMatchObject({
     'key north-1': { state: 'cooling', reason: 'authentication' },
   });
 });
 
 test('vectors and pictures are billed alike', async () => {
-  const { asker, priority, deadlineMs } = tenant.ask();
-  const vectors = await llm.gateway.embed({
+  const { asker, priority, deadlineMs } = here.tenant.ask();
+  const vectors = await here.llm.gateway.embed({
     asker,
     priority,
     deadlineMs,
@@ -91,7 +69,7 @@ test('vectors and pictures are billed alike', async () => {
     dimensions: 16,
   });
   expect(vectors.vectors.map(({ length }) => length)).toEqual([16, 16]);
-  const pictures = await llm.gateway.image({
+  const pictures = await here.llm.gateway.image({
     asker,
     priority,
     deadlineMs,
@@ -102,7 +80,7 @@ test('vectors and pictures are billed alike', async () => {
   });
   expect(pictures.images).toHaveLength(2);
   expect(pictures.costMicros).toBeGreaterThan(0);
-  expect(await tenant.record(pictures.callId)).toMatchObject({
+  expect(await here.tenant.record(pictures.callId)).toMatchObject({
     kind: 'image',
     outcome: 'succeeded',
     cost_micros: pictures.costMicros,

@@ -1,55 +1,32 @@
 import { createServer } from 'node:net';
-import type { Llm } from '../../../gateway';
 import type { ChatAsk } from '../../../gateway/types';
 import type { OpenRouterFaultName } from '../../../sandbox';
 import { until } from '../../support/conditions';
-import {
-  knows,
-  models,
-  openLlmGround,
-  read,
-  shown,
-  told,
-  type LlmGround,
-  type LlmTenant,
-} from '../../support/llmGround';
+import { knows, models, read, shown, told } from '../../support/llmGround';
+import { onLlmGround } from './here';
 
-let ground: LlmGround;
-let llm: Llm;
-let tenant: LlmTenant;
-
-beforeAll(async () => {
-  ground = await openLlmGround();
-});
-
-afterAll(() => ground.close());
-
-beforeEach(async () => {
-  await ground.faults();
-  llm = await ground.process();
-  tenant = await ground.tenant();
-  await knows(llm, tenant);
-});
+const here = onLlmGround();
 
 const served = { model: models.main, hasText: true };
 const other = { fallbackModels: [models.other] };
 
-const chat = (changes: Partial<ChatAsk> = {}) => told(llm.gateway.chat(tenant.ask(changes)));
+const chat = (changes: Partial<ChatAsk> = {}) =>
+  told(here.llm.gateway.chat(here.tenant.ask(changes)));
 
 async function health() {
-  await llm.ring.flush();
-  return tenant.health();
+  await here.llm.ring.flush();
+  return here.tenant.health();
 }
 
 /** What was called: keys by their number in the order they came, models but the main, statuses. */
 async function called(): Promise<string[]> {
-  const calls = await tenant.calls();
+  const calls = await here.tenant.calls();
   const keys = [...new Set(calls.map(({ key }) => key))];
   return shown(calls.map((call) => ({ ...call, key: `key ${keys.indexOf(call.key) + 1}` })));
 }
 
 async function accountsCalled(): Promise<(string | null)[]> {
-  return (await tenant.calls()).map(({ account }) => account);
+  return (await here.tenant.calls()).map(({ account }) => account);
 }
 
 test.each<[string, OpenRouterFaultName]>([
@@ -59,7 +36,7 @@ test.each<[string, OpenRouterFaultName]>([
   ['404 constraint', 'parameterConstraint'],
 ])('%s: the model that its vendor names; this one is off for ten minutes', async (_, fault) => {
   const named = ['x/unknown', models.free, models.large];
-  await ground.faults({ fault, model: models.main, fallbackModels: named });
+  await here.ground.faults({ fault, model: models.main, fallbackModels: named });
   const either = { fallbackModels: [models.other, models.large] };
   expect(await chat(either)).toEqual({ model: models.large, attempts: 2, hasText: true });
   expect(await called()).toEqual(['key 1 404', `key 2 ${models.large} 200`]);
@@ -72,27 +49,27 @@ test.each<[string, OpenRouterFaultName]>([
   expect(await chat({ priority: 'bulk' })).toMatchObject({ code: 'llmUnavailable' });
   expect(await called()).toHaveLength(3);
 
-  await ground.faults();
-  await ground.pass(llm, tenant);
+  await here.ground.faults();
+  await here.ground.pass(here.llm, here.tenant);
   expect(await chat(other)).toMatchObject({ ...served, attempts: 1 });
   expect(await health()).toEqual({});
 });
 
 test('404: what its vendor names serves nobody who did not ask for it', async () => {
   const fault = { fault: 'noEndpoints' as const, fallbackModels: [models.large] };
-  await ground.faults({ ...fault, model: models.main }, { ...fault, model: models.embedding });
+  await here.ground.faults({ ...fault, model: models.main }, { ...fault, model: models.embedding });
   expect(await chat(other)).toMatchObject({ model: models.other });
   expect(await chat({ fallbackModels: [], priority: 'bulk' })).toMatchObject({
     code: 'llmUnavailable',
   });
-  await llm.gateway
-    .embed({ ...tenant.ask(), model: models.embedding, inputs: ['lamp'], dimensions: null })
+  await here.llm.gateway
+    .embed({ ...here.tenant.ask(), model: models.embedding, inputs: ['lamp'], dimensions: null })
     .catch(() => undefined);
-  expect((await tenant.calls()).map(({ model }) => model)).not.toContain(models.large);
+  expect((await here.tenant.calls()).map(({ model }) => model)).not.toContain(models.large);
 });
 
 test('404 without a model in its place fails with when to come back', async () => {
-  await ground.faults({ fault: 'noEndpoints', model: models.main });
+  await here.ground.faults({ fault: 'noEndpoints', model: models.main });
   const got = await chat();
   expect(got).toMatchObject({ code: 'llmUnavailable', because: 'modelUnavailable' });
   expect(got['retryAfterSeconds']).toBeGreaterThan(590);
@@ -104,23 +81,23 @@ test.each<[string, OpenRouterFaultName, number]>([
   ['504', 'gatewayTimeout', 504],
   ['524', 'edgeTimeout', 524],
 ])('%s timeout: once more with another key, then a fallback model', async (_, fault, status) => {
-  await ground.faults({ fault, model: models.main });
+  await here.ground.faults({ fault, model: models.main });
   expect(await chat(other)).toEqual({ model: models.other, attempts: 3, hasText: true });
   const accounts = await accountsCalled();
   expect(accounts[1]).not.toBe(accounts[0]);
-  const calls = await tenant.calls();
+  const calls = await here.tenant.calls();
   expect(calls.map((call) => call.status)).toEqual([status, status, 200]);
   expect(new Set(calls.map(({ key }) => key)).size).toBe(3);
   expect(await health()).toEqual({});
-  await ground.faults();
+  await here.ground.faults();
   expect(await chat(other)).toMatchObject({ ...served, attempts: 1 });
 });
 
 test('429 of the model’s provider, over soon: the same key after its wait', async () => {
-  await ground.faults({ fault: 'upstreamRateLimit', count: 1, retryAfterSeconds: 1 });
+  await here.ground.faults({ fault: 'upstreamRateLimit', count: 1, retryAfterSeconds: 1 });
   expect(await chat(other)).toMatchObject({ ...served, attempts: 2 });
   expect(await called()).toEqual(['key 1 429', 'key 1 200']);
-  const [first, second] = await tenant.calls();
+  const [first, second] = await here.tenant.calls();
   expect((second?.at ?? 0) - (first?.at ?? 0)).toBeGreaterThanOrEqual(1_000);
   expect(await health()).toEqual({});
 });
@@ -131,7 +108,7 @@ test.each<[string, OpenRouterFaultName]>([
 ])(
   '429 of the model’s provider (%s), longer: a fallback model; this one cools',
   async (_, fault) => {
-    await ground.faults({ fault, model: models.main, retryAfterSeconds: 4 });
+    await here.ground.faults({ fault, model: models.main, retryAfterSeconds: 4 });
     expect(await chat(other)).toMatchObject({ model: models.other, attempts: 2 });
     expect(await called()).toEqual(['key 1 429', `key 2 ${models.other} 200`]);
     const { [`model ${models.main}`]: row, ...others } = await health();
@@ -141,7 +118,7 @@ test.each<[string, OpenRouterFaultName]>([
     expect(await chat(other)).toMatchObject({ model: models.other, attempts: 1 });
     expect(await called()).toHaveLength(3);
 
-    await ground.faults();
+    await here.ground.faults();
     await until('its time is over', () => (row?.until?.getTime() ?? 0) < Date.now());
     expect(await chat(other)).toMatchObject({ ...served, attempts: 1 });
     expect(await health()).toEqual({});
@@ -149,7 +126,7 @@ test.each<[string, OpenRouterFaultName]>([
 );
 
 test('429 of the model’s provider without another model: what is left is told', async () => {
-  await ground.faults({ fault: 'upstreamRateLimit', retryAfterSeconds: 30 });
+  await here.ground.faults({ fault: 'upstreamRateLimit', retryAfterSeconds: 30 });
   const got = await chat();
   expect(got).toMatchObject({ code: 'llmUnavailable', because: 'upstreamRateLimit' });
   expect(got['retryAfterSeconds']).toBeGreaterThan(20);
@@ -163,9 +140,9 @@ test.each<[string, OpenRouterFaultName]>([
 ])(
   '%s as a page of the edge: waits for different times; half of the calls for a while',
   async (_, fault) => {
-    await ground.faults({ fault, count: 1 });
+    await here.ground.faults({ fault, count: 1 });
     expect(await chat()).toMatchObject({ ...served, attempts: 2 });
-    const [first, second] = await tenant.calls();
+    const [first, second] = await here.tenant.calls();
     expect((second?.at ?? 0) - (first?.at ?? 0)).toBeGreaterThanOrEqual(200);
     expect(await health()).toMatchObject({
       platform: { state: 'draining', reason: 'edgeRateLimit' },
@@ -180,15 +157,15 @@ test.each<[string, OpenRouterFaultName, number]>([
   ['503', 'unavailable', 503],
   ['529', 'overloaded', 529],
 ])('%s: the same key once after a moment, then a fallback model', async (_, fault, status) => {
-  await ground.faults({ fault, count: 1 });
+  await here.ground.faults({ fault, count: 1 });
   expect(await chat(other)).toMatchObject({ ...served, attempts: 2 });
   expect(await called()).toEqual([`key 1 ${status}`, 'key 1 200']);
-  const [first, second] = await tenant.calls();
+  const [first, second] = await here.tenant.calls();
   expect((second?.at ?? 0) - (first?.at ?? 0)).toBeGreaterThanOrEqual(200);
 
-  await ground.faults({ fault, model: models.main });
+  await here.ground.faults({ fault, model: models.main });
   expect(await chat(other)).toMatchObject({ model: models.other, attempts: 3 });
-  const after = (await tenant.calls()).slice(2);
+  const after = (await here.tenant.calls()).slice(2);
   expect(after.map((call) => call.status)).toEqual([status, status, 200]);
   expect(after[1]?.key).toBe(after[0]?.key);
   expect(after[2]?.key).not.toBe(after[0]?.key);
@@ -196,7 +173,7 @@ test.each<[string, OpenRouterFaultName, number]>([
 });
 
 test('500 without another model: another account, as long as the model serves others', async () => {
-  await ground.faults({ fault: 'serverError', account: 'north' });
+  await here.ground.faults({ fault: 'serverError', account: 'north' });
   for (let n = 0; (await accountsCalled()).every((account) => account !== 'north'); n += 1) {
     expect(await chat()).toMatchObject(served);
     expect(n).toBeLessThan(40);
@@ -205,17 +182,17 @@ test('500 without another model: another account, as long as the model serves ot
 });
 
 test('500 of half of ten calls: the model is left alone, tried by one call, and asked again', async () => {
-  await ground.faults({ fault: 'serverError', model: models.main });
-  while (llm.ring.modelDown(tenant.id, models.main) === null) {
+  await here.ground.faults({ fault: 'serverError', model: models.main });
+  while (here.llm.ring.modelDown(here.tenant.id, models.main) === null) {
     await chat(other);
   }
   const { [`model ${models.main}`]: row } = await health();
   expect(row).toMatchObject({ state: 'cooling', reason: 'serverError' });
-  const before = (await tenant.calls()).length;
+  const before = (await here.tenant.calls()).length;
   expect(before).toBeLessThan(40);
   expect(await chat(other)).toMatchObject({ model: models.other, attempts: 1 });
 
-  await ground.faults();
+  await here.ground.faults();
   await until('its time is over', () => (row?.until?.getTime() ?? 0) < Date.now());
   expect(await chat(other)).toMatchObject({ ...served, attempts: 1 });
   expect(await health()).toEqual({});
@@ -223,18 +200,18 @@ test('500 of half of ten calls: the model is left alone, tried by one call, and 
 
 test('nobody connects: another account at once, over another connection', async () => {
   const refused = await closedPort();
-  tenant = await ground.tenant(['north', 'south'], {
+  here.tenant = await here.ground.tenant(['north', 'south'], {
     baseUrls: { north: `http://127.0.0.1:${refused}/api/v1` },
   });
-  await knows(llm, tenant);
+  await knows(here.llm, here.tenant);
   for (let n = 0; n < 8; n += 1) {
     expect(await chat()).toMatchObject(served);
   }
-  const calls = await tenant.calls();
+  const calls = await here.tenant.calls();
   expect(calls.every(({ account }) => account === 'south')).toBe(true);
-  await llm.ledger.flush();
+  await here.llm.ledger.flush();
   const tried: { attempts: number; failure_kind: string | null; account_id: string }[] =
-    await ground.database.db('llm_attempts').where({ tenant_id: tenant.id });
+    await here.ground.database.db('llm_attempts').where({ tenant_id: here.tenant.id });
   const missed = tried.filter(({ failure_kind: kind }) => kind !== null);
   expect(missed.length).toBeGreaterThan(0);
   expect(missed.every(({ failure_kind: kind }) => kind === 'unreachable')).toBe(true);
@@ -242,13 +219,13 @@ test('nobody connects: another account at once, over another connection', async 
 
 test('nobody connects anywhere: two more attempts, then it fails', async () => {
   const refused = `http://127.0.0.1:${await closedPort()}/api/v1`;
-  tenant = await ground.tenant(['north', 'south'], {
+  here.tenant = await here.ground.tenant(['north', 'south'], {
     baseUrls: { north: refused, south: refused },
   });
-  await knows(llm, tenant);
+  await knows(here.llm, here.tenant);
   const got = await chat({ priority: 'bulk' });
   expect(got).toMatchObject({ because: 'unreachable' });
-  expect(await tenant.record()).toMatchObject({
+  expect(await here.tenant.record()).toMatchObject({
     outcome: 'failed',
     failure_kind: 'unreachable',
     attempts: 3,
@@ -257,17 +234,20 @@ test('nobody connects anywhere: two more attempts, then it fails', async () => {
 });
 
 test('no first token within the limit: called off, another account; comments are no tokens', async () => {
-  await ground.faults({ fault: 'firstTokenLate', count: 1, latencyMs: 8_000 });
-  const asked = tenant.ask({ firstTokenMs: 400, consumer: 'raw' });
-  const { error, answer } = await read(llm.gateway.stream(asked));
+  await here.ground.faults({ fault: 'firstTokenLate', count: 1, latencyMs: 8_000 });
+  const asked = here.tenant.ask({ firstTokenMs: 400, consumer: 'raw' });
+  const { error, answer } = await read(here.llm.gateway.stream(asked));
   expect(error).toBeNull();
   expect(answer).toMatchObject({ model: models.main, attempts: 2 });
-  const [late, good] = await tenant.calls();
+  const [late, good] = await here.tenant.calls();
   expect(good?.account).not.toBe(late?.account);
   expect((good?.at ?? 0) - (late?.at ?? 0)).toBeGreaterThanOrEqual(390);
-  await until('it was called off', async () => (await tenant.calls())[0]?.end === 'aborted');
+  await until('it was called off', async () => (await here.tenant.calls())[0]?.end === 'aborted');
   // Its prompt may have been read and billed, and the vendor does not tell.
-  expect(await tenant.record()).toMatchObject({ outcome: 'succeeded', cost_source: 'estimate' });
+  expect(await here.tenant.record()).toMatchObject({
+    outcome: 'succeeded',
+    cost_source: 'estimate',
+  });
   expect(await health()).toEqual({});
 });
 
@@ -275,16 +255,16 @@ test.each<[string, OpenRouterFaultName, number, string[]]>([
   ['an error of 502', 'errorInBody', 502, ['key 1 200', 'key 1 200', `key 2 ${models.other} 200`]],
   ['an error of 429', 'errorFinish', 429, ['key 1 200', `key 2 ${models.other} 200`]],
 ])('200 that is %s: as that code', async (_, fault, code, calls) => {
-  await ground.faults({ fault, code, model: models.main });
+  await here.ground.faults({ fault, code, model: models.main });
   expect(await chat(other)).toMatchObject({ model: models.other });
   expect(await called()).toEqual(calls);
-  expect(await tenant.record()).toMatchObject({ outcome: 'succeeded', cost_source: 'vendor' });
+  expect(await here.tenant.record()).toMatchObject({ outcome: 'succeeded', cost_source: 'vendor' });
 });
 
 test('200 that says nothing: once more, then a fallback model', async () => {
-  await ground.faults({ fault: 'emptyContent', count: 1 });
+  await here.ground.faults({ fault: 'emptyContent', count: 1 });
   expect(await chat(other)).toMatchObject({ ...served, attempts: 2 });
-  await ground.faults({ fault: 'emptyContent', model: models.main });
+  await here.ground.faults({ fault: 'emptyContent', model: models.main });
   expect(await chat(other)).toMatchObject({ model: models.other, attempts: 3 });
   expect(await called()).toHaveLength(5);
   expect(await health()).not.toHaveProperty(`model ${models.main}`);

@@ -1,38 +1,16 @@
 import { Writable } from 'node:stream';
 import { inspect } from 'node:util';
-import type { Llm } from '../../../gateway';
 import type { ChatAsk } from '../../../gateway/types';
 import { createLogger } from '../../../lib/logger';
 import { DEMO_OPENROUTER_ACCOUNTS, openRouterFaults, type OpenRouterCall } from '../../../sandbox';
 import { until } from '../../support/conditions';
-import {
-  knows,
-  models,
-  openLlmGround,
-  read,
-  told,
-  type LlmGround,
-  type LlmTenant,
-} from '../../support/llmGround';
+import { knows, models, read, told } from '../../support/llmGround';
+import { onLlmGround } from './here';
 
-let ground: LlmGround;
-let llm: Llm;
-let tenant: LlmTenant;
+const here = onLlmGround();
 
-beforeAll(async () => {
-  ground = await openLlmGround();
-});
-
-afterAll(() => ground.close());
-
-beforeEach(async () => {
-  await ground.faults();
-  llm = await ground.process();
-  tenant = await ground.tenant();
-  await knows(llm, tenant);
-});
-
-const chat = (changes: Partial<ChatAsk> = {}) => told(llm.gateway.chat(tenant.ask(changes)));
+const chat = (changes: Partial<ChatAsk> = {}) =>
+  told(here.llm.gateway.chat(here.tenant.ask(changes)));
 
 /** How often each key was called for a model by each conversation. */
 function callsOfEach(calls: readonly OpenRouterCall[]): number[] {
@@ -45,18 +23,18 @@ function callsOfEach(calls: readonly OpenRouterCall[]): number[] {
 }
 
 test('all accounts unusable: whoever waits for an answer waits for a key, and gets one', async () => {
-  await ground.faults({ fault: 'platformRateLimit', forMs: 1_500 });
+  await here.ground.faults({ fault: 'platformRateLimit', forMs: 1_500 });
   const [first, second] = await Promise.all([chat(), chat()]);
   expect(first).toMatchObject({ hasText: true });
   expect(second).toMatchObject({ hasText: true });
-  await llm.ring.flush();
+  await here.llm.ring.flush();
   expect(await chat()).toMatchObject({ hasText: true });
 });
 
 test('all accounts unusable: after three seconds it is told when to come back', async () => {
-  await ground.faults({ fault: 'platformRateLimit', resetsInSeconds: 30 });
+  await here.ground.faults({ fault: 'platformRateLimit', resetsInSeconds: 30 });
   await chat();
-  const before = (await tenant.calls()).length;
+  const before = (await here.tenant.calls()).length;
   const from = Date.now();
   const got = await chat();
   expect(Date.now() - from).toBeGreaterThanOrEqual(2_900);
@@ -64,95 +42,100 @@ test('all accounts unusable: after three seconds it is told when to come back', 
   expect(got['retryAfterSeconds']).toBeGreaterThan(15);
   expect(got['retryAfterSeconds']).toBeLessThanOrEqual(30);
   // Others are told at once, and nobody's call is spent on it.
-  const waits = jest.spyOn(llm.ring, 'changed');
+  const waits = jest.spyOn(here.llm.ring, 'changed');
   expect(await chat({ priority: 'bulk' })).toMatchObject({ code: 'llmUnavailable' });
   expect(waits).not.toHaveBeenCalled();
-  expect(await tenant.calls()).toHaveLength(before);
-  expect(await tenant.record()).toMatchObject({ outcome: 'failed', attempts: 0, cost_micros: 0 });
+  expect(await here.tenant.calls()).toHaveLength(before);
+  expect(await here.tenant.record()).toMatchObject({
+    outcome: 'failed',
+    attempts: 0,
+    cost_micros: 0,
+  });
 });
 
 test('without a key, and without one for the model, it is said so', async () => {
-  const bare = await ground.tenant([]);
-  await until('the process knows', () => llm.ring.poolsOf(bare.id).includes(bare.id));
-  expect(await told(llm.gateway.chat(bare.ask()))).toEqual({
+  const bare = await here.ground.tenant([]);
+  await until('the process knows', () => here.llm.ring.poolsOf(bare.id).includes(bare.id));
+  expect(await told(here.llm.gateway.chat(bare.ask()))).toEqual({
     kind: 'unavailable',
     code: 'llmUnavailable',
   });
-  await ground.database
+  await here.ground.database
     .db('llm_keys')
-    .where({ tenant_id: tenant.id })
+    .where({ tenant_id: here.tenant.id })
     .update({ allowed_models: [models.other] });
-  llm = await ground.process();
+  here.llm = await here.ground.process();
   expect(await chat()).toMatchObject({ kind: 'invalid', field: 'model modelNotAllowed' });
   expect(await chat({ fallbackModels: [models.other] })).toMatchObject({ model: models.other });
 });
 
 test('a deadline is kept, whatever is still to be tried', async () => {
-  await ground.faults({ latencyMs: 600_000 });
+  await here.ground.faults({ latencyMs: 600_000 });
   expect(await chat({ deadlineMs: 700 })).toEqual({ kind: 'tooSlow', code: 'llmTooSlow' });
-  await ground.faults({ fault: 'platformRateLimit', resetsInSeconds: 30 });
+  await here.ground.faults({ fault: 'platformRateLimit', resetsInSeconds: 30 });
   await chat({ priority: 'bulk' });
-  const waits = jest.spyOn(llm.ring, 'changed');
+  const waits = jest.spyOn(here.llm.ring, 'changed');
   await chat({ deadlineMs: 500 });
   expect(waits).toHaveBeenCalled();
   expect(waits.mock.calls.filter(([waitsMs]) => waitsMs > 500)).toEqual([]);
 });
 
 test('a key that hangs costs waits to the first token, twice, and is left alone then', async () => {
-  await ground.faults({ fault: 'hang', key: 'south-3' });
-  const hung = async () => (await tenant.calls()).filter(({ key }) => key === 'south-3').length;
+  await here.ground.faults({ fault: 'hang', key: 'south-3' });
+  const hung = async () =>
+    (await here.tenant.calls()).filter(({ key }) => key === 'south-3').length;
   const isCooling = () =>
-    llm.ring
+    here.llm.ring
       .snapshot()
-      .some(({ keyId, state }) => keyId === tenant.ids['south-3'] && state === 'cooling');
+      .some(({ keyId, state }) => keyId === here.tenant.ids['south-3'] && state === 'cooling');
   const answeredBy: unknown[] = [];
   for (let n = 0; !isCooling(); n += 1) {
     expect(n).toBeLessThan(100);
     const before = await hung();
     expect(await chat({ firstTokenMs: 500 })).toMatchObject({ hasText: true });
     if ((await hung()) > before) {
-      answeredBy.push((await tenant.calls()).at(-1)?.account);
+      answeredBy.push((await here.tenant.calls()).at(-1)?.account);
     }
   }
   expect(await hung()).toBe(2);
   expect(answeredBy).toEqual(['north', 'north']);
-  await llm.ring.flush();
-  expect(await tenant.health()).toMatchObject({
+  await here.llm.ring.flush();
+  expect(await here.tenant.health()).toMatchObject({
     'key south-3': { state: 'cooling', reason: 'firstTokenTimeout' },
   });
 
-  await ground.faults();
-  await ground.pass(llm, tenant);
+  await here.ground.faults();
+  await here.ground.pass(here.llm, here.tenant);
   await until('it serves', async () => {
     await chat();
     return (await hung()) > 2;
   });
-  await llm.ring.flush();
-  expect(await tenant.health()).toEqual({});
+  await here.llm.ring.flush();
+  expect(await here.tenant.health()).toEqual({});
 });
 
 test('a deadline that is nearly over is not held against a key', async () => {
-  await ground.faults({ latencyMs: 3_000 });
+  await here.ground.faults({ latencyMs: 3_000 });
   for (let n = 0; n < 4; n += 1) {
     expect(await chat({ deadlineMs: 200 })).toMatchObject({ code: 'llmTooSlow' });
   }
-  await llm.ring.flush();
-  expect(await tenant.health()).toEqual({});
+  await here.llm.ring.flush();
+  expect(await here.tenant.health()).toEqual({});
 });
 
 test('one account out of credit under load: nobody notices, and nothing is asked of it again', async () => {
-  await ground.faults({ latencyMs: 5 });
+  await here.ground.faults({ latencyMs: 5 });
   const asked: Promise<unknown>[] = [];
   for (let n = 0; n < 400; n += 1) {
     if (n === 100) {
-      await ground.faults({ fault: 'outOfCredits', account: 'north' }, { latencyMs: 5 });
+      await here.ground.faults({ fault: 'outOfCredits', account: 'north' }, { latencyMs: 5 });
     }
     asked.push(chat({ conversation: `c${n}`, priority: 'transactional' }));
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
   const got = await Promise.all(asked);
   expect(got.filter((one) => !Object.hasOwn(Object(one), 'hasText'))).toEqual([]);
-  const calls = await tenant.calls();
+  const calls = await here.tenant.calls();
   const refused = calls.filter(({ status }) => status === 402);
   const [first] = refused;
   expect(first).toBeDefined();
@@ -166,9 +149,9 @@ test('one account out of credit under load: nobody notices, and nothing is asked
 test('no key is asked twice for a model by a request, whatever fails', async () => {
   let all = 0;
   for (let seed = 0; seed < 15; seed += 1) {
-    tenant = await ground.tenant();
-    await knows(llm, tenant);
-    await ground.faults(
+    here.tenant = await here.ground.tenant();
+    await knows(here.llm, here.tenant);
+    await here.ground.faults(
       { fault: 'unauthorized', key: 'north-1', share: 0.5, seed: `a${seed}` },
       { fault: 'requestTimeout', share: 0.2, seed: `b${seed}` },
       { fault: 'emptyContent', share: 0.2, seed: `c${seed}` },
@@ -179,7 +162,7 @@ test('no key is asked twice for a model by a request, whatever fails', async () 
     for (let n = 0; n < 6; n += 1) {
       await chat({ conversation: `c${n}`, fallbackModels: [models.other] });
     }
-    const calls = await tenant.calls();
+    const calls = await here.tenant.calls();
     expect(Math.max(...callsOfEach(calls))).toBe(1);
     all += calls.length;
   }
@@ -187,21 +170,21 @@ test('no key is asked twice for a model by a request, whatever fails', async () 
 });
 
 test('retries of a process end where they would make an outage worse', async () => {
-  await ground.faults({ fault: 'requestTimeout' });
+  await here.ground.faults({ fault: 'requestTimeout' });
   await Promise.all(
     Array.from({ length: 20 }, () => chat({ priority: 'bulk', fallbackModels: [models.other] })),
   );
   // Ten retries in ten seconds, beside the first attempts.
-  expect((await tenant.calls()).length).toBeLessThanOrEqual(30);
+  expect((await here.tenant.calls()).length).toBeLessThanOrEqual(30);
   // Others have their own.
-  tenant = await ground.tenant();
-  await knows(llm, tenant);
+  here.tenant = await here.ground.tenant();
+  await knows(here.llm, here.tenant);
   await chat({ fallbackModels: [models.other] });
-  expect((await tenant.calls()).length).toBeGreaterThan(2);
+  expect((await here.tenant.calls()).length).toBeGreaterThan(2);
 });
 
 test('an account that is limited while many are on their way is nobody’s loss', async () => {
-  await ground.faults({ fault: 'platformRateLimit', account: 'north', resetsInSeconds: 60 });
+  await here.ground.faults({ fault: 'platformRateLimit', account: 'north', resetsInSeconds: 60 });
   const got = await Promise.all(Array.from({ length: 100 }, () => chat()));
   expect(got.filter((one) => !Object.hasOwn(one, 'hasText'))).toEqual([]);
 });
@@ -215,23 +198,28 @@ test('no key is in any error or log line, whatever goes wrong', async () => {
     },
   });
   const logger = createLogger({ name: 'test', level: 'trace', destination });
-  llm = await ground.process({ logger, idleMs: 300 });
+  here.llm = await here.ground.process({ logger, idleMs: 300 });
   const thrown: unknown[] = [];
   for (const fault of openRouterFaults) {
-    tenant = await ground.tenant();
-    await knows(llm, tenant);
-    await ground.faults({ fault, latencyMs: 0, message: 'sk-or-v1-canary', resetsInSeconds: 1 });
-    const ask = tenant.ask({
+    here.tenant = await here.ground.tenant();
+    await knows(here.llm, here.tenant);
+    await here.ground.faults({
+      fault,
+      latencyMs: 0,
+      message: 'sk-or-v1-canary',
+      resetsInSeconds: 1,
+    });
+    const ask = here.tenant.ask({
       deadlineMs: 1_500,
       firstTokenMs: 300,
       priority: 'bulk',
       consumer: 'raw',
       messages: [{ role: 'user', content: 'a very private prompt' }],
     });
-    await llm.gateway.chat(ask).catch((error: unknown) => thrown.push(error));
-    thrown.push((await read(llm.gateway.stream(ask))).error);
+    await here.llm.gateway.chat(ask).catch((error: unknown) => thrown.push(error));
+    thrown.push((await read(here.llm.gateway.stream(ask))).error);
   }
-  await llm.ring.flush();
+  await here.llm.ring.flush();
   expect(thrown.filter((error) => error instanceof Error).length).toBeGreaterThan(30);
   const all = [...thrown.map((error) => inspect(error, { depth: 10, showHidden: true })), ...lines];
   const secrets = DEMO_OPENROUTER_ACCOUNTS.flatMap(({ keys }) => keys.map(({ secret }) => secret));

@@ -1,32 +1,9 @@
-import type { Llm } from '../../../gateway';
 import type { ChatMessage } from '../../../domain/llm/types';
 import type { OpenRouterFaultName } from '../../../sandbox';
-import {
-  knows,
-  models,
-  openLlmGround,
-  shown,
-  told,
-  type LlmGround,
-  type LlmTenant,
-} from '../../support/llmGround';
+import { models, shown, told } from '../../support/llmGround';
+import { onLlmGround } from './here';
 
-let ground: LlmGround;
-let llm: Llm;
-let tenant: LlmTenant;
-
-beforeAll(async () => {
-  ground = await openLlmGround();
-  llm = await ground.process();
-});
-
-afterAll(() => ground.close());
-
-beforeEach(async () => {
-  await ground.faults();
-  tenant = await ground.tenant();
-  await knows(llm, tenant);
-});
+const here = onLlmGround();
 
 const long = 'word '.repeat(2_000);
 const talk: ChatMessage[] = [
@@ -53,68 +30,70 @@ test.each<[string, OpenRouterFaultName, number, string]>([
 ])(
   '%s: fails at once, with one call of one key, and nothing changes',
   async (_, fault, status, kind) => {
-    await ground.faults({ fault });
-    expect(await told(llm.gateway.chat(tenant.ask({ fallbackModels: [models.other] })))).toEqual({
+    await here.ground.faults({ fault });
+    expect(
+      await told(here.llm.gateway.chat(here.tenant.ask({ fallbackModels: [models.other] }))),
+    ).toEqual({
       kind: 'invalid',
       code: 'validationFailed',
       field: `messages ${kind}`,
     });
-    const calls = await tenant.calls();
+    const calls = await here.tenant.calls();
     expect(calls.map((call) => call.status)).toEqual([status]);
-    await llm.ring.flush();
-    expect(await tenant.health()).toEqual({});
-    expect(await tenant.record()).toMatchObject({
+    await here.llm.ring.flush();
+    expect(await here.tenant.health()).toEqual({});
+    expect(await here.tenant.record()).toMatchObject({
       outcome: 'failed',
       failure_kind: kind,
       attempts: 1,
       cost_micros: 0,
       cost_source: 'none',
     });
-    await ground.faults();
+    await here.ground.faults();
     const conversation = 'the same key';
-    expect(await told(llm.gateway.chat(tenant.ask({ conversation })))).toMatchObject({
+    expect(await told(here.llm.gateway.chat(here.tenant.ask({ conversation })))).toMatchObject({
       attempts: 1,
     });
   },
 );
 
 test('400 context_length_exceeded: a model that reads more is asked with the same key', async () => {
-  await ground.faults({ fault: 'contextLengthExceeded', model: models.main });
-  const asked = llm.gateway.chat(
-    tenant.ask({ fallbackModels: [models.other, models.large], messages: talk }),
+  await here.ground.faults({ fault: 'contextLengthExceeded', model: models.main });
+  const asked = here.llm.gateway.chat(
+    here.tenant.ask({ fallbackModels: [models.other, models.large], messages: talk }),
   );
   expect(await told(asked)).toEqual({ model: models.large, attempts: 2, hasText: true });
-  const [first, second, ...more] = await tenant.calls();
+  const [first, second, ...more] = await here.tenant.calls();
   expect(more).toEqual([]);
   expect(second?.key).toBe(first?.key);
-  await llm.ring.flush();
-  expect(await tenant.health()).toEqual({});
+  await here.llm.ring.flush();
+  expect(await here.tenant.health()).toEqual({});
 });
 
 test('400 context_length_exceeded: without such a model the oldest messages go, once', async () => {
-  await ground.faults({ fault: 'contextLengthExceeded', count: 1 });
-  const answer = await llm.gateway.chat(tenant.ask({ messages: talk }));
-  const [first, second, ...more] = await tenant.calls();
+  await here.ground.faults({ fault: 'contextLengthExceeded', count: 1 });
+  const answer = await here.llm.gateway.chat(here.tenant.ask({ messages: talk }));
+  const [first, second, ...more] = await here.tenant.calls();
   expect(more).toEqual([]);
   expect(second?.key).toBe(first?.key);
   expect(answer.usage.promptTokens).toBeLessThan(200);
 
-  await ground.faults({ fault: 'contextLengthExceeded' });
-  expect(await told(llm.gateway.chat(tenant.ask({ messages: talk })))).toMatchObject({
+  await here.ground.faults({ fault: 'contextLengthExceeded' });
+  expect(await told(here.llm.gateway.chat(here.tenant.ask({ messages: talk })))).toMatchObject({
     field: 'messages contextLength',
   });
-  expect(await tenant.calls()).toHaveLength(4);
-  await llm.ring.flush();
-  expect(await tenant.health()).toEqual({});
+  expect(await here.tenant.calls()).toHaveLength(4);
+  await here.llm.ring.flush();
+  expect(await here.tenant.health()).toEqual({});
 });
 
 test('400 context_length_exceeded: what cannot be trimmed fails with one call', async () => {
-  await ground.faults({ fault: 'contextLengthExceeded' });
-  expect(await told(llm.gateway.chat(tenant.ask()))).toMatchObject({
+  await here.ground.faults({ fault: 'contextLengthExceeded' });
+  expect(await told(here.llm.gateway.chat(here.tenant.ask()))).toMatchObject({
     kind: 'invalid',
     field: 'messages contextLength',
   });
-  expect(await tenant.calls()).toHaveLength(1);
+  expect(await here.tenant.calls()).toHaveLength(1);
 });
 
 const lamp = {
@@ -128,17 +107,17 @@ const lamp = {
 };
 
 test('schema-invalid JSON: repaired once with the same key, and both answers are paid for', async () => {
-  await ground.faults({ fault: 'invalidJson', count: 1 });
-  const answer = await llm.gateway.chat(tenant.ask({ schema: lamp }));
+  await here.ground.faults({ fault: 'invalidJson', count: 1 });
+  const answer = await here.llm.gateway.chat(here.tenant.ask({ schema: lamp }));
   expect(answer.json).toEqual({ name: expect.any(String), watts: expect.any(Number) });
-  const [first, second, ...more] = await tenant.calls();
+  const [first, second, ...more] = await here.tenant.calls();
   expect(more).toEqual([]);
   expect(second?.key).toBe(first?.key);
   expect(first?.costMicros).toBeGreaterThan(0);
   expect(answer.costMicros).toBe(
     Math.ceil(first?.costMicros ?? 0) + Math.ceil(second?.costMicros ?? 0),
   );
-  expect(await tenant.record()).toMatchObject({
+  expect(await here.tenant.record()).toMatchObject({
     outcome: 'succeeded',
     attempts: 2,
     cost_micros: answer.costMicros,
@@ -147,24 +126,28 @@ test('schema-invalid JSON: repaired once with the same key, and both answers are
 });
 
 test('schema-invalid JSON: wrong again it fails, and nothing changes', async () => {
-  await ground.faults({ fault: 'invalidJson' });
-  expect(await told(llm.gateway.chat(tenant.ask({ schema: lamp })))).toEqual({
+  await here.ground.faults({ fault: 'invalidJson' });
+  expect(await told(here.llm.gateway.chat(here.tenant.ask({ schema: lamp })))).toEqual({
     kind: 'providerFailed',
     code: 'llmFailed',
     because: 'schemaMismatch',
   });
-  const calls = await tenant.calls();
+  const calls = await here.tenant.calls();
   expect(new Set(calls.map(({ key }) => key)).size).toBe(1);
   expect(shown(calls)).toHaveLength(2);
-  await llm.ring.flush();
-  expect(await tenant.health()).toEqual({});
-  expect(await tenant.record()).toMatchObject({ failure_kind: 'schemaMismatch' });
+  await here.llm.ring.flush();
+  expect(await here.tenant.health()).toEqual({});
+  expect(await here.tenant.record()).toMatchObject({ failure_kind: 'schemaMismatch' });
 });
 
 test('a schema that is none is refused before anything is called or reserved', async () => {
   expect(
-    await told(llm.gateway.chat(tenant.ask({ schema: { name: 'x', schema: { type: 'lamp' } } }))),
+    await told(
+      here.llm.gateway.chat(here.tenant.ask({ schema: { name: 'x', schema: { type: 'lamp' } } })),
+    ),
   ).toMatchObject({ kind: 'invalid', field: 'schema invalidSchema' });
-  expect(await tenant.calls()).toEqual([]);
-  expect(await ground.database.db('llm_calls').where({ tenant_id: tenant.id })).toEqual([]);
+  expect(await here.tenant.calls()).toEqual([]);
+  expect(await here.ground.database.db('llm_calls').where({ tenant_id: here.tenant.id })).toEqual(
+    [],
+  );
 });
