@@ -31,6 +31,7 @@ export const problemKinds = {
   linkOver: 'notFound',
   llmAccountHasKeys: 'conflict',
   llmAccountNameTaken: 'conflict',
+  llmAccountNotInUse: 'conflict',
   llmBudgetSpent: 'planLimit',
   llmBudgetTaken: 'conflict',
   llmFailed: 'providerFailed',

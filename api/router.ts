@@ -44,6 +44,7 @@ import { llmBudgetRoutes } from './llm/budgets';
 import { llmChatRoutes } from './llm/chat';
 import { llmKeyRoutes } from './llm/keys';
 import { llmKeyStatusRoutes } from './llm/keyStatus';
+import { llmAccountSteeringRoutes } from './llm/accountSteering';
 import { llmReplacingRoutes } from './llm/replacing';
 import { llmSteeringRoutes } from './llm/steering';
 import { llmModelRoutes } from './llm/models';
@@ -108,6 +109,7 @@ export const routes: readonly Route[] = [
   ...providerLimitRoutes,
   ...llmAccountRoutes,
   ...llmKeyStatusRoutes,
+  ...llmAccountSteeringRoutes,
   ...llmSteeringRoutes,
   ...llmReplacingRoutes,
   ...llmKeyRoutes,

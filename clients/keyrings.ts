@@ -1,20 +1,24 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError } from '@temporalio/client';
-import type { KeyExplained } from '../domain/llm/keyrings/explain';
 import type { Logger } from '../lib/logger';
 import type { Temporal } from '../lib/temporal';
 import type { keyring } from '../workflows/llm/keyring';
 import {
+  drainAccountUpdate,
   drainKeyUpdate,
   keyringWorkflowId,
   keyStateChangedSignal,
+  pauseAccountUpdate,
   pauseKeyUpdate,
+  probeAccountUpdate,
   probeKeyUpdate,
   replaceKeyUpdate,
+  resumeAccountUpdate,
   resumeKeyUpdate,
   revokeKeyUpdate,
   rotateKeyUpdate,
   wantedSignal,
+  type AccountWord,
   type KeyringInput,
   type KeyWord,
   type ReplaceWord,
@@ -33,9 +37,12 @@ export interface KeyringAccount {
 }
 
 /** What people do to a key. */
-export type KeySteering = keyof typeof updates;
+export type KeySteering = keyof typeof keyUpdates;
 
-const updates = {
+/** What they do to an account with all its keys. */
+export type AccountSteering = keyof typeof accountUpdates;
+
+const keyUpdates = {
   pause: pauseKeyUpdate,
   resume: resumeKeyUpdate,
   drain: drainKeyUpdate,
@@ -43,6 +50,13 @@ const updates = {
   probe: probeKeyUpdate,
   rotate: rotateKeyUpdate,
   replace: replaceKeyUpdate,
+} as const;
+
+const accountUpdates = {
+  pause: pauseAccountUpdate,
+  resume: resumeAccountUpdate,
+  drain: drainAccountUpdate,
+  probe: probeAccountUpdate,
 } as const;
 
 const signals = { stateChanged: keyStateChangedSignal, wanted: wantedSignal } as const;
@@ -63,12 +77,9 @@ export interface Keyrings {
    * Resolves when the keyring has taken up what a person said. Rejects when no worker or server answers
    * in time: what was written holds all the same.
    */
-  steer(
-    kind: KeySteering,
-    account: KeyringAccount,
-    word: KeyWord | ReplaceWord,
-    updateId?: string,
-  ): Promise<KeyExplained>;
+  steer(kind: KeySteering, account: KeyringAccount, word: KeyWord | ReplaceWord): Promise<void>;
+  /** The same of a word on the whole account. */
+  steerAccount(kind: AccountSteering, account: KeyringAccount, word: AccountWord): Promise<void>;
   /** Ends what `tell` has begun. */
   close(): Promise<void>;
 }
@@ -118,22 +129,25 @@ export function createKeyrings(
 
     wanted: (accountIds) => tell(accountIds.filter(isWantedAnew), 'wanted'),
 
-    steer: (kind, account, word, updateId) =>
-      within(steerMs, async () => {
-        await start(account);
-        return client.workflow
-          .getHandle<typeof keyring>(keyringWorkflowId(account.accountId))
-          .executeUpdate<KeyExplained, [KeyWord | ReplaceWord]>(updates[kind].name, {
-            args: [word],
-            ...(updateId === undefined ? {} : { updateId }),
-          });
-      }),
+    steer: (kind, account, word) => say(account, keyUpdates[kind].name, word),
+
+    steerAccount: (kind, account, word) => say(account, accountUpdates[kind].name, word),
 
     async close() {
       closing.abort();
       await telling;
     },
   };
+
+  async function say(account: KeyringAccount, update: string, word: AccountWord): Promise<void> {
+    await within(steerMs, async () => {
+      await start(account);
+      const handle = client.workflow.getHandle<typeof keyring>(
+        keyringWorkflowId(account.accountId),
+      );
+      await handle.executeUpdate<unknown, [AccountWord]>(update, { args: [word] });
+    });
+  }
 
   function tell(accountIds: readonly string[], news: keyof typeof signals): void {
     for (const accountId of accountIds) {

@@ -1,11 +1,12 @@
-import { ApplicationFailure } from '@temporalio/activity';
+import { ApplicationFailure, Context } from '@temporalio/activity';
 import { AppError } from '../../domain/errors';
 import { isGood } from '../../domain/llm/keyrings/jobs';
 import type { KeyringSeen } from '../../domain/llm/keyrings/types';
-import type { KeyStanding } from '../../domain/llm/types';
+import type { AccountStanding, KeyStanding } from '../../domain/llm/types';
+import { derivedId } from '../../lib/ids';
 import { acrossTenants } from '../../models/base';
 import { loadKeyring } from '../../models/llm/keyrings';
-import { areCallsOpenSince, setKeyStanding } from '../../models/llm/standings';
+import { areCallsOpenSince, setAccountStanding, setKeyStanding } from '../../models/llm/standings';
 import type { ActivityDeps } from '../deps';
 
 /** Whose keyring asks. */
@@ -25,6 +26,10 @@ export interface KeyStandingOrder extends KeyringOwner {
   newKeyId: string | null;
 }
 
+/** Somebody's word on an account. */
+export type AccountStandingOrder = KeyringOwner &
+  Pick<KeyStandingOrder, 'reason' | 'actorId'> & { standing: AccountStanding };
+
 /** The records' side of keyrings; each is safe to run twice, for the reason given at it. */
 export function createKeyringActivities({ db }: Pick<ActivityDeps, 'db'>) {
   return {
@@ -37,17 +42,30 @@ export function createKeyringActivities({ db }: Pick<ActivityDeps, 'db'>) {
         { isolationLevel: 'repeatable read' },
       ),
 
-    /** What stands so already stays as it is. */
+    /** A word that was written is not written again, since another one may have come after it. */
     async setKeyStanding(order: KeyStandingOrder): Promise<{ isChanged: boolean }> {
       const { tenantId, accountId, keyId, ...word } = order;
       return refusing(() =>
         acrossTenants(db, 'llmRing', async (trx) => {
           const key = { ownerId: tenantId, id: keyId };
-          const change = await setKeyStanding(trx, key, { ...word, actorKind: 'user' });
+          const said = { ...word, id: wordId(), actorKind: 'user' } as const;
+          const change = await setKeyStanding(trx, key, said);
           if (change.accountId !== accountId) {
             throw new AppError('notFound', 'llmKeyNotFound', 'The account has no such key.');
           }
           return { isChanged: change.isChanged };
+        }),
+      );
+    },
+
+    /** The same of an account. */
+    async setAccountStanding(order: AccountStandingOrder): Promise<{ isChanged: boolean }> {
+      const { tenantId, accountId, ...word } = order;
+      return refusing(() =>
+        acrossTenants(db, 'llmRing', async (trx) => {
+          const account = { ownerId: tenantId, id: accountId };
+          const { isChanged } = await setAccountStanding(trx, account, { ...word, id: wordId() });
+          return { isChanged };
         }),
       );
     },
@@ -91,6 +109,13 @@ export function createKeyringActivities({ db }: Pick<ActivityDeps, 'db'>) {
       return { isRevoked: change.isChanged || change.before === 'revoked' };
     },
   };
+}
+
+// The same for each attempt.
+function wordId(): string {
+  const { workflowExecution, activityId, scheduledTimestampMs } = Context.current().info;
+  const run = workflowExecution?.runId ?? '';
+  return derivedId(new Date(scheduledTimestampMs), `${run}/${activityId}`);
 }
 
 // What the records refuse is refused for ever: whoever gave the word is told.

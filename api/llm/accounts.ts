@@ -165,7 +165,7 @@ const remove = ownedRoutes({
   answers: { 204: null },
   problems: ['llmAccountHasKeys'],
   async handler(request) {
-    const { params: given, inOwn, ownerId } = request;
+    const { params: given, deps, inOwn, ownerId } = request;
     await inOwn(async (trx) => {
       const removed = await removeLlmAccount(trx, { ownerId, id: given.id });
       await audit(
@@ -178,6 +178,8 @@ const remove = ownedRoutes({
         }),
       );
     });
+    // Its keyring ends.
+    deps.keyrings.stateChanged([given.id]);
     return reply(204);
   },
 });

@@ -2,8 +2,9 @@ import { z } from 'zod';
 import { notFound } from '../../domain/errors';
 import { explainKey, explainKeys, type KeyExplained } from '../../domain/llm/keyrings/explain';
 import { LlmKeyExplained, LlmKeyStatus } from '../../domain/llm/keyrings/schema';
-import type { KeyringSeen, TransitionSeen } from '../../domain/llm/keyrings/types';
+import type { KeyringSeen } from '../../domain/llm/keyrings/types';
 import type { Knex } from '../../lib/db';
+import { listTransitions, type HealthTransition } from '../../models/llm/health';
 import { loadKeyring, loadKeyrings } from '../../models/llm/keyrings';
 import { requireLlmKey } from '../../models/llm/keys';
 import { reply } from '../route';
@@ -44,17 +45,21 @@ const explain = ownedRoutes({
   params: { id: 'llmKey' },
   answers: { 200: LlmKeyExplained },
   async handler({ params: { id }, inOwn, ownerId }) {
-    const { ring, key } = await inOwn((trx) => readKey(trx, { ownerId, id }));
-    const history = [...ring.transitions, ...ring.words]
-      .filter(({ keyId }) => keyId === null || keyId === id)
-      .toSorted((a, b) => b.at.localeCompare(a.at))
-      .map(presentTransition);
+    const { ring, key, transitions } = await inOwn(async (trx) => {
+      const found = await readKey(trx, { ownerId, id });
+      const of = { accountId: found.ring.account.id, keyId: id, limit: mostShown };
+      return { ...found, transitions: await listTransitions(trx, of) };
+    });
+    const history = transitions.map(presentTransition);
     return reply(200, { ...presentStatus(ring, key), history });
   },
 });
 
 /** Before the routes of one key: `status` is no id. */
 export const llmKeyStatusRoutes = [...status, ...explain];
+
+// Of itself and its account: what happened to its siblings leaves it as it is.
+const mostShown = 50;
 
 /** A key with its account and all that is known of both. */
 export async function readKey(
@@ -80,7 +85,15 @@ export function presentStatus(
   return { keyId, label, ...of, state, scope, reason, until, nextCheckAt, text };
 }
 
-function presentTransition(one: TransitionSeen) {
-  const { at, scope, fromState, toState, reason, until, actorKind, actorId } = one;
-  return { at, scope, from: fromState, to: toState, reason, until, by: actorKind, userId: actorId };
+function presentTransition({ at, subject, from, to, reason, until, actor }: HealthTransition) {
+  return {
+    at: new Date(at).toISOString(),
+    scope: subject.scope,
+    from,
+    to,
+    reason,
+    until: until === null ? null : new Date(until).toISOString(),
+    by: actor.kind,
+    userId: actor.id,
+  };
 }

@@ -1,4 +1,4 @@
-import type { KeySteering } from '../../clients/keyrings';
+import type { AccountSteering, KeyringAccount, KeySteering } from '../../clients/keyrings';
 import type { AuditAction } from '../../domain/identity/auditActions';
 import type { KeyringSeen } from '../../domain/llm/keyrings/types';
 import type { OwnedRequest } from './owned';
@@ -33,18 +33,38 @@ export function deed({ ownerId }: Pick<KeyRequest, 'ownerId'>, kind: KeySteering
 }
 
 /** Tells the keyring what was written; it may not be there to hear it. */
-export async function tellKeyring(
-  { deps, requestId }: KeyRequest,
+export function tellKeyring(
+  request: KeyRequest,
   kind: KeySteering,
   ring: KeyringSeen,
   word: Parameters<KeyRequest['deps']['keyrings']['steer']>[2],
 ): Promise<'informed' | 'pending'> {
+  const account = accountOf(ring);
+  return informed(request, account, () => request.deps.keyrings.steer(kind, account, word));
+}
+
+/** The same of a word on a whole account. */
+export function tellOfAccount(
+  request: Pick<KeyRequest, 'deps' | 'requestId'>,
+  kind: AccountSteering,
+  account: KeyringAccount,
+  word: Parameters<KeyRequest['deps']['keyrings']['steerAccount']>[2],
+): Promise<'informed' | 'pending'> {
+  return informed(request, account, () => request.deps.keyrings.steerAccount(kind, account, word));
+}
+
+async function informed(
+  { deps, requestId }: Pick<KeyRequest, 'deps' | 'requestId'>,
+  { accountId }: KeyringAccount,
+  say: () => Promise<void>,
+): Promise<'informed' | 'pending'> {
   try {
-    await deps.keyrings.steer(kind, accountOf(ring), word);
+    await say();
     return 'informed';
   } catch (error) {
-    // The records hold, and the keyring looks at them by itself.
-    deps.logger.warn({ requestId, keyId: word.keyId, kind, err: error }, 'keyring not told yet');
+    // The records hold, and the keyring looks at them by itself: sooner when it can be told to.
+    deps.logger.warn({ requestId, accountId, err: error }, 'keyring not told yet');
+    deps.keyrings.stateChanged([accountId]);
     return 'pending';
   }
 }

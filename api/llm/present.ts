@@ -14,6 +14,8 @@ export function presentLlmAccount(account: LlmAccount): z.output<typeof AccountS
     baseUrl: account.baseUrl,
     hasManagementKey: account.hasManagementKey,
     standing: account.standing,
+    standingReason: account.standingReason,
+    standingAt: account.standingAt.toISOString(),
     maxConcurrency: account.maxConcurrency,
     balanceFloorMicros: account.balanceFloorMicros,
     balance:

@@ -106,8 +106,12 @@ const probe = ownedRoutes({
       if (key.standing === 'paused' || key.standing === 'revoked') {
         throw conflict('llmKeyNotInUse', `The key is ${key.standing}: nobody asks its vendor.`);
       }
+      const found = await readKey(trx, { ownerId, id: given.id });
+      if (found.ring.account.standing === 'paused') {
+        throw conflict('llmKeyNotInUse', 'Its account is paused: nobody asks its vendor.');
+      }
       await audit(trx, auditOf(request, deed(request, 'probe', given.id)));
-      return readKey(trx, { ownerId, id: given.id });
+      return found;
     });
     try {
       await deps.keyrings.steer('probe', accountOf(ring), { keyId: given.id, actorId: userId });

@@ -113,6 +113,9 @@ export const keyStandings = ['active', 'draining', 'paused', 'revoked'] as const
 
 export type KeyStanding = (typeof keyStandings)[number];
 
+/** What people say of a whole account: its keys are revoked one by one. */
+export type AccountStanding = Exclude<KeyStanding, 'revoked'>;
+
 /** How something stands by what its calls and probes showed; healthy things have no such state. */
 export const healthStates = ['cooling', 'suspended', 'draining'] as const;
 

@@ -1,5 +1,5 @@
 import { conflict, notFound } from '../../domain/errors';
-import type { KeyStanding } from '../../domain/llm/types';
+import type { AccountStanding, KeyStanding } from '../../domain/llm/types';
 import type { Knex } from '../../lib/db';
 import { newId } from '../../lib/ids';
 import type { OwnedId } from './accounts';
@@ -11,6 +11,8 @@ export interface StandingWord {
   /** Null for an operator in the Temporal UI, or for what a person had asked for before. */
   actorId: string | null;
   actorKind: 'user' | 'timer';
+  /** Of this very word: once it is written it is not written again, whatever came since. */
+  id?: string;
   /** The key that comes in its place, which serves from now on. */
   newKeyId?: string | null;
   /** How the key stood when the word was thought of: it holds only while that is so. */
@@ -39,6 +41,9 @@ export async function setKeyStanding(
   const key = await lockKey(trx, { ownerId, id });
   const { standing: before, account_id: accountId } = key;
   const change = { accountId, tenantId: ownerId, before };
+  if (await isSaid(trx, word)) {
+    return { ...change, isChanged: false };
+  }
   if (word.ifStill !== undefined && !isStill(key, word.ifStill)) {
     return { ...change, isChanged: false };
   }
@@ -49,29 +54,79 @@ export async function setKeyStanding(
   if (before === word.standing) {
     return { ...change, isChanged: isReplaced };
   }
-  await trx('llm_keys')
-    .where({ id })
-    .update({
-      standing: word.standing,
-      standing_reason: word.reason,
-      standing_by: word.actorId,
-      standing_at: trx.raw('clock_timestamp()'),
-      version: trx.raw('version + 1'),
-      updated_at: trx.fn.now(),
-    });
+  await trx('llm_keys').where({ id }).update(standsBy(trx, word));
   await trx('llm_transitions').insert({
-    id: newId(),
+    ...told(word, before),
     tenant_id: ownerId,
     scope: 'key',
     account_id: accountId,
     key_id: id,
-    from_state: before,
-    to_state: word.standing,
-    reason: word.reason,
-    actor_kind: word.actorKind,
-    actor_id: word.actorId,
   });
   return { ...change, isChanged: true };
+}
+
+/** Somebody's word on how a whole account stands. */
+export type AccountStandingWord = Pick<StandingWord, 'reason' | 'actorId' | 'id'> & {
+  standing: AccountStanding;
+};
+
+/** The same of an account with all its keys, which keep how they stand by themselves. */
+export async function setAccountStanding(
+  trx: Knex.Transaction,
+  { ownerId, id }: OwnedId,
+  word: AccountStandingWord,
+): Promise<{ before: KeyStanding; isChanged: boolean }> {
+  const account = await trx('llm_accounts')
+    .where({ id, tenant_id: ownerId })
+    .forNoKeyUpdate()
+    .first('standing');
+  if (account === undefined) {
+    throw notFound('llmAccount');
+  }
+  const { standing: before } = account;
+  if (before === word.standing || (await isSaid(trx, word))) {
+    return { before, isChanged: false };
+  }
+  await trx('llm_accounts').where({ id }).update(standsBy(trx, word));
+  await trx('llm_transitions').insert({
+    ...told({ ...word, actorKind: 'user' }, before),
+    tenant_id: ownerId,
+    scope: 'account',
+    account_id: id,
+  });
+  return { before, isChanged: true };
+}
+
+async function isSaid(trx: Knex.Transaction, { id }: { id?: string }): Promise<boolean> {
+  return id !== undefined && (await trx('llm_transitions').where({ id }).first('id')) !== undefined;
+}
+
+function standsBy(
+  trx: Knex.Transaction,
+  { standing, reason, actorId }: Pick<StandingWord, 'standing' | 'reason' | 'actorId'>,
+) {
+  return {
+    standing,
+    standing_reason: reason,
+    standing_by: actorId,
+    standing_at: trx.raw('clock_timestamp()'),
+    version: trx.raw('version + 1'),
+    updated_at: trx.fn.now(),
+  };
+}
+
+function told(
+  { id = newId(), standing, reason, actorKind, actorId }: StandingWord,
+  before: KeyStanding,
+) {
+  return {
+    id,
+    from_state: before,
+    to_state: standing,
+    reason,
+    actor_kind: actorKind,
+    actor_id: actorId,
+  };
 }
 
 /** Keeps a key's standing from changes until the transaction ends, and answers it. */

@@ -25,7 +25,8 @@ export function requireBoth(word: ReplaceWord): void {
   }
 }
 
-function requireSaid(word: unknown): void {
+/** The same of one on the whole account. */
+export function requireSaid(word?: unknown): void {
   const [reason, actorId] = [fieldOf(word, 'reason'), fieldOf(word, 'actorId')];
   if (reason != null && !isReason(reason)) {
     throw new Error(`reason must be one line of at most ${longestReason} characters.`);

@@ -24,6 +24,7 @@ import type { KeyringSeen } from '../../domain/llm/keyrings/types';
 import { llmBursts, llmProbes, records } from '../proxies';
 import { searchAttributes } from '../searchAttributes';
 import { summary } from '../summary';
+import { listenToAccountWords } from './accountWords';
 import {
   explainKeyQuery,
   keyringStatusQuery,
@@ -96,12 +97,15 @@ class Keyring {
       },
       { description: 'Somebody asks for a key of a pool that has none to give.' },
     );
-    listenToWords({
+    const ring = {
       owner: this.owner,
       seen: () => this.seen,
+      status: () => this.status(),
       read: () => this.read(),
       tell: () => this.tell(),
-    });
+    };
+    listenToWords(ring);
+    listenToAccountWords(ring);
   }
 
   /** Reads how everything stands; false when there is no account any more. */

@@ -26,6 +26,9 @@ export interface KeyWord {
   isWritten?: boolean;
 }
 
+/** Somebody's word on an account with all its keys. */
+export type AccountWord = Omit<KeyWord, 'keyId'>;
+
 /** The key that comes in the place of one, stored by the API before. */
 export interface ReplaceWord extends KeyWord {
   newKeyId: string;
@@ -56,6 +59,14 @@ export const probeKeyUpdate = defineUpdate<KeyExplained, [KeyWord]>('probe');
 export const rotateKeyUpdate = defineUpdate<KeyExplained, [ReplaceWord]>('rotate');
 /** The new key serves, the old one is revoked at once. */
 export const replaceKeyUpdate = defineUpdate<KeyExplained, [ReplaceWord]>('replace');
+
+/** Of the whole account. */
+export const pauseAccountUpdate = defineUpdate<KeyringStatus | null, [AccountWord]>('pauseAccount');
+export const resumeAccountUpdate = defineUpdate<KeyringStatus | null, [AccountWord]>(
+  'resumeAccount',
+);
+export const drainAccountUpdate = defineUpdate<KeyringStatus | null, [AccountWord]>('drainAccount');
+export const probeAccountUpdate = defineUpdate<KeyringStatus | null, [AccountWord]>('probeAccount');
 
 export const keyringStatusQuery = defineQuery<KeyringStatus | null>('status');
 export const explainKeyQuery = defineQuery<string, [string]>('explain');

@@ -144,12 +144,13 @@ class Words {
   }
 }
 
-// Whoever gave the word reads why it was refused, and not that an activity failed.
-function refusalOf(error: unknown): unknown {
+/** Whoever gave the word reads why it was refused, and not that an activity failed. */
+export function refusalOf(error: unknown): unknown {
   const refusal = error instanceof ActivityFailure ? error.cause : undefined;
   return refusal instanceof ApplicationFailure ? refusal : error;
 }
 
-function askedFor(what: string) {
+/** The summary of what a person asked for. */
+export function askedFor(what: string) {
   return { summary: summary(`${what}: asked for by a person`) };
 }

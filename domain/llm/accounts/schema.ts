@@ -61,7 +61,11 @@ export const LlmAccount = z
     vendor: z.enum(llmVendors),
     baseUrl: z.string(),
     hasManagementKey: z.boolean(),
-    standing: z.enum(keyStandings).meta({ description: 'What a person said of it' }),
+    standing: z.enum(keyStandings).meta({
+      description: 'What a person said of it: it holds for all its keys',
+    }),
+    standingReason: z.string().nullable(),
+    standingAt: z.iso.datetime(),
     maxConcurrency: z.int().nullable(),
     balanceFloorMicros: z.int(),
     balance: z

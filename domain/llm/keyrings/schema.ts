@@ -10,6 +10,10 @@ export const SteerLlmKey = z
   .strictObject({ reason: reason.meta({ description: 'Shown to whoever asks why' }) })
   .meta({ id: 'SteerLlmKey' });
 
+export const SteerLlmAccount = z
+  .strictObject({ reason: reason.meta({ description: 'Shown to whoever asks why' }) })
+  .meta({ id: 'SteerLlmAccount' });
+
 export const ReplaceLlmKey = z
   .strictObject({
     secret: apiKey.meta({ description: 'The new key; it is never shown again' }),

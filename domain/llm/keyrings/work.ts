@@ -2,7 +2,7 @@ import { keyringJobs } from './jobs';
 import type { Ground, KeyringJob, KeyringMemory } from './jobs';
 import { subjectWords, whyOf } from './jobWords';
 import { keyringRules, type KeyringRules } from './rules';
-import type { KeyringSeen } from './types';
+import type { KeyringSeen, KeySeen } from './types';
 
 /** What is done, by when and for what; `wakeAtMs` is at the latest. */
 export interface KeyringWork {
@@ -21,11 +21,7 @@ export function keyringWork(
   { nowMs, underWay = none }: { nowMs: number; underWay?: ReadonlySet<string> },
   rules: KeyringRules = keyringRules,
 ): KeyringWork {
-  const isInUse = ({ standing }: { standing: string }) =>
-    standing === 'active' || standing === 'draining';
-  const keys = isInUse(seen.account)
-    ? seen.keys.filter((key) => isInUse(key) && !(Date.parse(key.expiresAt ?? '') <= nowMs))
-    : [];
+  const keys = keysInUse(seen, nowMs);
   const ground: Ground = { seen, keys, memory, nowMs, rules };
   const jobs = keyringJobs(ground)
     .filter(({ id }) => !underWay.has(id))
@@ -40,6 +36,15 @@ export function keyringWork(
     wakeAtMs: isLookFirst ? lookAtMs : first.dueAtMs,
     why: isLookFirst ? whyLooking(ground) : whyWaiting(seen, first, nowMs),
   };
+}
+
+/** The keys of an account that may be asked with at all. */
+export function keysInUse({ account, keys }: KeyringSeen, nowMs: number): KeySeen[] {
+  const isInUse = ({ standing }: { standing: string }) =>
+    standing === 'active' || standing === 'draining';
+  return isInUse(account)
+    ? keys.filter((key) => isInUse(key) && !(Date.parse(key.expiresAt ?? '') <= nowMs))
+    : [];
 }
 
 // What is done again and again without a change is done ever more rarely.

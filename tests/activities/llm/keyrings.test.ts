@@ -1,5 +1,9 @@
+import { MockActivityEnvironment } from '@temporalio/testing';
 import { createKeyringActivities } from '../../../activities/llm/keyrings';
+import type { Knex } from '../../../lib/db';
 import { newId } from '../../../lib/ids';
+import { acrossTenants } from '../../../models/base';
+import { setAccountStanding, setKeyStanding } from '../../../models/llm/standings';
 import { until } from '../../support/conditions';
 import { insertLlmAccount, insertLlmKey } from '../../support/llm';
 import { createTestDatabase, type TestDatabase } from '../../support/postgres';
@@ -45,6 +49,49 @@ async function standingOf(keyId: string): Promise<string> {
   const [row] = await database.db('llm_keys').where({ id: keyId });
   return row.standing;
 }
+
+test('a word that was written before its worker died undoes nothing that was said since', async () => {
+  const { accountId, tenantId, keyId } = await prepare();
+  const owner = { accountId, tenantId };
+  const activities = createKeyringActivities({ db: database.app });
+  const [pauseKey, pauseAccount] = [
+    () =>
+      activities.setKeyStanding({
+        ...owner,
+        keyId,
+        standing: 'paused',
+        reason: null,
+        actorId: null,
+        newKeyId: null,
+      }),
+    () =>
+      activities.setAccountStanding({ ...owner, standing: 'paused', reason: null, actorId: null }),
+  ];
+  const said = { standing: 'active', reason: null, actorId: null } as const;
+  for (const [word, takenBack, stands] of [
+    [
+      pauseKey,
+      (trx: Knex.Transaction) =>
+        setKeyStanding(trx, { ownerId: tenantId, id: keyId }, { ...said, actorKind: 'user' }),
+      () => standingOf(keyId),
+    ],
+    [
+      pauseAccount,
+      (trx: Knex.Transaction) =>
+        setAccountStanding(trx, { ownerId: tenantId, id: accountId }, said),
+      async () => (await database.db('llm_accounts').where({ id: accountId }).first()).standing,
+    ],
+  ] as const) {
+    const own = new MockActivityEnvironment({ activityId: newId() });
+    expect(await own.run(word)).toEqual({ isChanged: true });
+    expect(await stands()).toBe('paused');
+    await acrossTenants(database.app, 'llmRing', takenBack);
+    expect(await own.run(word)).toEqual({ isChanged: false });
+    expect(await stands()).toBe('active');
+    const another = new MockActivityEnvironment({ activityId: newId() });
+    expect(await another.run(word)).toEqual({ isChanged: true });
+  }
+});
 
 test('a rotated key that nobody uses any more is revoked, once', async () => {
   const order = await prepare();

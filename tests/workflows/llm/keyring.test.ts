@@ -1,5 +1,6 @@
 import type { temporal } from '@temporalio/proto';
 import type { FailureKind } from '../../../domain/llm/failures';
+import { instantWords } from '../../../domain/llm/keyrings/words';
 import { subjectIn, type HealthEvent } from '../../../domain/llm/health';
 import { acrossTenants } from '../../../models/base';
 import { applyHealth } from '../../../models/llm/health';
@@ -9,12 +10,16 @@ import {
   explainKeyQuery,
   keyringStatusQuery,
   keyStateChangedSignal,
+  pauseAccountUpdate,
   pauseKeyUpdate,
+  probeAccountUpdate,
   probeKeyUpdate,
+  resumeAccountUpdate,
   resumeKeyUpdate,
   revokeKeyUpdate,
   rotateKeyUpdate,
   wantedSignal,
+  type KeyringStatus,
 } from '../../../workflows/llm/messages';
 import { recordKeyring } from '../../replay/record';
 import { until } from '../../support/conditions';
@@ -397,6 +402,42 @@ describe('an operator in the Temporal UI', () => {
     expect((await keyRow(keyId)).standing).toBe('revoked');
   });
 
+  test('pauses, asks about and resumes the whole account in one word each', async () => {
+    const own = await prepare();
+    const handle = handleOf(ground, own);
+    const reason = 'strange bills';
+    const paused = await handle.executeUpdate(pauseAccountUpdate, { args: [{ reason }] });
+    expect(paused?.keys.map(({ state }) => state)).toEqual(['paused', 'paused', 'paused']);
+    expect(paused?.keys[0]?.text).toBe(
+      `Key ${own.labels[0]} is paused with its account Acme ${own.vendorId} by an operator ("strange bills").`,
+    );
+    const before = (await callsOf(ground, own.labels)).length;
+    await handle.executeUpdate(probeAccountUpdate, { args: [{}] });
+    expect(await callsOf(ground, own.labels)).toHaveLength(before);
+
+    // As the UI does when nothing is put in.
+    const resumed = await handle.executeUpdate<KeyringStatus, []>(resumeAccountUpdate.name);
+    expect(resumed?.keys.map(({ state }) => state)).toEqual(['active', 'active', 'active']);
+    expect(await detailsOf(own)).toContain(
+      `Acme ${own.vendorId}: active → paused ("strange bills")`,
+    );
+    // Long before its time: whoever asks wants to know now.
+    await callFails(own, 'platformRateLimit', {
+      scope: 'account',
+      status: 429,
+      retryAfterMs: 30 * 60_000,
+    });
+    const probed = await handle.executeUpdate(probeAccountUpdate, { args: [{}] });
+    expect(probed?.keys.map(({ state }) => state)).toEqual(['active', 'active', 'active']);
+    expect(await callsOf(ground, own.labels, 'chat')).toHaveLength(1);
+    await expect(
+      handle.executeUpdate(pauseAccountUpdate, { args: [{ actorId: 'ana' }] }),
+    ).rejects.toMatchObject({
+      cause: { message: 'actorId must be the id of a user; leave it out for an operator.' },
+    });
+    await recordKeyring(ground.temporal.client, 'an-account-is-steered', own.accountId);
+  });
+
   test('is told what is wrong with a word', async () => {
     const handle = handleOf(ground, account);
     await expect(
@@ -434,13 +475,14 @@ test('an operator reads which key cools, until when and why', async () => {
   await handleOf(ground, account).executeUpdate(pauseKeyUpdate, {
     args: [{ keyId, reason: 'too dear' }],
   });
-  const time = new Date(resetsAt).toISOString().slice(11, 19);
+  // With the day, shortly before midnight.
+  const time = instantWords(new Date(resetsAt).toISOString(), Date.now());
   const details = await until('the details', async () => {
     const text = await detailsOf(account);
     return text.includes(time) && text.includes('paused') && text;
   });
   expect(details).toContain(
-    `| ${account.labels[0]} | **cooling** | ${time} UTC | its account: 429, the vendor limits the account (X-RateLimit-Reset) |`,
+    `| ${account.labels[0]} | **cooling** | ${time} | its account: 429, the vendor limits the account (X-RateLimit-Reset) |`,
   );
   expect(details).toContain(`| ${account.labels[1]} | **paused** |`);
   expect(details).toContain('$20.00 of credit left');
