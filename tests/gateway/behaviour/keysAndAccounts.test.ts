@@ -164,7 +164,7 @@ test('402 openrouter_key_limit: another key, of the same account too; the key is
 });
 
 test('402 openrouter_in_flight_budget: another account; this one cools as long as it says', async () => {
-  await here.ground.faults({ fault: 'inFlightBudget', account: 'north', retryAfterSeconds: 2 });
+  await here.ground.faults({ fault: 'inFlightBudget', account: 'north', retryAfterSeconds: 40 });
   const calls = await meet(isRefused);
   expect(calls.map(({ account, status }) => [account, status])).toEqual([
     ['north', 402],
@@ -174,11 +174,12 @@ test('402 openrouter_in_flight_budget: another account; this one cools as long a
   expect(row).toMatchObject({ state: 'cooling', reason: 'inFlightBudget' });
   const [refused] = calls;
   const coolsMs = (row?.until?.getTime() ?? 0) - (refused?.at ?? 0);
-  expect(coolsMs).toBeGreaterThanOrEqual(2_000);
-  expect(coolsMs).toBeLessThan(4_000);
+  // Two seconds where the vendor says nothing, and never more than a minute.
+  expect(coolsMs).toBeGreaterThanOrEqual(40_000);
+  expect(coolsMs).toBeLessThan(60_000);
 
   await here.ground.faults();
-  await until('its time is over', () => (row?.until?.getTime() ?? 0) < Date.now());
+  await here.ground.pass(here.llm, here.tenant);
   await servesAgain('north-1');
   expect(await health()).toEqual({});
 });
