@@ -1,5 +1,4 @@
 import { startGround, type BenchGround } from './campaign/ground';
-import { writeStatements } from './campaign/statements';
 import { measureSize, type SizeResult } from './campaign/measure';
 import { readOptions, type BenchOptions } from './campaign/options';
 import { measureOneByOne, type OneByOneResult } from './campaign/oneByOne';
@@ -29,9 +28,9 @@ async function main(): Promise<void> {
       sizes.push(await measureSize(ground, { ...options, isPreRendered }, customers, tell));
     }
     if (options['one-by-one'] > 0) {
-      const { workers, rounds } = options;
+      const { workers, rounds, wires, profile } = options;
       const messages = options['one-by-one'];
-      oneByOne = await measureOneByOne(ground, { messages, workers, rounds }, tell);
+      oneByOne = await measureOneByOne(ground, { messages, workers, rounds, wires, profile }, tell);
     }
     if (options.transactional > 0) {
       transactional = await measureBeside(ground, {
@@ -41,9 +40,6 @@ async function main(): Promise<void> {
         rounds: 1,
         tell,
       });
-    }
-    if (options.profile !== undefined) {
-      await writeStatements(ground, options.profile);
     }
   } finally {
     await ground.stop();

@@ -1,10 +1,11 @@
+import path from 'node:path';
 import { runBare, startBareProcesses, type BareRun } from './bare';
 import { createTenant } from './customers';
 import type { BenchGround, BenchProcess } from './ground';
 import type { BenchOptions } from './options';
 import { prepareBodies } from './prepareBodies';
 import { peakMiB } from './processes';
-import { countStatements } from './statements';
+import { countStatements, writeStatements } from './statements';
 import { runProduct, type ProductRun } from './product';
 
 /** All that was measured with one number of customers. */
@@ -82,6 +83,9 @@ export async function measureSize(
       } finally {
         await Promise.all(prepared.map((each) => each.stop()));
       }
+    }
+    if (options.profile !== undefined) {
+      await writeStatements(ground, path.join(options.profile, String(customers)));
     }
   } finally {
     await Promise.all([...workers, ...bareProcesses].map((each) => each.stop()));

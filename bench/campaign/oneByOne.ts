@@ -14,6 +14,7 @@ import { createTenant, type BenchTenant } from './customers';
 import { sealingKeys, startProcess, type BenchGround, type BenchProcess } from './ground';
 import { runProduct, type ProductRun } from './product';
 import { writePlannedRun } from './runs';
+import { countStatements, writeStatements } from './statements';
 import { clearSink, readSink } from './sink';
 import type { SinkPorts } from './smtpSink';
 
@@ -27,15 +28,24 @@ export interface OneByOneResult {
   rounds: { product: ProductRun; barePerSecond: number }[];
 }
 
+interface OneByOneOptions {
+  messages: number;
+  workers: number;
+  rounds: number;
+  wires: readonly Wire[];
+  /** Where to write what statements cost in each round; not given, nobody counts them. */
+  profile: string | undefined;
+}
+
 const slotsOfWorker = 100;
 
 /** Sends the same campaign one call a message, by HTTP and by SMTP, in turn with the bare loop. */
 export async function measureOneByOne(
   ground: BenchGround,
-  options: { messages: number; workers: number; rounds: number },
+  options: OneByOneOptions,
   tell: (text: string) => void,
 ): Promise<OneByOneResult[]> {
-  const { messages, workers: count, rounds } = options;
+  const { messages, workers: count, rounds, profile } = options;
   const sink = await startProcess([path.join(ground.dist, 'bench/campaign/smtpSink.js')], {}, null);
   const [ports]: SinkPorts[] = await once(sink.child, 'message');
   if (ports === undefined) {
@@ -43,7 +53,7 @@ export async function measureOneByOne(
   }
   const results: OneByOneResult[] = [];
   try {
-    for (const wire of wires) {
+    for (const wire of options.wires) {
       tell(`one by one over ${wire}: ${messages} customers`);
       const tenant = await createTenant(ground.db, messages);
       const accountId = await openAccount(ground, tenant, accountOf(wire, ground, ports));
@@ -58,7 +68,13 @@ export async function measureOneByOne(
         const result: OneByOneResult = { wire, messages, rounds: [] };
         try {
           for (let round = 0; round <= rounds; round += 1) {
+            if (profile !== undefined) {
+              await countStatements(ground);
+            }
             const product = await runProduct(ground, tenant, workers, sinkUrl);
+            if (profile !== undefined) {
+              await writeStatements(ground, path.join(profile, `${wire}-${round}`));
+            }
             const barePerSecond = await runBare(ground, { tenant, accountId, bare, sinkUrl });
             tell(
               `  ${round === 0 ? 'warming up' : `round ${round}`}: product ` +

@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
+import { wires } from './oneByOne';
 
 const count = z.coerce.number().int().min(1);
 
@@ -13,6 +14,12 @@ const Flags = z.object({
   rounds: count.default(3),
   /** Messages of the runs with one call each; 0 leaves them out. */
   'one-by-one': z.coerce.number().int().min(0).default(200_000),
+  /** How they travel: by JSON, by SMTP, or one after the other. */
+  wires: z
+    .string()
+    .default(wires.join())
+    .transform((text) => text.split(','))
+    .pipe(z.array(z.enum(wires)).min(1)),
   /** Single messages a second beside the campaign; 0 leaves them out. */
   transactional: z.coerce.number().int().min(0).default(50),
   profile: z.string().optional(),
@@ -29,6 +36,7 @@ export function readOptions(args: string[]): BenchOptions {
       workers: { type: 'string' },
       rounds: { type: 'string' },
       'one-by-one': { type: 'string' },
+      wires: { type: 'string' },
       transactional: { type: 'string' },
       profile: { type: 'string' },
     },
