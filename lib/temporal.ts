@@ -1,4 +1,4 @@
-import { Client, Connection } from '@temporalio/client';
+import { Client, Connection, type Metadata } from '@temporalio/client';
 import type { DataConverter } from '@temporalio/common';
 import type { Config } from './config';
 
@@ -17,7 +17,7 @@ export function connectTemporal(
   },
   dataConverter: DataConverter,
 ): Temporal {
-  const connection = Connection.lazy({
+  const connection = QuietConnection.lazy({
     address: config.TEMPORAL_ADDRESS,
     // No retries here: a caller is told at once, the reconciler and Temporal itself make good what was
     // missed, and no retry is left behind to fail on a connection that was closed.
@@ -35,4 +35,40 @@ export function connectTemporal(
       );
     },
   };
+}
+
+/**
+ * Deadlines are kept in async-local storage. Node 20 calls JavaScript for every promise of a process
+ * that uses one, so it is switched off again when the last deadline is over.
+ */
+class QuietConnection extends Connection {
+  private scopes = 0;
+
+  override withDeadline<R>(deadline: number | Date, work: () => Promise<R>): Promise<R> {
+    return this.whileUsed(() => super.withDeadline(deadline, work));
+  }
+
+  override withAbortSignal<R>(signal: AbortSignal, work: () => Promise<R>): Promise<R> {
+    return this.whileUsed(() => super.withAbortSignal(signal, work));
+  }
+
+  override withMetadata<R>(metadata: Metadata, work: () => Promise<R>): Promise<R> {
+    return this.whileUsed(() => super.withMetadata(metadata, work));
+  }
+
+  override withApiKey<R>(apiKey: string, work: () => Promise<R>): Promise<R> {
+    return this.whileUsed(() => super.withApiKey(apiKey, work));
+  }
+
+  private async whileUsed<R>(work: () => Promise<R>): Promise<R> {
+    this.scopes += 1;
+    try {
+      return await work();
+    } finally {
+      this.scopes -= 1;
+      if (this.scopes === 0) {
+        this.callContextStorage.disable();
+      }
+    }
+  }
 }

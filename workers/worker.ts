@@ -4,6 +4,7 @@ import { Worker, type NativeConnection, type WorkerOptions } from '@temporalio/w
 import { createActivities, type ActivityDeps } from '../activities';
 import type { Logger } from '../lib/logger';
 import { queues } from '../workflows/queues';
+import { createActivityContexts } from './activityContexts';
 import { everyQueue, type QueueName } from './queueChoice';
 
 export interface WorkerSettings {
@@ -43,6 +44,7 @@ export async function startWorker(settings: WorkerSettings): Promise<RunningWork
     // The default tells a slice of its cancellation only after 6 to 9 s.
     maxHeartbeatThrottleInterval: '500ms',
     defaultHeartbeatThrottleInterval: '500ms',
+    interceptors: { activity: [createActivityContexts(settings.connection)] },
   } satisfies Partial<WorkerOptions>;
   const activities = createActivities(settings.deps);
   const ownOptions: Record<QueueName, Partial<WorkerOptions>> = {
