@@ -76,7 +76,9 @@ export class Run {
     this.models = new ModelLine(deps, ask.models, this.poolIds);
     this.tries = new Tries(ask, this.models, this.lastAt);
     this.keys = new KeyQueue(deps, {
+      tenantId: ask.asker.tenantId,
       poolIds: this.poolIds,
+      models: ask.models,
       priority: ask.priority,
       conversation: ask.conversation,
       deadlineAt: this.lastAt,
@@ -261,13 +263,14 @@ export class Run {
   }
 
   private async take(steps: () => readonly KeyStep[], isApart: boolean): Promise<Place> {
-    const taken = await this.keys.take(steps, () => this.models.upAt());
+    const isFirst = this.tries.last === undefined;
+    const taken = await this.keys.take({ steps, upAt: () => this.models.upAt(), isFirst });
     if ('none' in taken) {
       throw this.errorWithout(taken.none);
     }
     const { key, step } = taken;
     this.ask.shape.change(step.way, step.model);
-    if (this.tries.last !== undefined) {
+    if (!isFirst) {
       try {
         await this.record.reserve(this.mostOf(step.model));
         this.checkTime();

@@ -9,6 +9,7 @@ import { createCatalogue } from './catalogue';
 import { createCostLookUps } from './costs';
 import { createGateway } from './gateway';
 import { createHealthNews } from './healthNews';
+import { KeyLine } from './KeyLine';
 import { createCallLedger, type SpentKeyOfPool } from './ledger';
 import { collectRingMetrics } from './metrics';
 import { OpenRuns } from './OpenRuns';
@@ -65,6 +66,7 @@ export async function createLlm(deps: LlmDeps): Promise<Llm> {
   const runs = new OpenRuns();
   const gateway = createGateway({
     ring,
+    line: new KeyLine(ring),
     ledger,
     catalogue,
     costs,

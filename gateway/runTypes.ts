@@ -5,6 +5,7 @@ import type { Logger } from '../lib/logger';
 import type { CallOptions, LlmProvider } from '../providers/llm/types';
 import type { FaultField } from './callErrors';
 import type { RecordDeps } from './CallRecord';
+import type { KeyLine } from './KeyLine';
 import type { AskSize } from './models';
 import type { OpenRuns } from './OpenRuns';
 import type { Asker, ChosenKey, Ring } from './types';
@@ -12,6 +13,7 @@ import type { Asker, ChosenKey, Ring } from './types';
 /** What requests are carried out with. */
 export interface RunDeps extends RecordDeps {
   readonly ring: Ring;
+  readonly line: KeyLine;
   readonly providerOf: (vendor: ChosenKey['vendor']) => LlmProvider;
   readonly retryBudgets: RetryBudgets;
   readonly runs: OpenRuns;
