@@ -2,6 +2,7 @@ import { ConfigError, loadConfig, type Config } from '../lib/config';
 import { watchLaunchers } from './launch/ancestors';
 import { holdDataFolder, waitUntil, type DataFolder } from './launch/dataFolder';
 import { keepAsking } from './launch/demo/asking';
+import { hasModelKeysOfDemoAlone } from './launch/demo/modelKeys';
 import { seedDemo } from './launch/demo/seed';
 import { parseStartOptions, usage, type StartOptions } from './launch/options';
 import { createOutput, type Output } from './launch/output';
@@ -54,7 +55,9 @@ async function main(): Promise<void> {
   const demo = await seedDemo({ plan, secrets, databaseUrl: addresses.databaseUrl, output });
   showWelcome(output, makeWelcome(plan, demo));
   const isDemo = plan.options.demo && plan.hasSandbox && !plan.hasOwnModelKeys;
-  if (demo?.hasModelKeys === true && isDemo) {
+  // A real key may have been taken in before, or added by hand.
+  const asksForFree = () => hasModelKeysOfDemoAlone(addresses.databaseUrl);
+  if (demo?.hasModelKeys === true && isDemo && (await asksForFree())) {
     const { email, password } = demo;
     keepAsking(`http://127.0.0.1:${plan.ports.api}/api/v1`, { email, password });
   }

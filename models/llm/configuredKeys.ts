@@ -6,6 +6,7 @@ import { acrossTenants } from '../base';
 import { createLlmAccount } from './accounts';
 import { createLlmKey, fingerprintOf } from './keys';
 import { LlmAccount } from './LlmAccount';
+import { setKeyStanding } from './standings';
 
 /** An account of the platform as the configuration has it. */
 export interface ConfiguredAccount {
@@ -46,6 +47,41 @@ export async function ensureConfiguredKeys(
     }
     return changed;
   });
+}
+
+/**
+ * Revokes keys of the platform that are known by what opens them, wherever people have put them.
+ * Answers how many it revoked; those that were before stay as they are.
+ */
+export async function setAsideKeys(
+  db: Knex,
+  secrets: readonly string[],
+  reason: string,
+): Promise<number> {
+  return acrossTenants(db, 'platformAdmin', async (trx) => {
+    const found = await keysOfPlatform(trx)
+      .whereIn('fingerprint', secrets.map(fingerprintOf))
+      .orderBy('id')
+      .select('id');
+    const word = { standing: 'revoked', reason, actorId: null, actorKind: 'system' } as const;
+    for (const { id } of found) {
+      await setKeyStanding(trx, { ownerId: null, id }, word);
+    }
+    return found.length;
+  });
+}
+
+/** Whether the platform has keys, and they are all among these. */
+export async function hasNoKeysBut(db: Knex, secrets: readonly string[]): Promise<boolean> {
+  const prints = new Set(secrets.map(fingerprintOf));
+  const kept = await acrossTenants(db, 'platformAdmin', async (trx) =>
+    keysOfPlatform(trx).select('fingerprint'),
+  );
+  return kept.length > 0 && kept.every(({ fingerprint }) => prints.has(fingerprint));
+}
+
+function keysOfPlatform(trx: Knex.Transaction) {
+  return trx('llm_keys').where({ tenant_id: null }).whereNot({ standing: 'revoked' });
 }
 
 async function unknownOf(trx: Knex.Transaction, keys: readonly string[]): Promise<string[]> {

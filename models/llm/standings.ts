@@ -10,7 +10,7 @@ export interface StandingWord {
   reason: string | null;
   /** Null for an operator in the Temporal UI, or for what a person had asked for before. */
   actorId: string | null;
-  actorKind: 'user' | 'timer';
+  actorKind: 'user' | 'timer' | 'system';
   /** Of this very word: once it is written it is not written again, whatever came since. */
   id?: string;
   /** The key that comes in its place, which serves from now on. */

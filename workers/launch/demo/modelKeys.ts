@@ -3,6 +3,8 @@ import {
   DEMO_OPENROUTER_ACCOUNTS,
   type OpenRouterSandboxAccount,
 } from '../../../sandbox/openrouter/accounts';
+import { createDatabase, type Knex } from '../../../lib/db';
+import { hasNoKeysBut, setAsideKeys } from '../../../models/llm/configuredKeys';
 import type { ApiCaller } from './apiCaller';
 
 const Named = z.array(z.object({ id: z.string(), name: z.string() }));
@@ -27,6 +29,32 @@ export async function addModelKeys(admin: ApiCaller, sandboxUrl: string): Promis
     }
   }
   return added;
+}
+
+const secrets = DEMO_OPENROUTER_ACCOUNTS.flatMap(({ keys }) => keys.map(({ secret }) => secret));
+
+/**
+ * Revokes the sandbox's keys that an earlier demo gave the platform: where real ones are configured,
+ * what people ask is not to be answered by a stand-in. Answers how many there were.
+ */
+export function setAsideModelKeys(databaseUrl: string): Promise<number> {
+  return withDatabase(databaseUrl, (db) =>
+    setAsideKeys(db, secrets, 'Of the demo: real keys are configured'),
+  );
+}
+
+/** Whether nothing the platform is asked can reach a model that costs money. */
+export function hasModelKeysOfDemoAlone(databaseUrl: string): Promise<boolean> {
+  return withDatabase(databaseUrl, (db) => hasNoKeysBut(db, secrets));
+}
+
+async function withDatabase<T>(url: string, work: (db: Knex) => Promise<T>): Promise<T> {
+  const db = createDatabase({ url, applicationName: 'carillon-demo', poolMax: 1 });
+  try {
+    return await work(db);
+  } finally {
+    await db.destroy();
+  }
 }
 
 async function addAccount(

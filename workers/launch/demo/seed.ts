@@ -13,7 +13,7 @@ import type { Output } from '../output';
 import type { Plan } from '../plan';
 import { writePrivately, type Secrets } from '../secrets';
 import { createApiCaller, type ApiCaller } from './apiCaller';
-import { addModelKeys } from './modelKeys';
+import { addModelKeys, setAsideModelKeys } from './modelKeys';
 import { demoCampaigns, type DemoCampaign } from './campaigns';
 
 const DemoFacts = z.object({
@@ -46,9 +46,12 @@ export async function seedDemo(options: {
 }): Promise<DemoFacts | undefined> {
   const { plan, output } = options;
   const factsFile = path.join(plan.dataDir, 'demo.json');
-  const known = existsSync(factsFile)
+  const stored = existsSync(factsFile)
     ? DemoFacts.parse(JSON.parse(readFileSync(factsFile, 'utf8')))
     : undefined;
+  const known = plan.hasOwnModelKeys
+    ? await withoutModelKeys(stored, { ...options, factsFile })
+    : stored;
   if (known?.hasModelKeys === true) {
     return known;
   }
@@ -67,7 +70,7 @@ export async function seedDemo(options: {
       await seedModelKeys(plan, admin, output);
     }
     const facts = { ...tenant, adminEmail, hasModelKeys: !plan.hasOwnModelKeys };
-    writePrivately(factsFile, `${JSON.stringify(facts, null, 2)}\n`);
+    writeFacts(factsFile, facts);
     return facts;
   } catch (error) {
     // Everything else works without it; the next start tries again.
@@ -75,6 +78,34 @@ export async function seedDemo(options: {
     output.say('start', `the demo could not be seeded: ${reason}`, 'warn');
     return known;
   }
+}
+
+// They are given anew once no real ones are configured any more.
+async function withoutModelKeys(
+  stored: DemoFacts | undefined,
+  options: { databaseUrl: string; output: Output; factsFile: string },
+): Promise<DemoFacts | undefined> {
+  const { databaseUrl, output, factsFile } = options;
+  const facts = stored === undefined ? undefined : { ...stored, hasModelKeys: false };
+  if (facts !== undefined && stored?.hasModelKeys === true) {
+    // First: keys that are still there when this is read are given once more, which changes nothing.
+    writeFacts(factsFile, facts);
+  }
+  try {
+    const count = await setAsideModelKeys(databaseUrl);
+    if (count > 0) {
+      output.say('start', `${count} keys of the demo's models revoked: real ones are configured`);
+    }
+  } catch (error) {
+    // The next start tries again.
+    const reason = error instanceof Error ? error.message : String(error);
+    output.say('start', `the demo's keys of models could not be revoked: ${reason}`, 'warn');
+  }
+  return facts;
+}
+
+function writeFacts(factsFile: string, facts: DemoFacts): void {
+  writePrivately(factsFile, `${JSON.stringify(facts, null, 2)}\n`);
 }
 
 async function seed(plan: Plan, secrets: Secrets, output: Output): Promise<DemoFacts> {
