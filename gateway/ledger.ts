@@ -10,7 +10,7 @@ import {
 import type { Knex } from '../lib/db';
 import type { Logger } from '../lib/logger';
 import type { Sealing } from '../lib/sealing';
-import { openCalls, type Opened } from '../models/llm/callReservations';
+import { createCallDatabase, openCalls, type Opened } from '../models/llm/callReservations';
 import { settleCalls, type CallAttempt, type EndedCall, type SpentKey } from '../models/llm/calls';
 import { keepPrompts, type CallWords } from '../models/llm/prompts';
 import { createGroups } from './groups';
@@ -68,6 +68,7 @@ export function createCallLedger({
   spentKey?: (key: SpentKeyOfPool) => void;
   now?: () => Date;
 }): CallLedger {
+  const callDb = createCallDatabase(db);
   let isClosed = false;
   // Those that were opened here and that a crash of the database may forget, or their end.
   const unsafe = new Map<string, UnsafeCall>();
@@ -85,7 +86,7 @@ export function createCallLedger({
     gatherMs: settleGatherMs,
   });
   const raisings = createRaisings({
-    db,
+    db: callDb,
     most: mostOfGroup,
     patienceMs: openPatienceMs,
     isClosed: () => isClosed,
@@ -134,6 +135,7 @@ export function createCallLedger({
       clearTimeout(timer);
       isClosed = true;
       closing.abort();
+      await callDb.close();
     },
   };
 
@@ -152,7 +154,7 @@ export function createCallLedger({
 
   async function openGroup(group: readonly Opening[]): Promise<void> {
     try {
-      const answers = await openCalls(db, group.map(newCallOf), {
+      const answers = await openCalls(callDb, group.map(newCallOf), {
         at: now?.() ?? null,
         makesCounters: group.some((one) => one.isUncounted),
         witnesses,
@@ -194,7 +196,7 @@ export function createCallLedger({
     const calls = [...unsafe.values()];
     witnesses = { opened: null, settled: null };
     for (let first = 0; first < calls.length; first += mostOfGroup) {
-      await openCalls(db, calls.slice(first, first + mostOfGroup).map(newCallOf), {
+      await openCalls(callDb, calls.slice(first, first + mostOfGroup).map(newCallOf), {
         at: now?.() ?? null,
         makesCounters: true,
         isForced: true,
@@ -269,12 +271,12 @@ export function createCallLedger({
   }
 
   async function settleKnown(calls: readonly EndedOfPool[]): Promise<void> {
-    const { spent, unknownIds } = await settleCalls(db, calls);
+    const { spent, unknownIds } = await settleCalls(callDb, calls);
     const unknown = new Set(unknownIds);
     if (unknownIds.some((id) => unsafe.has(id))) {
       await restore();
       const again = calls.filter(({ callId }) => unknown.has(callId));
-      tellSpent(again, (await settleCalls(db, again)).spent);
+      tellSpent(again, (await settleCalls(callDb, again)).spent);
     }
     noteEnds(calls);
     tellSpent(calls, spent);

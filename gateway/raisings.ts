@@ -3,7 +3,7 @@ import {
   isDatabaseUnavailable,
   isTransactionConflict,
 } from '../lib/databaseErrors';
-import type { Knex } from '../lib/db';
+import type { PurposeDatabase } from '../models/base';
 import { reserveMore, type Raised } from '../models/llm/callReservations';
 import { createGroups } from './groups';
 import { budgetSpent, unreachable } from './ledgerErrors';
@@ -20,7 +20,7 @@ interface Raising {
 
 /** Reserves more for calls that are open, many with each statement. */
 export function createRaisings(options: {
-  db: Knex;
+  db: PurposeDatabase;
   most: number;
   patienceMs: number;
   isClosed: () => boolean;

@@ -36,6 +36,33 @@ export function createDatabase(options: {
   });
 }
 
+/**
+ * A pool of its own to the same database, whose connections have these settings from their start and
+ * keep them: what each transaction would otherwise set anew.
+ */
+export function besideDatabase(
+  db: Knex,
+  { poolMax, settings }: { poolMax: number; settings: Readonly<Record<string, string>> },
+): Knex {
+  const names = Object.keys(settings);
+  const text = `select ${names.map((_, n) => `set_config($${2 * n + 1}, $${2 * n + 2}, false)`).join(', ')}`;
+  const values = Object.entries(settings).flat();
+  const config: Knex.Config = db.client.config;
+  return knex({
+    ...config,
+    pool: {
+      ...config.pool,
+      max: poolMax,
+      afterCreate(connection: Client, done: (error: Error | null, made: Client) => void) {
+        connection.query({ text, values }).then(
+          () => done(null, connection),
+          (error: Error) => done(error, connection),
+        );
+      },
+    },
+  });
+}
+
 /** A row as a list of cells, which takes half the time of one with names. */
 // oxlint-disable-next-line typescript/no-explicit-any -- pg types no cell
 export type Cells = any[];
@@ -85,10 +112,12 @@ export function inOneTrip(
   return onConnection(db, options, async (connection) => {
     // Held back until all is written: one packet, not one for each.
     connection.connection.stream.cork();
+    // One alone is a transaction by itself.
+    const isOne = statements.length === 1;
     const answers = [
-      connection.query('begin'),
+      ...(isOne ? [] : [connection.query('begin')]),
       ...statements.map((statement) => send(connection, statement)),
-      connection.query('commit'),
+      ...(isOne ? [] : [connection.query('commit')]),
     ];
     connection.connection.stream.uncork();
     // Nothing of it may still be under way when another one gets the connection.
@@ -97,7 +126,8 @@ export function inOneTrip(
     if (failed !== undefined) {
       throw failed.reason;
     }
-    return settled.slice(1, -1).map((one) => (one.status === 'fulfilled' ? one.value.rows : []));
+    const own = isOne ? settled : settled.slice(1, -1);
+    return own.map((one) => (one.status === 'fulfilled' ? one.value.rows : []));
   });
 }
 

@@ -1,6 +1,6 @@
 import { Model } from 'objection';
 import type { Knex } from 'knex';
-import { inOneTrip, onConnection, type Rows, type TripStatement } from '../lib/db';
+import { besideDatabase, inOneTrip, onConnection, type Rows, type TripStatement } from '../lib/db';
 
 /** Every model: snake_case columns are camelCase properties; columns are only ever declared. */
 export class BaseModel extends Model {
@@ -144,6 +144,33 @@ export async function acrossTenantsInOneTrip(
   };
   const [, ...rows] = await inOneTrip(db, [first, ...statements], { deadlineMs });
   return rows;
+}
+
+/** Connections that look across tenants for one purpose all their life. */
+export interface PurposeDatabase {
+  /** A few statements in one transaction, sent together; one alone costs a single message. */
+  inOneTrip(statements: readonly TripStatement[]): Promise<Rows[]>;
+  close(): Promise<void>;
+}
+
+/**
+ * A small pool of such connections beside `db`, for statements that somebody waits for all the time:
+ * the role, the purpose and these settings are set once, not in each transaction, which takes longer
+ * than a statement of theirs. Nothing else may use them.
+ */
+export function createPurposeDatabase(
+  db: Knex,
+  purpose: CrossTenantPurpose,
+  { poolMax, settings }: { poolMax: number; settings: Readonly<Record<string, string>> },
+): PurposeDatabase {
+  const pool = besideDatabase(db, {
+    poolMax,
+    settings: { ...settings, 'carillon.purpose': purpose, role: 'carillon_platform' },
+  });
+  return {
+    inOneTrip: (statements) => inOneTrip(pool, statements),
+    close: () => pool.destroy(),
+  };
 }
 
 /**

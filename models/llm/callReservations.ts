@@ -1,19 +1,26 @@
 import { plans } from '../../domain/identity/plans';
 import type { SpentBudget } from '../../domain/llm/budgets';
 import { prepareOnce, type Knex } from '../../lib/db';
-import { acrossTenantsInOneTrip } from '../base';
+import { createPurposeDatabase, type PurposeDatabase } from '../base';
 import { dayAt, monthAt } from './periods';
 
-// Locks are held until a commit is over: without a wait for the disk that is soon. And counters are
-// found by their keys: their table is one page when a connection plans, which looks cheap to walk
-// through, and full of old versions of its few rows a moment later.
-export const withoutDisk = {
-  raw: {
-    name: 'withoutDisk',
-    text: `select set_config('synchronous_commit', 'off', true), set_config('enable_seqscan', 'off', true)`,
-    values: [],
-  },
-};
+/**
+ * Connections for calls. Locks are held until a commit is over: without a wait for the disk that is
+ * soon. Statements are planned once, and find counters by their keys: their table is one page when a
+ * connection plans, which looks cheap to walk through, and full of old versions of its few rows a
+ * moment later.
+ */
+export function createCallDatabase(db: Knex): PurposeDatabase {
+  return createPurposeDatabase(db, 'llmLedger', {
+    // For calls that are opened, raised and settled at the same time.
+    poolMax: 4,
+    settings: {
+      synchronous_commit: 'off',
+      plan_cache_mode: 'force_generic_plan',
+      enable_seqscan: 'off',
+    },
+  });
+}
 
 /** A call that is about to be made. */
 export interface NewCall {
@@ -53,7 +60,7 @@ export type Opened =
  * calls are being made.
  */
 export async function openCalls(
-  db: Knex,
+  db: PurposeDatabase,
   calls: readonly NewCall[],
   options: {
     at?: Date | null;
@@ -73,12 +80,7 @@ export async function openCalls(
   };
   const reserve = { raw: reserving(values) };
   const count = { raw: counting(values) };
-  const answers = await acrossTenantsInOneTrip(
-    db,
-    'llmLedger',
-    makesCounters ? [withoutDisk, count, reserve] : [withoutDisk, reserve],
-    { arePlansKept: true },
-  );
+  const answers = await db.inOneTrip(makesCounters ? [count, reserve] : [reserve]);
   const rows: (SpentBudget & { state: Opened['state'] })[] = answers.at(-1) ?? [];
   return rows.map(({ state, ...budget }) => (state === 'refused' ? { state, budget } : { state }));
 }
@@ -89,24 +91,18 @@ export async function openCalls(
  * it once. Each call may be in it once.
  */
 export async function reserveMore(
-  db: Knex,
+  db: PurposeDatabase,
   calls: readonly { readonly callId: string; readonly estimateMicros: number }[],
 ): Promise<Raised[]> {
-  const [, answers] = await acrossTenantsInOneTrip(
-    db,
-    'llmLedger',
-    [
-      withoutDisk,
-      {
-        raw: raising({
-          ids: calls.map((call) => call.callId),
-          totals: calls.map((call) => call.estimateMicros),
-          plans: planLimits,
-        }),
-      },
-    ],
-    { arePlansKept: true },
-  );
+  const [answers] = await db.inOneTrip([
+    {
+      raw: raising({
+        ids: calls.map((call) => call.callId),
+        totals: calls.map((call) => call.estimateMicros),
+        plans: planLimits,
+      }),
+    },
+  ]);
   const rows: (SpentBudget & { state: Raised['state']; moreMicros: number })[] = answers ?? [];
   return rows.map(({ state, moreMicros, ...budget }) =>
     state === 'refused' ? { state, budget, moreMicros } : { state },

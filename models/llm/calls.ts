@@ -2,8 +2,7 @@ import type { BudgetPeriod } from '../../domain/llm/budgets';
 import type { FailureKind } from '../../domain/llm/failures';
 import type { TokenUsage } from '../../domain/llm/types';
 import { prepareOnce, type Knex } from '../../lib/db';
-import { acrossTenantsInOneTrip } from '../base';
-import { withoutDisk } from './callReservations';
+import type { PurposeDatabase } from '../base';
 import { platformCost, sharesOf } from './callShares';
 import { dayAt, monthAt } from './periods';
 
@@ -55,20 +54,14 @@ export interface SpentKey {
  * the calls that are not there at all: a crash of the database has taken them back.
  */
 export async function settleCalls(
-  db: Knex,
+  db: PurposeDatabase,
   calls: readonly EndedCall[],
 ): Promise<{ spent: SpentKey[]; unknownIds: string[] }> {
-  const answers = await acrossTenantsInOneTrip(
-    db,
-    'llmLedger',
-    [
-      withoutDisk,
-      ...attemptsOf(calls).map((values) => ({ raw: noting(values) })),
-      // Last: others wait for its counters until the commit.
-      { raw: settling(endedColumns(calls)) },
-    ],
-    { arePlansKept: true },
-  );
+  const answers = await db.inOneTrip([
+    ...attemptsOf(calls).map((values) => ({ raw: noting(values) })),
+    // Last: others wait for its counters until the commit.
+    { raw: settling(endedColumns(calls)) },
+  ]);
   const rows: (SpentKey & { unknownId: string | null })[] = answers.at(-1) ?? [];
   return {
     spent: rows.filter(({ unknownId }) => unknownId === null),
