@@ -44,8 +44,6 @@ const safeAfterMs = 5_000;
 interface Opening {
   readonly call: OpenCall;
   readonly until: number;
-  /** Whether its counters are to be made first. */
-  isUncounted: boolean;
   resolve(): void;
   reject(error: unknown): void;
 }
@@ -106,7 +104,7 @@ export function createCallLedger({
     open(call) {
       return new Promise((resolve, reject) => {
         const until = Math.min(Date.now() + openPatienceMs, call.expiresAt.getTime());
-        openings.add({ call, until, isUncounted: false, resolve, reject });
+        openings.add({ call, until, resolve, reject });
       });
     },
 
@@ -156,7 +154,6 @@ export function createCallLedger({
     try {
       const answers = await openCalls(callDb, group.map(newCallOf), {
         at: now?.() ?? null,
-        makesCounters: group.some((one) => one.isUncounted),
         witnesses,
       });
       if (answers.some(({ state }) => state === 'forgotten')) {
@@ -178,9 +175,6 @@ export function createCallLedger({
       case 'refused':
         opening.reject(budgetSpent(opened.budget, opening.call.estimateMicros));
         return;
-      case 'uncounted':
-        openings.add({ ...opening, isUncounted: true });
-        return;
       case 'again':
       case 'forgotten':
         openings.add(opening);
@@ -198,7 +192,6 @@ export function createCallLedger({
     for (let first = 0; first < calls.length; first += mostOfGroup) {
       await openCalls(callDb, calls.slice(first, first + mostOfGroup).map(newCallOf), {
         at: now?.() ?? null,
-        makesCounters: true,
         isForced: true,
       });
     }

@@ -222,8 +222,8 @@ export async function up(knex: Knex): Promise<void> {
       first_token_ms int,
       total_ms int,
       is_streamed boolean not null,
-      -- Whose counters hold its reservation: [scope, subject, period, first day] each.
-      reserved_under jsonb not null default '[]',
+      -- Whether its tenant's plan holds its reservation, too.
+      may_use_platform boolean not null,
       created_at timestamptz not null default clock_timestamp(),
       expires_at timestamptz not null,
       settled_at timestamptz,

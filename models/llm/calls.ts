@@ -4,7 +4,7 @@ import type { TokenUsage } from '../../domain/llm/types';
 import { prepareOnce, type Knex } from '../../lib/db';
 import type { PurposeDatabase } from '../base';
 import { platformCost, sharesOf } from './callShares';
-import { dayAt, monthAt } from './periods';
+import { countersOf, dayAt, monthAt } from './periods';
 
 /** What became of a call. */
 export interface EndedCall {
@@ -104,8 +104,8 @@ const settleSql = `
         cost_source, prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens,
         first_token_ms, total_ms, attempts)
   ), settled as materialized (
-    select c.id, c.tenant_id, c.user_id, c.feature, c.estimate_micros, c.reserved_under,
-           c.created_at, coalesce(g.model, c.model_asked) as model_used,
+    select c.id, c.tenant_id, c.user_id, c.feature, c.estimate_micros,
+           c.model_asked, c.may_use_platform, c.created_at, coalesce(g.model, c.model_asked) as model_used,
            ${dayAt('c.created_at')} as day, ${monthAt('c.created_at')} as month, g.*
       from llm_calls c join given g on g.call_id = c.id
      where c.outcome = 'open' order by c.id for update of c
@@ -122,12 +122,12 @@ const settleSql = `
         as p (call_id, model, key_id, is_of_platform, cost, prompt_tokens, completion_tokens,
           is_end) on p.call_id = s.call_id
   ), changes as materialized (
-    select s.tenant_id, h.counter ->> 0 as scope, h.counter ->> 1 as subject,
-           h.counter ->> 2 as period, cast(h.counter ->> 3 as date) as starts_on,
+    select s.tenant_id, k.scope, k.subject, k.period, k.starts_on,
            cast(sum(s.estimate_micros) as bigint) as freed,
-           cast(sum(case when h.counter ->> 0 = 'plan' then s.platform_cost
-                         else s.cost end) as bigint) as spent
-      from settled s cross join lateral jsonb_array_elements(s.reserved_under) as h (counter)
+           cast(sum(case when k.scope = 'plan' then s.platform_cost else s.cost end) as bigint)
+             as spent
+      from settled s
+     cross join lateral ${countersOf('s', { model: 'model_asked', instant: 's.created_at' })} k
      group by 1, 2, 3, 4, 5
   ), held as materialized (
     select p.id, x.freed, x.spent

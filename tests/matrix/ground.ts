@@ -214,6 +214,7 @@ async function insertCall(
     outcome: 'failed',
     estimate_micros: 1,
     cost_micros: 0,
+    may_use_platform: true,
     is_streamed: false,
     expires_at: soon,
     settled_at: new Date(),

@@ -58,6 +58,7 @@ const writers = {
       kind: 'chat',
       model_asked: 'a',
       estimate_micros: 1,
+      may_use_platform: true,
       is_streamed: false,
       expires_at: new Date(),
     });

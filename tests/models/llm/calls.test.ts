@@ -138,12 +138,13 @@ async function compareSums(): Promise<void> {
   // What is the plan's depends on whose key served, which calls do not keep.
   const counters = await database.db.raw(`
     with said as (
-      select c.tenant_id, h.counter ->> 0 as scope, h.counter ->> 1 as subject,
-             h.counter ->> 2 as period,
+      select c.tenant_id, k.scope, k.subject, p.period,
              sum(case when c.outcome = 'open' then c.estimate_micros else 0 end) as reserved,
              coalesce(sum(c.cost_micros), 0) as spent
-        from llm_calls c cross join lateral jsonb_array_elements(c.reserved_under) as h (counter)
-       where h.counter ->> 0 <> 'plan' group by 1, 2, 3, 4
+        from llm_calls c cross join (values ('day'), ('month')) as p (period)
+       cross join lateral (values ('tenant', ''), ('user', c.user_id::text),
+             ('feature', c.feature), ('model', c.model_asked)) as k (scope, subject)
+       where k.subject is not null group by 1, 2, 3, 4
     ), counted as (
       select * from llm_spend where scope not in ('key', 'plan')
     )

@@ -595,6 +595,7 @@ async function openCall(tenantId: string): Promise<string> {
     kind: 'chat',
     model_asked: 'openai/gpt-4o-mini',
     estimate_micros: 10,
+    may_use_platform: true,
     is_streamed: false,
     expires_at: ground.admin.raw(`now() + interval '10 minutes'`),
   });
