@@ -15,6 +15,7 @@ import {
   lockLlmAccount,
   removeLlmAccount,
   requireLlmAccount,
+  requireRoomForAccount,
 } from '../../models/llm/accounts';
 import type { LlmAccount } from '../../models/llm/LlmAccount';
 import { auditOf } from '../audit';
@@ -44,7 +45,7 @@ const create = ownedRoutes({
   body: json(WriteLlmAccount),
   idempotent: true,
   answers: { 201: AccountShape },
-  problems: ['llmAccountNameTaken'],
+  problems: ['llmAccountNameTaken', 'llmAccountsTooMany'],
   async handler(request) {
     const { body, deps, inOwn, ownerId, userId, idempotentId } = request;
     const baseUrl = body.baseUrl ?? ownEndpoints[body.vendor];
@@ -52,6 +53,7 @@ const create = ownedRoutes({
     const account = await inOwn(async (trx) => {
       const values = { ...body, baseUrl, createdBy: userId };
       const key = { ownerId, id: idempotentId() };
+      await requireRoomForAccount(trx, key);
       const created = await createLlmAccount(trx, deps.sealing, key, values);
       await audit(
         trx,

@@ -10,6 +10,7 @@ import {
   lockLlmKey,
   removeLlmKey,
   requireLlmKey,
+  requireRoomForKey,
 } from '../../models/llm/keys';
 import type { LlmKey } from '../../models/llm/LlmKey';
 import { auditOf } from '../audit';
@@ -38,12 +39,13 @@ const create = ownedRoutes({
   body: json(WriteLlmKey),
   idempotent: true,
   answers: { 201: KeyShape },
-  problems: ['llmKeyKnown'],
+  problems: ['llmKeyKnown', 'llmKeysTooMany'],
   async handler(request) {
     const { body, deps, inOwn, ownerId, userId, idempotentId } = request;
     const values = { ...body, expiresAt: instantOf(body.expiresAt), createdBy: userId };
     const key = await inOwn(async (trx) => {
       const id = idempotentId();
+      await requireRoomForKey(trx, { ownerId, id });
       const created = await createLlmKey(trx, deps.sealing, { ownerId, id }, values);
       await audit(
         trx,

@@ -3,7 +3,7 @@ import { conflict } from '../../domain/errors';
 import { LlmKeyStatus, ReplaceLlmKey } from '../../domain/llm/keyrings/schema';
 import type { Knex } from '../../lib/db';
 import { audit } from '../../models/identity/audit';
-import { createLlmKey, requireLlmKey } from '../../models/llm/keys';
+import { createLlmKey, requireLlmKey, requireRoomForKey } from '../../models/llm/keys';
 import { lockStanding, setKeyStanding } from '../../models/llm/standings';
 import { keyringWorkflowId } from '../../workflows/llm/messages';
 import { auditOf } from '../audit';
@@ -23,7 +23,7 @@ const shared = {
   stepUp: true,
   answers: { 201: LlmKeyStatus },
   meta: z.object({ workflowId: z.string(), workflow: z.enum(['informed', 'pending']) }),
-  problems: ['llmKeyKnown', 'llmKeyRevoked'],
+  problems: ['llmKeyKnown', 'llmKeyRevoked', 'llmKeysTooMany'],
 } as const;
 
 const rotate = ownedRoutes({
@@ -69,6 +69,10 @@ async function replaceKey(
     }
     if (stored === 'revoked') {
       throw conflict('llmKeyRevoked', 'The key was revoked: add another one instead.');
+    }
+    if (kind === 'rotate') {
+      // The old one stays for a while.
+      await requireRoomForKey(trx, { ownerId, id: newKeyId });
     }
     const old = await requireLlmKey(trx, key);
     const created = await createLlmKey(

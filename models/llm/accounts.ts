@@ -46,6 +46,24 @@ export async function createLlmAccount(
   return requireLlmAccount(trx, key);
 }
 
+// Each has a workflow that asks its vendor, and every process knows all of them.
+const mostAccounts = 50;
+
+/**
+ * Whether the owner may have one more account beside those that are not this one.
+ *
+ * @throws conflict llmAccountsTooMany
+ */
+export async function requireRoomForAccount(
+  trx: Knex.Transaction,
+  { ownerId, id }: OwnedId,
+): Promise<void> {
+  const others = LlmAccount.query(trx).select('id').where({ tenant_id: ownerId }).whereNot({ id });
+  if ((await others.resultSize()) >= mostAccounts) {
+    throw conflict('llmAccountsTooMany', `There are ${mostAccounts} accounts: remove one first.`);
+  }
+}
+
 /** Accounts of the owner, for a list. */
 export function llmAccountsOf(
   trx: Knex.Transaction,

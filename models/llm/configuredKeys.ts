@@ -3,7 +3,7 @@ import type { Knex } from '../../lib/db';
 import { newId } from '../../lib/ids';
 import type { Sealing } from '../../lib/sealing';
 import { acrossTenants } from '../base';
-import { createLlmAccount } from './accounts';
+import { changeLlmAccount, createLlmAccount, lockLlmAccount } from './accounts';
 import { createLlmKey, fingerprintOf } from './keys';
 import { LlmAccount } from './LlmAccount';
 import { setKeyStanding } from './standings';
@@ -41,8 +41,12 @@ export async function ensureConfiguredKeys(
     const changed: string[] = [];
     for (const account of wanted) {
       const unknown = await unknownOf(trx, account.keys);
+      const management = await unknownOf(trx, [account.managementKey ?? []].flat());
       if (unknown.length > 0) {
         changed.push(await addKeys(trx, sealing, account, unknown));
+      }
+      if (management.length > 0) {
+        await addManagementKey(trx, sealing, account);
       }
     }
     return changed;
@@ -130,6 +134,19 @@ async function addKeys(
     );
   }
   return accountId;
+}
+
+// One that was configured later than the keys: where a person wrote another one, that stays.
+async function addManagementKey(
+  trx: Knex.Transaction,
+  sealing: Sealing,
+  account: ConfiguredAccount,
+): Promise<void> {
+  const id = await accountFor(trx, sealing, account);
+  const stored = await lockLlmAccount(trx, { ownerId: null, id });
+  if (!stored.hasManagementKey) {
+    await changeLlmAccount(trx, sealing, stored, { managementKey: account.managementKey });
+  }
 }
 
 // Another address is another account, whatever the one of that name was changed to meanwhile; and so

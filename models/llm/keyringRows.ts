@@ -10,8 +10,9 @@ import type { Knex } from '../../lib/db';
 /** As many as say why something is as it is; the rest stays in the table. */
 export const transitionsKept = 40;
 export const wordsKept = 10;
-// A revoked key is shown for as long as people ask where it went.
+// A revoked key is shown for as long as people ask where it went, unless there were many since.
 const revokedShownDays = 7;
+const revokedShown = 50;
 
 /** Which account a row is of. */
 export interface OfAccount<Id = string> {
@@ -59,9 +60,14 @@ export async function readKeys(
 ): Promise<(KeySeen & OfAccount)[]> {
   const rows = await trx('llm_keys as k')
     .where({ 'k.tenant_id': ownerId })
-    .whereRaw(`(k.standing <> 'revoked' or k.standing_at > now() - make_interval(days => ?))`, [
-      revokedShownDays,
-    ])
+    .whereRaw(
+      `(k.standing <> 'revoked' or k.id in (
+          select r.id from llm_keys r
+           where r.tenant_id is not distinct from cast(? as uuid) and r.standing = 'revoked'
+             and r.standing_at > now() - make_interval(days => ?)
+           order by r.standing_at desc limit ?))`,
+      [ownerId, revokedShownDays, revokedShown],
+    )
     .orderByRaw('lower(k.label), k.id')
     .select(
       'k.id',

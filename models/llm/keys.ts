@@ -77,6 +77,28 @@ export async function createLlmKey(
   return requireLlmKey(trx, key);
 }
 
+// Every process knows all of them, and one answer tells how they stand.
+const mostKeys = 200;
+
+/**
+ * Whether the owner may have one more key in use beside those that are not this one.
+ *
+ * @throws conflict llmKeysTooMany
+ */
+export async function requireRoomForKey(
+  trx: Knex.Transaction,
+  { ownerId, id }: OwnedId,
+): Promise<void> {
+  const others = LlmKey.query(trx)
+    .select('id')
+    .where({ tenant_id: ownerId })
+    .whereNot({ id })
+    .whereNot({ standing: 'revoked' });
+  if ((await others.resultSize()) >= mostKeys) {
+    throw conflict('llmKeysTooMany', `There are ${mostKeys} keys in use: revoke one first.`);
+  }
+}
+
 /** Keys of the owner, of one account or of all. */
 export function llmKeysOf(
   trx: Knex.Transaction,

@@ -3,6 +3,7 @@ import { startTestApi, type TestApi } from '../../support/api';
 import { testSealing } from '../../support/accounts';
 import { dataOf } from '../../support/campaigns';
 import { buildTenant } from '../../support/factories';
+import { insertLlmAccount, insertLlmKey } from '../../support/llm';
 import { signInAs } from '../../support/tokens';
 
 let api: TestApi;
@@ -210,3 +211,34 @@ test('a repeated request adds one key', async () => {
   expect(dataOf(second, 201).id).toBe(dataOf(first, 201).id);
   expect(await api.db('llm_keys').where({ account_id: account.id })).toHaveLength(1);
 });
+
+test('as many accounts and keys as every process can know are taken, and no more', async () => {
+  const { token, tenantId } = await buildTenant(api.deps);
+  const add = (path: string, json: object) =>
+    api.send('post', `/api/v1/llm/${path}`, { token, json });
+  const accountId = await insertLlmAccount(api.db, { baseUrl: 'https://llm.test', tenantId });
+  const columns = { standing: 'revoked' };
+  await insertLlmKey(api.db, { accountId, tenantId, secret: secretOf(), columns });
+  const [keyId = ''] = await fill(199, async () =>
+    insertLlmKey(api.db, { accountId, tenantId, secret: secretOf() }),
+  );
+  const key = () => ({ accountId, secret: secretOf(), label: 'One more' });
+  expect((await add('keys', key())).status).toBe(201);
+  for (const [path, body] of [
+    ['keys', key()],
+    [`keys/${keyId}/rotate`, { secret: secretOf() }],
+  ] as const) {
+    const refused = await add(path, body);
+    expect([path, refused.status, refused.body.code]).toEqual([path, 409, 'llmKeysTooMany']);
+  }
+  // One comes and one goes.
+  expect((await add(`keys/${keyId}/replace`, { secret: secretOf() })).status).toBe(201);
+
+  await fill(48, async () => insertLlmAccount(api.db, { baseUrl: 'https://llm.test', tenantId }));
+  expect((await add('accounts', { name: 'The last one' })).status).toBe(201);
+  const refused = await add('accounts', { name: 'One more' });
+  expect([refused.status, refused.body.code]).toEqual([409, 'llmAccountsTooMany']);
+});
+
+const fill = (count: number, make: () => Promise<string>) =>
+  Promise.all(Array.from({ length: count }, make));

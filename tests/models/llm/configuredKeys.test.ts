@@ -51,6 +51,23 @@ test('adds a new one to the account that is there, and brings none back that was
   ]);
 });
 
+test('takes a management key in that is configured later, once, and in the place of none', async () => {
+  await ensure({ ...configured, managementKey: null });
+  const account = () => database.db('llm_accounts').first();
+  expect(await account()).toMatchObject({ has_management_key: false });
+  await ensure(configured);
+  const { id, management_key: sealed } = await account();
+  const place = sealedPlace('llmAccounts', { key: [id], tenantId: null });
+  expect(testSealing.open(sealed, place)).toBe(configured.managementKey);
+  // What people do with it afterwards stays.
+  await ensure({ ...configured, managementKey: 'sk-or-another' });
+  expect((await account()).management_key).toBe(sealed);
+  await database.db('llm_accounts').update({ management_key: null });
+  await ensure(configured);
+  expect(await account()).toMatchObject({ has_management_key: false });
+  expect(await database.db('llm_accounts')).toHaveLength(1);
+});
+
 test('does not bring one back that was removed', async () => {
   await ensure(configured);
   await database.db('llm_keys').where({ last4: 'irst' }).delete();

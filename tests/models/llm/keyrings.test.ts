@@ -50,3 +50,22 @@ test('where no account is well, the first that has a key to ask with looks after
   expect(rings.map(({ account }) => account.id)).toEqual([none, paused, first, second]);
   expect(looksAfter.map(({ account }) => account.id)).toEqual([first]);
 });
+
+test('of keys that were revoked the last ones are shown, however many there were', async () => {
+  const tenantId = await insertTenant(database.db);
+  const accountId = await insertLlmAccount(database.db, { baseUrl: 'https://llm.test', tenantId });
+  for (let n = 0; n < 60; n += 1) {
+    await insertLlmKey(database.db, {
+      accountId,
+      tenantId,
+      secret: `sk-${accountId}-${n}`,
+      label: `key ${n}`,
+      columns: { standing: 'revoked', standing_at: new Date(Date.now() - (60 - n) * 60_000) },
+    });
+  }
+  await insertLlmKey(database.db, { accountId, tenantId, secret: `sk-${accountId}`, label: 'one' });
+  const [ring] = await acrossTenants(database.app, 'llmRing', (trx) => loadKeyrings(trx, tenantId));
+  const labels = ring?.keys.map(({ label }) => label) ?? [];
+  expect(labels).toHaveLength(51);
+  expect(labels).toEqual(expect.arrayContaining(['one', 'key 59', 'key 10']));
+});
