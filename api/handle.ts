@@ -22,7 +22,7 @@ export function handle(route: Route, deps: ApiDeps, limits: RateLimits): ApiMidd
         const caller = `address:${digest}:${callerNetwork(context.ip)}`;
         await countCaller(context, limits, route.limit, caller);
       }
-      send(context, route.idempotent ? await once(context, deps, call, run) : await run());
+      send(context, route.idempotent ? await once(context, deps, route, call, run) : await run());
     } finally {
       await call.release();
     }

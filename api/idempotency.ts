@@ -11,7 +11,7 @@ import type { ApiContext } from './context';
 import type { ApiDeps } from './deps';
 import { problemOf, statusOf } from './middleware/problem';
 import type { RenderedReply } from './replies';
-import type { Call } from './route';
+import type { Call, Route } from './route';
 
 const extendEveryMs = 20_000;
 
@@ -23,6 +23,7 @@ const extendEveryMs = 20_000;
 export async function once(
   context: ApiContext,
   deps: ApiDeps,
+  { idempotent }: Pick<Route, 'idempotent'>,
   call: Call,
   run: () => Promise<RenderedReply>,
 ): Promise<RenderedReply> {
@@ -39,12 +40,15 @@ export async function once(
     bodyDigest: call.bodyDigest,
     claimedBy: newRandomId(),
   };
-  const result = await claimKey(deps.db, claim);
+  const result = await claimKey(deps.db, deps.sealing, claim);
   switch (result.kind) {
     case 'claimed':
       context.state.idempotentId = () =>
         derivedId(result.firstAt, `${claim.tenantId} ${claim.route} ${key}`);
-      return runClaimed(deps, claim, context.state.requestId, run);
+      return runClaimed(deps, claim, run, {
+        requestId: context.state.requestId,
+        sealing: idempotent === 'sealed' ? deps.sealing : null,
+      });
     case 'answered':
       return {
         ...result.answer,
@@ -79,21 +83,22 @@ export function requireUsableKey(key: string): void {
 async function runClaimed(
   deps: ApiDeps,
   claim: Claim,
-  requestId: string,
   run: () => Promise<RenderedReply>,
+  { requestId, sealing }: { requestId: string; sealing: ApiDeps['sealing'] | null },
 ): Promise<RenderedReply> {
   const stopExtending = keepExtending(deps, claim);
   try {
     const { kept, ...reply } = await run();
-    await storeAnswer(deps.db, claim, { ...reply, body: kept ?? textOf(reply.body) });
+    await storeAnswer(deps.db, claim, { ...reply, body: kept ?? textOf(reply.body) }, sealing);
     return reply;
   } catch (error) {
     if (error instanceof AppError && isLasting(error)) {
-      await storeAnswer(deps.db, claim, {
+      const answer = {
         status: statusOf[error.kind],
         headers: { 'Content-Type': 'application/problem+json' },
         body: JSON.stringify(problemOf(error, requestId)),
-      });
+      };
+      await storeAnswer(deps.db, claim, answer, sealing);
     } else {
       // When this fails as well, the lock runs out by itself.
       await releaseClaim(deps.db, claim).catch((cause: unknown) => {

@@ -171,8 +171,11 @@ export interface Declaration<P, Q, B, A extends Answers> {
   limit?: RateLimitKind | 'none';
   /** Whom else the body names, to be counted too: the address somebody tries to log in with. */
   limitedAddress?(body: B): string;
-  /** Honours Idempotency-Key; every POST that creates or sends has it. */
-  idempotent?: boolean;
+  /**
+   * Honours Idempotency-Key; every POST that creates or sends has it. `sealed`: its answers are kept
+   * so that nobody can read them.
+   */
+  idempotent?: boolean | 'sealed';
   /**
    * For what is dangerous: only whoever has just shown a second factor, or the password where there
    * is none, may do it; see middleware/stepUp.ts. No API key may.
@@ -206,7 +209,7 @@ export interface Route {
   readonly answers: Answers;
   readonly problems: readonly ProblemCode[];
   readonly meta: z.ZodType | undefined;
-  readonly idempotent: boolean;
+  readonly idempotent: boolean | 'sealed';
   readonly stepUp: boolean;
   readonly limit: RateLimitKind | 'none';
   read(context: ApiContext, deps: ApiDeps): Promise<Call>;

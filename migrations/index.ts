@@ -35,6 +35,7 @@ import * as llmSpending from './0041_llmSpending';
 import * as configuredKeys from './0042_configured_keys';
 import * as llmCatalogue from './0043_llm_catalogue';
 import * as contentModels from './0046_content_models';
+import * as sealedAnswers from './0047_sealed_answers';
 
 interface Migration {
   up(knex: Knex): Promise<void>;
@@ -79,6 +80,7 @@ const migrations = new Map<string, Migration>([
   ['0042_configured_keys', configuredKeys],
   ['0043_llm_catalogue', llmCatalogue],
   ['0046_content_models', contentModels],
+  ['0047_sealed_answers', sealedAnswers],
 ]);
 
 /** All of them, in order. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { z } from 'zod';
-import { AppError } from '../../domain/errors';
+import { AppError, invalidField } from '../../domain/errors';
 import { AskModel, ModelAnswer } from '../../domain/llm/chat/schema';
 import type { ChatAnswer, ChatAsk, ChatEvent } from '../../gateway/types';
 import type { Logger } from '../../lib/logger';
@@ -30,18 +30,23 @@ const chat = route({
   name: 'askModel',
   summary: 'Ask a language model, by whichever key can serve',
   description:
-    'With `stream` the answer comes as it is written (text/event-stream): events `text` with a piece of it, then `done` with all that the JSON answer holds, or `error` with a problem. An answer that breaks off in the middle ends with `error`; nothing of it is repeated. Whoever closes the connection ends the call. It takes no Idempotency-Key: to answer a repeated request, what a model said would have to be kept. At temperature 0 a repeated question costs nothing while its answer is remembered.',
+    'With `stream` the answer comes as it is written (text/event-stream): events `text` with a piece of it, then `done` with all that the JSON answer holds, or `error` with a problem. An answer that breaks off in the middle ends with `error`; nothing of it is repeated. Whoever closes the connection ends the call. With an Idempotency-Key, which takes no `stream`, the call is carried out even so, and its answer is kept sealed for whoever repeats the request; without one nothing of it is kept. At temperature 0 a repeated question costs nothing while its answer is remembered.',
   tags: ['llm'],
   permission: 'llm:use',
   body: json(AskModel, bodyBytes),
+  idempotent: 'sealed',
   answers: { 200: eitherAnswer(ModelAnswer, rawAnswer(eventStreamHeaders['Content-Type'])) },
   problems: ['llmBudgetSpent', 'llmFailed', 'llmTooSlow', 'llmUnavailable'],
-  async handler({ body, context, deps, requestId, tenantId, userId }) {
+  async handler({ body, context, deps, idempotencyKey, requestId, tenantId, userId }) {
     const ask = askOf(body, { tenantId, userId });
+    if (idempotencyKey !== undefined) {
+      requireWhole(body);
+      // Whoever leaves may ask again, and gets what came of it.
+      return whole(await deps.llm.gateway.chat(ask));
+    }
     const signal = callerSignal(context, callerLeft());
     if (!body.stream) {
-      const answer = await deps.llm.gateway.chat(ask, { signal });
-      return reply(200, present(answer), { headers: headersOf(answer) });
+      return whole(await deps.llm.gateway.chat(ask, { signal }));
     }
     const events = deps.llm.gateway.stream(ask, { signal })[Symbol.asyncIterator]();
     const first = events.next();
@@ -52,6 +57,20 @@ const chat = route({
 });
 
 export const llmChatRoutes = [chat];
+
+function requireWhole({ stream }: AskModel): void {
+  if (stream) {
+    throw invalidField(
+      'stream',
+      'notRepeatable',
+      'What streams is not kept for an Idempotency-Key: ask for the whole answer, or without the key.',
+    );
+  }
+}
+
+function whole(answer: ChatAnswer) {
+  return reply(200, present(answer), { headers: headersOf(answer) });
+}
 
 function askOf(
   body: AskModel,

@@ -174,7 +174,7 @@ function problemStatuses(route: Route): (keyof typeof descriptions)[] {
     [403, route.permission !== 'public'],
     [404, Object.keys(route.params).length > 0],
     [408, mayHaveBody],
-    [409, route.idempotent],
+    [409, route.idempotent !== false],
     [412, isChange],
     [413, mayHaveBody],
     [415, mayHaveBody],

@@ -46,6 +46,12 @@ export const sealedColumns = {
     key: { call_id: 'uuid' },
     tenant: 'tenant_id',
   },
+  answers: {
+    table: 'idempotency_keys',
+    column: 'sealed_body',
+    key: { tenant_id: 'uuid', key: 'text' },
+    tenant: 'tenant_id',
+  },
   mfaSecrets: { table: 'users', column: 'mfa_secret', key: { id: 'uuid' }, tenant: null },
 } as const satisfies Record<string, SealedColumn>;
 

@@ -1,5 +1,7 @@
 import type { Knex } from '../../lib/db';
+import type { Sealing } from '../../lib/sealing';
 import { withTenant } from '../base';
+import { sealedPlace } from '../identity/sealedPlaces';
 
 /** How long an answer is kept for a repeated request. */
 export const keptHours = 24;
@@ -38,13 +40,14 @@ interface Row {
   status: number | null;
   headers: Record<string, string> | null;
   body: string | null;
+  sealed_body: string | null;
 }
 
 /**
  * Claims the key for this request. One statement decides between callers who come at once: a new
  * key, one past its 24 hours, or one whose owner let its lock run out is taken over.
  */
-export async function claimKey(db: Knex, claim: Claim): Promise<ClaimResult> {
+export async function claimKey(db: Knex, sealing: Sealing, claim: Claim): Promise<ClaimResult> {
   const row = await withTenant(db, claim.tenantId, async (trx) => {
     const values = {
       ...claim,
@@ -62,7 +65,7 @@ export async function claimKey(db: Knex, claim: Claim): Promise<ClaimResult> {
          state = 'running',
          claimed_by = excluded.claimed_by,
          locked_until = excluded.locked_until,
-         status = null, headers = null, body = null,
+         status = null, headers = null, body = null, sealed_body = null,
          created_at = case when k.state = 'running' and k.created_at > now() - make_interval(hours => :keptHours)
                            then k.created_at else now() end
        where k.created_at <= now() - make_interval(hours => :keptHours)
@@ -73,7 +76,7 @@ export async function claimKey(db: Knex, claim: Claim): Promise<ClaimResult> {
     const found = await trx.raw<{ rows: Row[] }>(
       `select claimed_by = :claimedBy as mine,
               route = :route and request_hash = :bodyDigest as same,
-              state, created_at as first_at, status, headers, body,
+              state, created_at as first_at, status, headers, body, sealed_body,
               ceil(extract(epoch from locked_until - now()))::int as lock_seconds
        from idempotency_keys where tenant_id = :tenantId and key = :key`,
       values,
@@ -95,7 +98,11 @@ export async function claimKey(db: Knex, claim: Claim): Promise<ClaimResult> {
   }
   return {
     kind: 'answered',
-    answer: { status: row.status, headers: row.headers ?? {}, body: row.body },
+    answer: {
+      status: row.status,
+      headers: row.headers ?? {},
+      body: row.sealed_body === null ? row.body : sealing.open(row.sealed_body, placeOf(claim)),
+    },
   };
 }
 
@@ -110,18 +117,29 @@ export async function extendClaim(db: Knex, claim: Claim): Promise<void> {
   );
 }
 
-/** Stores the answer that repeated requests get; an attempt that lost its claim stores nothing. */
-export async function storeAnswer(db: Knex, claim: Claim, answer: StoredAnswer): Promise<void> {
+/**
+ * Stores the answer that repeated requests get, its body sealed where it is nobody's to read; an
+ * attempt that lost its claim stores nothing.
+ */
+export async function storeAnswer(
+  db: Knex,
+  claim: Claim,
+  { status, headers, body }: StoredAnswer,
+  sealing: Sealing | null,
+): Promise<void> {
+  const sealed = body === null || sealing === null ? null : sealing.seal(body, placeOf(claim));
   await withTenant(db, claim.tenantId, (trx) =>
     trx.raw(
       `update idempotency_keys
-       set state = 'done', status = :status, headers = cast(:headers as jsonb), body = :body
+       set state = 'done', status = :status, headers = cast(:headers as jsonb),
+           body = :body, sealed_body = :sealed
        where tenant_id = :tenantId and key = :key and claimed_by = :claimedBy and state = 'running'`,
       {
         ...claim,
-        status: answer.status,
-        headers: JSON.stringify(answer.headers),
-        body: answer.body,
+        status,
+        headers: JSON.stringify(headers),
+        body: sealed === null ? body : null,
+        sealed,
       },
     ),
   );
@@ -139,6 +157,10 @@ export async function releaseClaim(db: Knex, claim: Claim): Promise<void> {
       { ...claim },
     ),
   );
+}
+
+function placeOf({ tenantId, key }: Claim) {
+  return sealedPlace('answers', { key: [tenantId, key], tenantId });
 }
 
 /** Forgets answers past their time; `trx` is one that may look across tenants. */

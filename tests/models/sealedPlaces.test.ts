@@ -10,6 +10,7 @@ import {
 } from '../../models/identity/sealedPlaces';
 import { rotateDataKey } from '../../models/identity/dataKeys';
 import { rotateSigningKeys } from '../../models/identity/signingKeys';
+import { claimKey, storeAnswer } from '../../models/requests/idempotencyKeys';
 import { ensureTestAccount, testSealing } from '../support/accounts';
 import { insertLlmAccount, insertLlmKey } from '../support/llm';
 import { createTestDatabase, type TestDatabase } from '../support/postgres';
@@ -47,6 +48,20 @@ const writers = {
   llmKeys: async () => {
     const accountId = await insertLlmAccount(database.db, { baseUrl: 'https://example.com' });
     await insertLlmKey(database.db, { accountId, secret: 'sk-a' });
+    return 1;
+  },
+  answers: async () => {
+    const tenantId = await insertTenant(database.db);
+    const claim = {
+      tenantId,
+      key: 'a/b',
+      route: 'POST /llm/chat',
+      bodyDigest: Buffer.from('a'),
+      claimedBy: newId(),
+    };
+    await claimKey(database.app, testSealing, claim);
+    const answer = { status: 200, headers: {}, body: '{"data":{}}' };
+    await storeAnswer(database.app, claim, answer, testSealing);
     return 1;
   },
   llmPrompts: async () => {

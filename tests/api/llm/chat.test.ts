@@ -187,6 +187,79 @@ test('a caller who leaves ends the call', async () => {
   expect(outcome).toBe('cancelled');
 });
 
+describe('with an Idempotency-Key', () => {
+  const sent = (token: string, key: string, more: object = {}) =>
+    open.api.send('post', path, { token, json: body(more), headers: { 'Idempotency-Key': key } });
+
+  test('a repetition gets the answer of the first, which is kept so that nobody reads it', async () => {
+    const { tenant, token } = await open.caller();
+    const key = newId();
+    const first = await sent(token, key);
+    expect(first.status).toBe(200);
+    const again = await sent(token, key);
+    expect([again.status, again.body]).toEqual([200, first.body]);
+    expect(again.headers.get('Idempotency-Replayed')).toBe('true');
+    expect(again.headers.get('X-Carillon-Model')).toBe(first.headers.get('X-Carillon-Model'));
+    expect(await chats(tenant)).toHaveLength(1);
+    const [row] = await open.api.db('idempotency_keys').where({ tenant_id: tenant.id, key });
+    expect(row).toMatchObject({ state: 'done', body: null, sealed_body: expect.any(String) });
+    expect(JSON.stringify(row)).not.toContain(first.body.data.text);
+    expect(JSON.stringify(row)).not.toContain('lamps');
+    const other = await sent(token, key, { maxTokens: 7 });
+    expect([other.status, other.body.code]).toEqual([409, 'idempotencyKeyReused']);
+  });
+
+  test('whoever leaves finds the answer when it comes back', async () => {
+    const { tenant, token } = await open.caller();
+    await open.ground.faults({ latencyMs: 1_500, count: 1 });
+    const key = newId();
+    const leaving = new AbortController();
+    const left = fetch(`${open.api.url}${path}`, {
+      method: 'POST',
+      headers: {
+        Authorization: `Bearer ${token}`,
+        'Content-Type': 'application/json',
+        'Idempotency-Key': key,
+      },
+      body: JSON.stringify(body()),
+      signal: leaving.signal,
+    }).catch(() => 'left');
+    await until('it is under way', async () => (await chats(tenant)).length === 1);
+    leaving.abort();
+    expect(await left).toBe('left');
+    const early = await sent(token, key);
+    expect([early.status, early.body.code]).toEqual([409, 'requestInProgress']);
+    expect(Number(early.headers.get('Retry-After'))).toBeGreaterThan(0);
+    const found = await until('it is answered', async () => {
+      const answer = await sent(token, key);
+      return answer.status === 409 ? null : answer;
+    });
+    expect([found.status, found.headers.get('Idempotency-Replayed')]).toEqual([200, 'true']);
+    expect(await chats(tenant)).toHaveLength(1);
+    expect(await tenant.record(found.body.data.id)).toMatchObject({ outcome: 'succeeded' });
+  });
+
+  test('what no model could answer is asked anew', async () => {
+    const { tenant, token } = await open.caller();
+    const key = newId();
+    await open.ground.faults({ fault: 'serverError' });
+    const failed = await sent(token, key);
+    expect(failed.status).toBeGreaterThanOrEqual(500);
+    const before = (await chats(tenant)).length;
+    await open.ground.faults();
+    await open.ground.pass(open.llm, tenant);
+    expect(await sent(token, key)).toMatchObject({ status: 200 });
+    expect((await chats(tenant)).length).toBe(before + 1);
+  });
+
+  test('a stream is refused', async () => {
+    const { tenant, token } = await open.caller();
+    const answer = await sent(token, newId(), { stream: true });
+    expect([answer.status, answer.body.errors?.[0]?.path]).toEqual([422, 'stream']);
+    expect(await chats(tenant)).toEqual([]);
+  });
+});
+
 test.each([
   ['no messages', { messages: [] }, 'messages'],
   ['an unknown field', { prompt: 'x' }, 'prompt'],
