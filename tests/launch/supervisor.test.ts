@@ -24,10 +24,12 @@ describe('npm start', () => {
   let dataDir: string;
   let ports: CarillonPorts;
   let carillon: StartedCarillon | undefined;
+  const started: StartedCarillon[] = [];
   let contents: Awaited<ReturnType<typeof contentsOf>>;
 
   const start = (args: string[] = []) => {
     carillon = startCarillon({ dataDir, ports, args: ['--no-demo', ...args] });
+    started.push(carillon);
     return carillon;
   };
 
@@ -36,7 +38,11 @@ describe('npm start', () => {
     ports = await freePorts();
   });
 
-  afterAll(() => endFor(carillon));
+  afterAll(async () => {
+    for (const one of started) {
+      await endFor(one);
+    }
+  });
 
   test('starts every part and says where they are', async () => {
     const { addresses } = await start().ready();
@@ -123,8 +129,8 @@ describe('npm start', () => {
     expect(states).toEqual([200, 200, 200]);
     const pids = await Promise.all(workerPorts.map(pidOn));
     expect(new Set(pids).size).toBe(3);
-    const started = carillon?.lines.filter(({ msg }) => msg === 'worker ready') ?? [];
-    const parts = new Set(started.map(({ part }) => part));
+    const ready = carillon?.lines.filter(({ msg }) => msg === 'worker ready') ?? [];
+    const parts = new Set(ready.map(({ part }) => part));
     expect(parts).toEqual(new Set(['worker-1', 'worker-2', 'worker-3', 'transactional']));
   });
 

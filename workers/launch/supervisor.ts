@@ -54,15 +54,12 @@ export class Supervisor {
       this.startDatabase(),
       this.startTemporal(),
       buildBundle(bundleFile, this.output),
+      this.startSandbox(),
     ]);
     const addresses = { databaseUrl, temporalAddress, bundleFile };
     this.addresses = addresses;
 
     const { plan, secrets } = this;
-    if (plan.hasSandbox) {
-      this.sandbox = this.part(sandboxPart(plan, secrets));
-      await this.sandbox.start();
-    }
     this.api = this.part(apiPart(plan, secrets, addresses));
     this.codec = this.part(codecPart(plan, secrets, addresses));
     this.workers = [
@@ -206,6 +203,13 @@ export class Supervisor {
       TEMPORAL_API_KEY: isOurs ? undefined : plan.config.TEMPORAL_API_KEY,
     });
     return address;
+  }
+
+  private async startSandbox(): Promise<void> {
+    if (this.plan.hasSandbox) {
+      this.sandbox = this.part(sandboxPart(this.plan, this.secrets));
+      await this.sandbox.start();
+    }
   }
 
   private part(order: PartOrder): Part {

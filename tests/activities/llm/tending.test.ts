@@ -42,7 +42,7 @@ function run<T>(
   return new MockActivityEnvironment().run<[], T, typeof done>(done);
 }
 
-// Temporal gives the activity twenty seconds.
+// The address would keep a client waiting for ever.
 test('an address that never answers and a key that nothing opens leave the other lists to be read', async () => {
   const address = silent.address();
   const port = typeof address === 'object' && address !== null ? address.port : 0;
@@ -60,19 +60,17 @@ test('an address that never answers and a key that nothing opens leave the other
     secret: `sk-${newId()}`,
     columns: { secret: sealedElsewhere },
   });
-  const startedAt = Date.now();
   const synced = await run((tending) => tending.syncLlmModels());
   expect(synced.models).toBeGreaterThan(5);
-  expect(Date.now() - startedAt).toBeLessThan(17_000);
-}, 60_000);
+});
 
 test('forgets all that is due at once, however much it is, and keeps it as long as it is told', async () => {
   const tenantId = await insertTenant(database.db);
   const add = (count: number, days: number) =>
     database.db.raw(
       `insert into llm_calls (id, tenant_id, feature, kind, model_asked, estimate_micros,
-         is_streamed, created_at, expires_at, outcome, settled_at)
-       select gen_random_uuid(), :tenantId, 'script', 'chat', 'acme/one', 1, false,
+         is_streamed, may_use_platform, created_at, expires_at, outcome, settled_at)
+       select gen_random_uuid(), :tenantId, 'script', 'chat', 'acme/one', 1, false, true,
               now() - :days * interval '1 day', now(), 'succeeded', now()
          from generate_series(1, cast(:count as int))`,
       { tenantId, days, count },
@@ -83,4 +81,4 @@ test('forgets all that is due at once, however much it is, and keeps it as long 
   const done = await run((tending) => tending.tendLlmCalls(), { callDays: 60, transitionDays: 1 });
   expect(done).toMatchObject({ forgotten: 4_500, isMoreLeft: false });
   expect(await database.db('llm_calls').where({ tenant_id: tenantId })).toHaveLength(3);
-}, 60_000);
+});

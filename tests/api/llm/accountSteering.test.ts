@@ -13,8 +13,6 @@ import {
   takeAccount,
 } from '../../workflows/llm/ground';
 
-jest.setTimeout(60_000);
-
 // Without a worker: what people say holds all the same.
 let api: TestApi;
 let admin: { token: string; userId: string };
