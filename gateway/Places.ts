@@ -1,5 +1,6 @@
 import { LlmAttemptError, type LlmFailure } from '../domain/llm/failures';
 import type { FailedAttempt } from '../domain/llm/reactions';
+import { platformPool } from '../domain/llm/types';
 import type { CallOptions } from '../providers/llm/types';
 import { costOf, costOfFailed, type AttemptFailure } from './attemptCosts';
 import type { CallRecord } from './CallRecord';
@@ -89,17 +90,18 @@ export class Places {
   }
 
   private end(
-    { key, model, startedAt, options }: Place,
+    place: Place,
     end: { failure: LlmFailure | null; generationId: string | null; firstTokenMs: number | null },
     cost: AttemptCost,
   ): void {
+    const { key, model, startedAt } = place;
     const { failure, generationId, firstTokenMs } = end;
     const { keyId, accountId, poolId } = key;
     const totalMs = Date.now() - startedAt;
     this.deps.ring.seen({
       key,
       model,
-      failure: failure !== null && this.isHaste(failure, options) ? calledOff : failure,
+      failure: failure === null || this.isLearnedFrom(place, failure) ? failure : calledOff,
       firstTokenMs,
       totalMs,
     });
@@ -119,6 +121,15 @@ export class Places {
       },
       cost,
     );
+  }
+
+  // What one tenant makes up is no model that others of the shared pool ask for, and room for what is
+  // known of those is short.
+  private isLearnedFrom({ key, model, options }: Place, failure: LlmFailure): boolean {
+    const isOfModel = failure.scope === 'model' || failure.scope === 'accountModel';
+    const isMadeUp =
+      isOfModel && key.poolId === platformPool && this.deps.catalogue.priceOf(model) === null;
+    return !isMadeUp && !this.isHaste(failure, options);
   }
 
   // The request's own time was nearly over: the model is not to blame.

@@ -119,10 +119,18 @@ function planned(trx: Knex.Transaction, { tenantId, id }: Key) {
   return ContentGeneration.query(trx).findById([tenantId, id]).where({ state: 'planned' });
 }
 
+// Written again by whoever did not hear that it was, it adds nothing.
 function added(trx: Knex.Transaction, { callIds, costMicros, model }: ContentCost) {
+  const ids = [...callIds];
   return {
-    callIds: trx.raw('call_ids || cast(? as uuid[])', [[...callIds]]),
-    costMicros: trx.raw('cost_micros + ?', [costMicros]),
+    callIds: trx.raw(
+      'case when call_ids @> cast(? as uuid[]) then call_ids else call_ids || cast(? as uuid[]) end',
+      [ids, ids],
+    ),
+    costMicros: trx.raw(
+      'cost_micros + case when call_ids @> cast(? as uuid[]) then 0 else cast(? as bigint) end',
+      [ids, costMicros],
+    ),
     ...(model === null ? {} : { model }),
   };
 }

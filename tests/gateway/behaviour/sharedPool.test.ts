@@ -2,7 +2,7 @@ import { platformPool } from '../../../domain/llm/types';
 import { DEMO_OPENROUTER_ACCOUNTS, OPENROUTER_PATH } from '../../../sandbox';
 import { until } from '../../support/conditions';
 import { insertLlmAccount, insertLlmKey } from '../../support/llm';
-import { told, type LlmTenant } from '../../support/llmGround';
+import { models, told, type LlmTenant } from '../../support/llmGround';
 import { onLlmGround } from './here';
 
 // What tenants without keys of their own share: here one key, for one call at a time.
@@ -81,4 +81,20 @@ test('whoever gives up waiting is out of the line', async () => {
   expect(here.llm.ring.snapshot([platformPool])).toEqual([
     expect.objectContaining({ inFlight: 0 }),
   ]);
+});
+
+test('a model that a tenant makes up is held against nobody', async () => {
+  await here.ground.faults({ fault: 'noEndpoints' });
+  const asked = (model: string) => told(here.llm.gateway.chat(one.ask({ model })));
+  expect(await asked('made/up')).toEqual({
+    kind: 'providerFailed',
+    code: 'llmFailed',
+    because: 'modelUnavailable',
+  });
+  expect(here.llm.ring.modelDown(platformPool, 'made/up')).toBeNull();
+  expect(await asked(models.other)).toMatchObject({ code: 'llmUnavailable' });
+  expect(here.llm.ring.modelDown(platformPool, models.other)).not.toBeNull();
+  await here.llm.ring.flush();
+  const rows = await here.ground.database.db('llm_health').whereNull('tenant_id');
+  expect(rows.map(({ model }) => model)).toEqual([models.other]);
 });
