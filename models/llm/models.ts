@@ -166,7 +166,8 @@ export interface ModelSource {
 
 /**
  * One active key of the platform for each endpoint that has one, when the lists are due: nobody has
- * looked for so long, or never. For the purpose `llmRing`.
+ * looked for so long, or since a key was added, whose endpoint may be a new one. For the purpose
+ * `llmRing`.
  */
 export async function findModelSources(
   trx: Knex.Transaction,
@@ -181,7 +182,9 @@ export async function findModelSources(
         and (k.expires_at is null or k.expires_at > now())
         and not exists (
           select 1 from llm_models
-           where seen_at > now() - cast(:ifOlderThanMs as bigint) * interval '1 millisecond')
+           where seen_at > now() - cast(:ifOlderThanMs as bigint) * interval '1 millisecond'
+             and seen_at > (select max(n.created_at) from llm_keys n
+                             where n.tenant_id is null and n.standing in ('active', 'draining')))
       order by a.vendor, a.base_url,
                exists (select 1 from llm_health h where h.key_id = k.id), k.created_at desc`,
     { ifOlderThanMs },

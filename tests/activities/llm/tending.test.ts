@@ -62,6 +62,12 @@ test('an address that never answers and a key that nothing opens leave the other
   });
   const synced = await run((tending) => tending.syncLlmModels());
   expect(synced.models).toBeGreaterThan(5);
+
+  // Once a day is enough, unless a key comes that may be of a new address.
+  const areDue = async () => (await run((tending) => tending.tendLlmCalls())).areModelsDue;
+  expect(await areDue()).toBe(false);
+  await insertLlmKey(database.db, { accountId: good, secret: `sk-${newId()}` });
+  expect(await areDue()).toBe(true);
 });
 
 test('forgets all that is due at once, however much it is, and keeps it as long as it is told', async () => {
