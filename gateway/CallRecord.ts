@@ -1,8 +1,9 @@
 import type { FailureKind } from '../domain/llm/failures';
+import type { FailedAttempt } from '../domain/llm/reactions';
 import type { CallMetrics } from './callMetrics';
 import type { Catalogue } from './catalogue';
 import { sumOf, type AttemptCost, type Cost, type CostLookUps } from './costs';
-import type { Asker, CallLedger, SettledAttempt, SettledCall } from './types';
+import type { Asker, CallLedger, ChosenKey, SettledAttempt, SettledCall } from './types';
 
 /** What one call is recorded with. */
 export interface RecordDeps {
@@ -32,6 +33,35 @@ export interface CallEnd {
   readonly keyId: string | null;
   readonly accountId: string | null;
   readonly poolId: string | null;
+}
+
+/** Whoever answered; without a key where the answer was there already. */
+export interface EndedBy {
+  readonly model: string;
+  readonly key: Pick<ChosenKey, 'keyId' | 'accountId' | 'poolId'> | null;
+}
+
+/** How a call ended: by whoever answered, else by what failed last. */
+export function endOf(
+  outcome: CallEnd['outcome'],
+  by: EndedBy | null,
+  last: FailedAttempt | null,
+): CallEnd {
+  const failureKinds = {
+    succeeded: null,
+    cached: null,
+    failed: last?.failure.kind ?? null,
+    cancelled: 'cancelled' as const,
+  };
+  const key = by?.key ?? last;
+  return {
+    outcome,
+    failureKind: failureKinds[outcome],
+    model: by?.model ?? last?.model ?? null,
+    keyId: key?.keyId ?? null,
+    accountId: key?.accountId ?? null,
+    poolId: key?.poolId ?? null,
+  };
 }
 
 type AttemptMade = Omit<SettledAttempt, 'n' | keyof Cost>;

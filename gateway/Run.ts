@@ -5,7 +5,7 @@ import { platformPool } from '../domain/llm/types';
 import { newId } from '../lib/ids';
 import { billedModel } from './attemptCosts';
 import { deadlineError, isPlanSpent } from './callErrors';
-import { CallRecord } from './CallRecord';
+import { CallRecord, endOf, type CallEnd, type EndedBy } from './CallRecord';
 import { isKey, KeyQueue, type KeyStep } from './KeyQueue';
 import { ModelLine } from './ModelLine';
 import { mostCost } from './models';
@@ -14,7 +14,7 @@ import { Places } from './Places';
 import { errorAfter, errorWithoutKey } from './runErrors';
 import type { Answered, Place, RunAsk, RunDeps, Seen } from './runTypes';
 import { Tries } from './Tries';
-import type { ChosenKey, NoKey, SettledCall } from './types';
+import type { NoKey } from './types';
 
 // With less time than this left there is no use in another attempt.
 const leastMs = 50;
@@ -213,27 +213,10 @@ export class Run {
     this.controller.abort();
   }
 
-  private end(
-    outcome: SettledCall['outcome'],
-    by: { model: string; key: ChosenKey | null } | null,
-  ): void {
-    const { last } = this.tries;
-    const failureKinds = {
-      succeeded: null,
-      cached: null,
-      failed: last?.failure.kind ?? null,
-      cancelled: 'cancelled' as const,
-    };
+  private end(outcome: CallEnd['outcome'], by: EndedBy | null): void {
     this.isOver = true;
     this.ask.signal?.removeEventListener('abort', this.leave);
-    this.record.end({
-      outcome,
-      failureKind: failureKinds[outcome],
-      model: by?.model ?? last?.model ?? null,
-      keyId: by?.key?.keyId ?? last?.keyId ?? null,
-      accountId: by?.key?.accountId ?? last?.accountId ?? null,
-      poolId: by?.key?.poolId ?? last?.poolId ?? null,
-    });
+    this.record.end(endOf(outcome, by, this.tries.last ?? null));
     this.deps.runs.delete(this);
   }
 

@@ -73,8 +73,8 @@ export interface CostLookUps {
 
 export function createCostLookUps(logger: Pick<Logger, 'error'>): CostLookUps {
   const over = new AbortController();
-  // Each of them waits for it.
-  setMaxListeners(maxLookUps, over.signal);
+  // Each attempt of each of them waits for it: as many as there are, and no leak.
+  setMaxListeners(0, over.signal);
   const running = new Set<Promise<void>>();
 
   return {

@@ -80,6 +80,7 @@ export async function createRing(options: {
       for (const id of pools.keys()) {
         if (!ids.has(id)) {
           pools.delete(id);
+          wantedAt.delete(id);
         }
       }
     },
