@@ -63,7 +63,10 @@ const signals = { stateChanged: keyStateChangedSignal, wanted: wantedSignal } as
 
 /** Starts and steers keyrings; the records are always written before. */
 export interface Keyrings {
-  /** Starts the keyrings of accounts that have none; rejects with the first that cannot be started. */
+  /**
+   * Starts the keyrings of accounts that have none. Rejects with the first that could not be started,
+   * once all others are, or when it is not that one's fault.
+   */
   ensure(accounts: readonly KeyringAccount[]): Promise<void>;
   /**
    * Tells keyrings that a process wrote how their keys stand. Never throws and is not waited for: what
@@ -116,12 +119,22 @@ export function createKeyrings(
 
   return {
     async ensure(accounts) {
+      const failures: PromiseRejectedResult[] = [];
       for (let from = 0; from < accounts.length; from += atOnce) {
-        await Promise.all(
-          accounts
-            .slice(from, from + atOnce)
-            .map((account) => within(startMs, () => start(account))),
+        const slice = accounts.slice(from, from + atOnce);
+        const started = await Promise.allSettled(
+          slice.map((account) => within(startMs, () => start(account))),
         );
+        const failed = started.filter((one) => one.status === 'rejected');
+        failures.push(...failed);
+        if (failed.length === slice.length) {
+          // The server is away: the others would only wait for it.
+          break;
+        }
+      }
+      const [failure] = failures;
+      if (failure !== undefined) {
+        throw failure.reason;
       }
     },
 

@@ -51,6 +51,24 @@ test('a keyring is started once, however often, and told of many changes at once
   await temporal.connection.close();
 });
 
+test('an account whose keyring cannot be started keeps no other from having one', async () => {
+  const temporal = connect(temporalAddress(), await createTestNamespace());
+  const keyrings = createKeyrings(temporal, logger);
+  const impossible = { ...accountOf(), accountId: 'x'.repeat(2_000) };
+  const others = Array.from({ length: 15 }, accountOf);
+  await expect(keyrings.ensure([impossible, ...others])).rejects.toThrow(
+    'Failed to start Workflow',
+  );
+  const described = await Promise.all(
+    others.map(({ accountId }) =>
+      temporal.client.workflow.getHandle(keyringWorkflowId(accountId)).describe(),
+    ),
+  );
+  expect(new Set(described.map(({ status }) => status.name))).toEqual(new Set(['RUNNING']));
+  await keyrings.close();
+  await temporal.connection.close();
+});
+
 test('what cannot be told while Temporal is away is told when it is back', async () => {
   const server = await startTemporal();
   const temporal = connect(server.address, testNamespace);
