@@ -1,5 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError } from '@temporalio/client';
+import {
+  WorkflowExecutionAlreadyStartedError,
+  WorkflowNotFoundError,
+  WorkflowUpdateRPCTimeoutOrCancelledError,
+} from '@temporalio/client';
 import type { Logger } from '../lib/logger';
 import type { Temporal } from '../lib/temporal';
 import type { keyring } from '../workflows/llm/keyring';
@@ -77,12 +81,21 @@ export interface Keyrings {
   /** The same: somebody asked for a key of a pool none of whose accounts could serve. */
   wanted(accountIds: readonly string[]): void;
   /**
-   * Resolves when the keyring has taken up what a person said. Rejects when no worker or server answers
-   * in time: what was written holds all the same.
+   * Resolves when the keyring has taken up what a person said, or is at it where that takes longer: a
+   * vendor may be slow to answer. Rejects when no worker or server answers in time: what was written
+   * holds all the same.
    */
-  steer(kind: KeySteering, account: KeyringAccount, word: KeyWord | ReplaceWord): Promise<void>;
+  steer(
+    kind: KeySteering,
+    account: KeyringAccount,
+    word: KeyWord | ReplaceWord,
+  ): Promise<'done' | 'underWay'>;
   /** The same of a word on the whole account. */
-  steerAccount(kind: AccountSteering, account: KeyringAccount, word: AccountWord): Promise<void>;
+  steerAccount(
+    kind: AccountSteering,
+    account: KeyringAccount,
+    word: AccountWord,
+  ): Promise<'done' | 'underWay'>;
   /** Ends what `tell` has begun. */
   close(): Promise<void>;
 }
@@ -152,13 +165,25 @@ export function createKeyrings(
     },
   };
 
-  async function say(account: KeyringAccount, update: string, word: AccountWord): Promise<void> {
-    await within(steerMs, async () => {
+  function say(account: KeyringAccount, update: string, word: AccountWord) {
+    return within(steerMs, async () => {
       await start(account);
       const handle = client.workflow.getHandle<typeof keyring>(
         keyringWorkflowId(account.accountId),
       );
-      await handle.executeUpdate<unknown, [AccountWord]>(update, { args: [word] });
+      const accepted = await handle.startUpdate<unknown, [AccountWord]>(update, {
+        args: [word],
+        waitForStage: 'ACCEPTED',
+      });
+      try {
+        await accepted.result();
+        return 'done' as const;
+      } catch (error) {
+        if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError) {
+          return 'underWay' as const;
+        }
+        throw error;
+      }
     });
   }
 

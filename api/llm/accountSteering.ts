@@ -67,8 +67,9 @@ const probe = ownedRoutes({
   path: '/llm/accounts/:id/probe',
   name: 'probeLlmAccount',
   summary: 'Ask its vendor about all keys of an account, and its credit, now',
-  description: 'What cools or is suspended serves again when the vendor says so.',
-  answers: { 200: AccountShape },
+  description:
+    'What cools or is suspended serves again when the vendor says so. 202: it has not answered yet.',
+  answers: steering.answers,
   problems: ['llmAccountNotInUse', 'workflowsUnavailable'],
   async handler(request) {
     const { params, inOwn, ownerId, deps, userId, requestId } = request;
@@ -81,18 +82,20 @@ const probe = ownedRoutes({
       await audit(trx, auditOf(request, deed(request, 'probe')));
       return stored;
     });
-    try {
-      await deps.keyrings.steerAccount('probe', ringOf(account), { actorId: userId });
-    } catch (error) {
-      deps.logger.warn({ requestId, accountId: account.id, err: error }, 'account not probed');
-      throw new AppError(
-        'unavailable',
-        'workflowsUnavailable',
-        'Accounts cannot be asked about now; try again in a moment.',
-        { retryAfterSeconds: 10, cause: error },
-      );
-    }
-    return reply(200, presentLlmAccount(await inOwn((trx) => requireLlmAccount(trx, key))));
+    const word = { actorId: userId };
+    const probed = await deps.keyrings
+      .steerAccount('probe', ringOf(account), word)
+      .catch((error: unknown) => {
+        deps.logger.warn({ requestId, accountId: account.id, err: error }, 'account not probed');
+        throw new AppError(
+          'unavailable',
+          'workflowsUnavailable',
+          'Accounts cannot be asked about now; try again in a moment.',
+          { retryAfterSeconds: 10, cause: error },
+        );
+      });
+    const after = await inOwn((trx) => requireLlmAccount(trx, key));
+    return reply(probed === 'done' ? 200 : 202, presentLlmAccount(after));
   },
 });
 

@@ -56,7 +56,7 @@ export function tellOfAccount(
 async function informed(
   { deps, requestId }: Pick<KeyRequest, 'deps' | 'requestId'>,
   { accountId }: KeyringAccount,
-  say: () => Promise<void>,
+  say: () => Promise<unknown>,
 ): Promise<'informed' | 'pending'> {
   try {
     await say();

@@ -94,10 +94,11 @@ const probe = ownedRoutes({
   path: '/llm/keys/:id/probe',
   name: 'probeLlmKey',
   summary: 'Ask its vendor about a key now',
-  description: 'A key that cools or is suspended serves again when its vendor says so.',
+  description:
+    'A key that cools or is suspended serves again when its vendor says so. 202: the vendor has not answered yet.',
   params,
   idempotent: true,
-  answers: { 200: LlmKeyStatus },
+  answers,
   problems: ['llmKeyNotInUse', 'workflowsUnavailable'],
   async handler(request) {
     const { params: given, inOwn, ownerId, deps, userId, requestId } = request;
@@ -113,19 +114,20 @@ const probe = ownedRoutes({
       await audit(trx, auditOf(request, deed(request, 'probe', given.id)));
       return found;
     });
-    try {
-      await deps.keyrings.steer('probe', accountOf(ring), { keyId: given.id, actorId: userId });
-    } catch (error) {
-      deps.logger.warn({ requestId, keyId: given.id, err: error }, 'key not probed');
-      throw new AppError(
-        'unavailable',
-        'workflowsUnavailable',
-        'Keys cannot be asked about now; try again in a moment.',
-        { retryAfterSeconds: 10, cause: error },
-      );
-    }
+    const word = { keyId: given.id, actorId: userId };
+    const probed = await deps.keyrings
+      .steer('probe', accountOf(ring), word)
+      .catch((error: unknown) => {
+        deps.logger.warn({ requestId, keyId: given.id, err: error }, 'key not probed');
+        throw new AppError(
+          'unavailable',
+          'workflowsUnavailable',
+          'Keys cannot be asked about now; try again in a moment.',
+          { retryAfterSeconds: 10, cause: error },
+        );
+      });
     const after = await inOwn((trx) => readKey(trx, { ownerId, id: given.id }));
-    return reply(200, presentStatus(after.ring, after.key));
+    return reply(probed === 'done' ? 200 : 202, presentStatus(after.ring, after.key));
   },
 });
 

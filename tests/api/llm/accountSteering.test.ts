@@ -9,6 +9,7 @@ import {
   callsOf,
   changeVendorKey,
   keyStatusesOf,
+  setFaults,
   startKeyringGround,
   takeAccount,
 } from '../../workflows/llm/ground';
@@ -178,6 +179,11 @@ test('where workflows are at work they take a word up, ask about all, and end wi
     const states = async () => (await keyStatusesOf(ground, account)).map(({ state }) => state);
     expect(await states()).toEqual(['suspended', 'active', 'active']);
     expect(await callsOf(ground, account.labels, 'chat')).toEqual([]);
+
+    // It is asked about, and only its answer is awaited.
+    await setFaults(ground, [{ fault: 'hang', account: account.vendorId, paths: ['key'] }]);
+    expect((await send('probe')).status).toBe(202);
+    await setFaults(ground, []);
 
     const paused = await send('pause');
     expect([paused.status, paused.body.meta.workflow]).toEqual([200, 'informed']);
