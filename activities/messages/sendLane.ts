@@ -16,7 +16,7 @@ import {
   type GateCall,
 } from '../../models/messages/gate';
 import type { Wait } from '../../models/messages/moveOut';
-import { blockAccount, reserveRate, slowDown } from '../../models/messages/rates';
+import { blockAccount, isFree, reserveRate, slowDown } from '../../models/messages/rates';
 import { loadRecipients, type Recipient } from '../../models/messages/recipients';
 import type { ActivityDeps } from '../deps';
 import type { AccountSender, OneMessage } from './accountSenders';
@@ -73,6 +73,7 @@ export function createSendLane(deps: ActivityDeps): (work: LaneWork) => Promise<
     const lane = new Lane(deps, work, {
       recipients,
       pressure: pressureOf(sender.accountId),
+      hasLimits: limits.length > 0,
       blockSize: messagesPerCall(
         limits.map((limit) => ({ ...limit, unit: 'messages' })),
         mostInBlock,
@@ -99,6 +100,8 @@ class Lane {
   private readonly totals: SentCounts = { ...nothingSent };
   private readonly recipients: readonly Recipient[];
   private readonly pressure: Pressure;
+  /** As it was known a moment ago: it says which way to ask, no more. */
+  private readonly hasLimits: boolean;
   private readonly render: (recipient: Recipient) => OneMessage | null;
   private blockSize: number;
   /** How many recipients have been called or left out, and the first message that has not. */
@@ -119,10 +122,16 @@ class Lane {
   constructor(
     private readonly deps: ActivityDeps,
     private readonly work: LaneWork,
-    start: { recipients: readonly Recipient[]; blockSize: number; pressure: Pressure },
+    start: {
+      recipients: readonly Recipient[];
+      blockSize: number;
+      pressure: Pressure;
+      hasLimits: boolean;
+    },
   ) {
     this.recipients = start.recipients;
     this.pressure = start.pressure;
+    this.hasLimits = start.hasLimits;
     this.firstMessageN = work.dispatch.firstMessageN;
     this.blockSize = start.blockSize;
     this.render = createOneRenderer(deps, work.content, work.wave.runId);
@@ -196,6 +205,10 @@ class Lane {
       return { kind: 'go', leaveBefore: null };
     }
     const call = { accountId: sender.accountId, tenantId: wave.tenantId };
+    if (!this.hasLimits && (await isFree(this.deps.db, call.accountId))) {
+      this.isUnlimited = true;
+      return { kind: 'go', leaveBefore: null };
+    }
     let size = messages;
     for (;;) {
       const rate = await reserveRate(this.deps.db, { ...call, calls: size, messages: size });
