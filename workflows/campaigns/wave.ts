@@ -10,7 +10,7 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
-import { lanesOfCalls } from '../../domain/campaigns/lanes';
+import { laneCount } from '../../domain/campaigns/lanes';
 import type { Gate } from '../../domain/campaigns/types';
 import type { SliceResult } from '../../activities/messages/dispatchSlice';
 import type { PlannedWaveRef } from '../../activities/campaigns/runs';
@@ -227,7 +227,7 @@ async function runLanes(
   result: WaveResult,
   onSlice: (slice: SliceResult) => void,
 ): Promise<SliceResult[] | null> {
-  const lanes = wave.lanes ?? lanesOfCalls(wave.dispatches);
+  const lanes = wave.lanes ?? laneCount(wave);
   const ends = await Promise.allSettled(
     Array.from({ length: lanes }, async (_, lane) => {
       for (;;) {
