@@ -74,10 +74,19 @@ async function measureSingles(ground: LlmGround): Promise<Singles> {
     }
     tell('choosing a key');
     const { micros } = await gateway.run({ do: 'choose', rounds: 200_000 });
+    tell('news of a key');
+    const { tookMs } = await gateway.run({ do: 'news', rounds: 50 });
     await vendor.reset();
     tell('over HTTP');
     const overHttp = await measureOverHttp(ground, 5);
-    return { choose: micros, overhead, firstToken: firstToken.overhead, throughput, overHttp };
+    return {
+      choose: micros,
+      news: tookMs,
+      overhead,
+      firstToken: firstToken.overhead,
+      throughput,
+      overHttp,
+    };
   } finally {
     await gateway.stop();
   }

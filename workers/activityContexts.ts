@@ -10,17 +10,19 @@ const askAtOnce: readonly string[] = [
   'settleRunDoubts',
 ] satisfies readonly (keyof Activities)[];
 
+// The storages are the process's, whichever of its workers an activity is of.
+let othersUnderWay = 0;
+
 /**
  * Makes what Temporal remembers of running activities cost nothing while nobody asks for it. It is kept
  * in async-local storage, and as long as a process uses one, Node 20 calls JavaScript for every promise
  * and timer it makes: a lane of single calls made an eighth fewer of them. So the storage is switched
  * off while all activities under way have asked for their context; the next one that starts switches
- * it on. One for all workers of a process.
+ * it on.
  */
 export function createActivityContexts(
   connection: Pick<NativeConnection, 'callContextStorage'>,
 ): ActivityInterceptorsFactory {
-  let othersUnderWay = 0;
   const switchOff = () => {
     if (othersUnderWay === 0) {
       asyncLocalStorage.disable();

@@ -102,7 +102,8 @@ const vendors = new Map(
 );
 
 /** How often the provider took a message for each address, in one run. */
-async function readJournal(file: string, runId: string): Promise<Map<string, number>> {
+/** How often the provider took something of the run, by address. */
+export async function readJournal(file: string, runId: string): Promise<Map<string, number>> {
   const received = new Map<string, number>();
   for await (const line of createInterface({ input: createReadStream(file) })) {
     // Every body names its run, in whatever form; understanding one takes a while.

@@ -1,6 +1,10 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import OpenAI from 'openai';
 import type { ChatMessage } from '../../domain/llm/types';
-import type { LlmGateway, Ring } from '../../gateway/types';
+import type { LlmGateway, Ring, RingKey } from '../../gateway/types';
+import type { Knex } from '../../lib/db';
+import { acrossTenants } from '../../models/base';
+import { applyHealth, type PoolEvent } from '../../models/llm/health';
 import { askOf, benchModel, wordsOf } from './load';
 import { spreadOf, type Overhead, type Spread } from './messages';
 
@@ -32,6 +36,55 @@ export function measureChoosing(ring: Ring, tenantId: string, rounds: number): S
     }
   }
   return spreadOf(took);
+}
+
+/**
+ * How long after somebody wrote that a key is spent, or well again, the ring of this process knows. In
+ * milliseconds.
+ */
+export async function measureNews(db: Knex, ring: Ring, rounds: number): Promise<Spread> {
+  const [key] = ring.snapshot();
+  if (key === undefined) {
+    throw new Error('the ring has no key');
+  }
+  const { keyId } = key;
+  const isWell = () => ring.snapshot().find((one) => one.keyId === keyId)?.state === 'active';
+  const took: number[] = [];
+  for (let n = 0; n < 2 * rounds; n += 1) {
+    const willBeWell = n % 2 === 1;
+    const event = willBeWell ? recovered(key) : spent(key);
+    await acrossTenants(db, 'llmRing', (trx) => applyHealth(trx, [event]));
+    const from = performance.now();
+    while (isWell() !== willBeWell) {
+      await turn();
+    }
+    took.push(performance.now() - from);
+  }
+  return spreadOf(took);
+}
+
+function recovered(key: RingKey): PoolEvent {
+  return { ...toldOf(key), type: 'recovered' };
+}
+
+function spent(key: RingKey): PoolEvent {
+  return {
+    ...toldOf(key),
+    type: 'failed',
+    kind: 'budgetSpent',
+    retryAfterMs: null,
+    resetsAt: Date.now() + 3_600_000,
+    evidence: {},
+  };
+}
+
+function toldOf({ poolId, accountId, keyId }: RingKey) {
+  return {
+    poolId,
+    subject: { scope: 'key', accountId, keyId, model: null },
+    at: Date.now(),
+    actor: { kind: 'probe', id: null },
+  } as const;
 }
 
 /** One at a time, the gateway and the vendor's client alone in turn, to the first text or the end. */

@@ -41,6 +41,7 @@ export type Overhead = z.infer<typeof Overhead>;
 export const Command = z.discriminatedUnion('do', [
   z.object({ do: z.literal('load'), plan: LoadPlan }),
   z.object({ do: z.literal('choose'), rounds: z.number().int() }),
+  z.object({ do: z.literal('news'), rounds: z.number().int() }),
   z.object({ do: z.literal('overhead'), rounds: z.number().int(), isStream: z.boolean() }),
   z.object({ do: z.literal('throughput'), parallel: z.number().int(), seconds: z.number() }),
   z.object({ do: z.literal('keys') }),
@@ -57,6 +58,7 @@ export const Reply = z.discriminatedUnion('did', [
     heldUpMs: z.number(),
   }),
   z.object({ did: z.literal('choose'), micros: Spread }),
+  z.object({ did: z.literal('news'), tookMs: Spread }),
   z.object({ did: z.literal('overhead'), overhead: Overhead }),
   z.object({
     did: z.literal('throughput'),

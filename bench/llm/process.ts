@@ -8,7 +8,7 @@ import { createSealing, parseSealingKeys } from '../../lib/sealing';
 import { connectTemporal, type Temporal } from '../../lib/temporal';
 import { createLlm } from '../../gateway';
 import { createDataKeys } from '../../models/identity/dataKeys';
-import { measureChoosing, measureOverhead, measureThroughput } from './figures';
+import { measureChoosing, measureNews, measureOverhead, measureThroughput } from './figures';
 import { runLoad } from './load';
 import { Command, type Reply } from './messages';
 
@@ -53,6 +53,8 @@ async function main(): Promise<void> {
         };
       case 'choose':
         return { did: 'choose', micros: measureChoosing(ring, flags.tenant, command.rounds) };
+      case 'news':
+        return { did: 'news', tookMs: await measureNews(db, ring, command.rounds) };
       case 'overhead': {
         const where = { tenantId: flags.tenant, baseUrl: flags.vendor, apiKey: flags.key };
         return { did: 'overhead', overhead: await measureOverhead(gateway, where, command) };

@@ -8,6 +8,8 @@ import { answerMs } from './vendor';
 /** What is measured of one process, beside the scenarios. */
 export interface Singles {
   choose: Spread;
+  /** From a key's change to this process knowing it. In milliseconds. */
+  news: Spread;
   overhead: Overhead;
   firstToken: Overhead;
   overHttp: OverHttp;
@@ -21,6 +23,7 @@ export interface Singles {
 
 export const bars = {
   chooseKeyP99Us: 50,
+  ringLagP95Ms: 50,
   overheadP95Ms: 3,
   firstTokenOverheadP95Ms: 3,
   requestsPerSecond: 1_000,
@@ -76,9 +79,10 @@ export function report(ran: readonly Ran[], singles: Singles | null): boolean {
   return missed.length === 0 && ran.every(({ verdict }) => verdict.problems.length === 0);
 }
 
-function figuresOf({ choose, overhead, firstToken, throughput, overHttp }: Singles) {
+function figuresOf({ choose, news, overhead, firstToken, throughput, overHttp }: Singles) {
   return {
     chooseKeyP99Us: round(choose.p99),
+    ringLagP95Ms: round(news.p95),
     overheadP95Ms: round(added(overhead).p95),
     firstTokenOverheadP95Ms: round(added(firstToken).p95),
     requestsPerSecondOverHttp: overHttp.perSecond,
@@ -87,7 +91,7 @@ function figuresOf({ choose, overhead, firstToken, throughput, overHttp }: Singl
 }
 
 function reportSingles(singles: Singles): string[] {
-  const { choose, overhead, firstToken, throughput, overHttp } = singles;
+  const { choose, news, overhead, firstToken, throughput, overHttp } = singles;
   const figures = figuresOf(singles);
   const table = new Table({
     head: ['', 'LiteLLM', 'to show', 'reached'],
@@ -99,6 +103,12 @@ function reportSingles(singles: Singles): string[] {
       '99 / 173 µs',
       'p99 < 50 µs',
       `${round(choose.p50)} / ${round(choose.p99)} µs`,
+    ],
+    [
+      'a change of a key is known, p50 / p95',
+      '',
+      '≤ 50 ms',
+      `${round(news.p50)} / ${round(news.p95)} ms`,
     ],
     ['added to a call, p50 / p95', '+19 ms', '≤ 3 ms', addedText(overhead)],
     ['added to the first token, p50 / p95', '+19 ms', '≤ 3 ms', addedText(firstToken)],
@@ -119,6 +129,7 @@ function reportSingles(singles: Singles): string[] {
   process.stdout.write(`${table.toString()}\n`);
   return [
     ...(figures.chooseKeyP99Us < bars.chooseKeyP99Us ? [] : ['chooseKeyP99Us']),
+    ...(figures.ringLagP95Ms <= bars.ringLagP95Ms ? [] : ['ringLagP95Ms']),
     ...(figures.overheadP95Ms <= bars.overheadP95Ms ? [] : ['overheadP95Ms']),
     ...(figures.firstTokenOverheadP95Ms <= bars.firstTokenOverheadP95Ms
       ? []

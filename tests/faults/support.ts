@@ -77,11 +77,11 @@ export async function untilAccepted(
 
 export type Asked = { status: number; workflow: string };
 
-/** Asks the API for what people do to a campaign: schedule, pause, resume. */
+/** Asks the API for what people do to a campaign: schedule, pause, resume, settle a doubt. */
 export async function ask(
   ground: Pick<ProcessGround, 'apiUrl' | 'accessTokens' | 'db'>,
   { tenantId, campaignId }: Pick<FiredCampaign, 'tenantId' | 'campaignId'>,
-  what: 'schedule' | 'pause' | 'resume',
+  what: 'schedule' | 'pause' | 'resume' | `doubts/${number}/settle`,
   body: Record<string, unknown> = {},
 ): Promise<Asked> {
   const token = await tokenFor(ground, tenantId);
@@ -99,8 +99,7 @@ export async function ask(
 }
 
 /**
- * Asks for a pause and waits until it is written, which must be within a second; answers the
- * database's time after it. The API's own answer follows when the workflow was told, or cannot be.
+ * Asks for a pause and waits until it is written; answers the database's time after it. The API's own answer follows when the workflow was told, or cannot be.
  */
 export async function pauseAtOnce(
   ground: ProcessGround,
@@ -109,18 +108,14 @@ export async function pauseAtOnce(
   const answer = ask(ground, campaign, 'pause');
   // It is awaited by the caller; a failure must not end the process before.
   answer.catch(() => undefined);
-  const pausedAt = await until(
-    'the pause to be written',
-    async () => {
-      const read = await ground.db.raw(
-        'select gate, clock_timestamp() as now from campaign_runs where id = ?',
-        [campaign.run.id],
-      );
-      const [row]: { gate: string; now: Date }[] = read.rows;
-      return row?.gate === 'paused' && row.now;
-    },
-    1_000,
-  );
+  const pausedAt = await until('the pause to be written', async () => {
+    const read = await ground.db.raw(
+      'select gate, clock_timestamp() as now from campaign_runs where id = ?',
+      [campaign.run.id],
+    );
+    const [row]: { gate: string; now: Date }[] = read.rows;
+    return row?.gate === 'paused' && row.now;
+  });
   return { pausedAt, answer };
 }
 

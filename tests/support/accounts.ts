@@ -29,7 +29,7 @@ export function ensureTestAccount(
 }
 
 /** The accounts of a test's database, opened with its key. */
-export function testSenders(db: Knex, timeoutMs = 5_000): AccountSenders {
+export function testSenders(db: Knex, timeoutMs = 30_000): AccountSenders {
   return createAccountSenders({
     db,
     sealing: testSealing,

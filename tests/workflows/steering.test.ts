@@ -28,8 +28,7 @@ let ground: CampaignGround;
 
 beforeAll(async () => {
   ground = await startCampaignGround({
-    timeoutMs: 1_500,
-    deps: { planner: (input) => planner(input), leaseMs: 4_000 },
+    deps: { planner: (input) => planner(input) },
   });
   await ground.startWorker();
   await ensureStandingWork(ground.temporal.client);

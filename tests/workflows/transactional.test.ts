@@ -10,7 +10,7 @@ let ground: CampaignGround;
 let api: TestApi;
 
 beforeAll(async () => {
-  ground = await startCampaignGround({ timeoutMs: 2_000 });
+  ground = await startCampaignGround();
   api = await startTestApi({ db: ground.deps.db });
   await ground.startWorker();
   await ensureStandingWork(ground.temporal.client);

@@ -26,16 +26,14 @@ beforeAll(async () => {
     }),
   });
   const own = await startCampaignGround({
-    timeoutMs: 1_500,
     sandbox: {
       webhook: { url: `${api.url}/webhooks/sendgrid`, privateKeyPem: keys.privateKeyPem },
     },
     deps: {
       db: api.deps.db,
-      senders: testSenders(api.deps.db, 1_500),
+      senders: testSenders(api.deps.db),
       trackingTokens,
       publicUrl: api.url,
-      leaseMs: 4_000,
     },
   });
   ground = { ...own, db: api.db };
