@@ -8,7 +8,8 @@ import { applyHealth, type PoolEvent } from '../../models/llm/health';
 import { askOf, benchModel, wordsOf } from './load';
 import { spreadOf, type Overhead, type Spread } from './messages';
 
-const WARM_UP = 30;
+// Until the code of both ways is compiled.
+const WARM_UP = 100;
 
 /** How long choosing a key takes, with its place given back at once. In microseconds. */
 export function measureChoosing(ring: Ring, tenantId: string, rounds: number): Spread {

@@ -88,9 +88,9 @@ function attemptsOf(calls: readonly EndedCall[]) {
   return attempts.length === 0 ? [] : [attemptColumns(attempts)];
 }
 
-// Calls, then counters by their ids, then keys, then sums: every group takes its locks in this order
-// (attempts, which come before, share those of their calls),
-// because each step asks how many rows the one before it has.
+// Calls, then keys, then sums, then counters by their ids: every group takes its locks in this order
+// (attempts, which come before, share those of their calls), because each step asks how many rows the
+// one before it has. Counters come last: whoever opens a call waits for them until the commit.
 const settleSql = `
   with given as (
     select * from unnest(
@@ -129,21 +129,13 @@ const settleSql = `
       from settled s
      cross join lateral ${countersOf('s', { model: 'model_asked', instant: 's.created_at' })} k
      group by 1, 2, 3, 4, 5
-  ), held as materialized (
-    select p.id, x.freed, x.spent
-      from llm_spend p join changes x using (tenant_id, scope, subject, period, starts_on)
-     order by p.id for update of p
-  ), counted as (
-    update llm_spend p set reserved_micros = p.reserved_micros - h.freed,
-           spent_micros = p.spent_micros + h.spent
-      from held h where p.id = h.id
   ), of_keys as (
     insert into llm_spend as p (tenant_id, scope, subject, period, starts_on, spent_micros)
     select case when s.is_of_platform then null else s.tenant_id end, 'key',
            cast(s.key_id as text), k.period, k.starts_on, cast(sum(s.cost) as bigint)
       from shares s cross join lateral (values ('day', s.day), ('month', s.month))
            as k (period, starts_on)
-     where s.key_id is not null and (select count(*) from held) >= 0
+     where s.key_id is not null
      group by 1, 3, 4, 5 order by 1, 3, 4, 5
     on conflict (tenant_id, scope, subject, period, starts_on)
       do update set spent_micros = p.spent_micros + excluded.spent_micros
@@ -163,6 +155,7 @@ const settleSql = `
         prompt_tokens = u.prompt_tokens + excluded.prompt_tokens,
         completion_tokens = u.completion_tokens + excluded.completion_tokens,
         cost_micros = u.cost_micros + excluded.cost_micros
+    returning 1
   ), written as (
     update llm_calls c
        set outcome = s.outcome, failure_kind = s.failure_kind, model = s.model,
@@ -176,6 +169,16 @@ const settleSql = `
               where p.model = s.model_used and p.valid_from <= s.created_at
               order by p.valid_from desc limit 1)
       from settled s where c.id = s.id
+    returning 1
+  ), held as materialized (
+    select p.id, x.freed, x.spent
+      from llm_spend p join changes x using (tenant_id, scope, subject, period, starts_on)
+     where (select count(*) from summed) >= 0 and (select count(*) from written) >= 0
+     order by p.id for update of p
+  ), counted as (
+    update llm_spend p set reserved_micros = p.reserved_micros - h.freed,
+           spent_micros = p.spent_micros + h.spent
+      from held h where p.id = h.id
   )
   select cast(null as uuid) as "unknownId", k.subject as "keyId", k.period,
          to_char(k.starts_on, 'YYYY-MM-DD') as "startsOn"
