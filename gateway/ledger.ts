@@ -34,8 +34,8 @@ const longestRetryMs = 2_000;
 // As many calls as are settled in a minute or so; what is dropped is settled by its estimate.
 const mostUnsettled = 50_000;
 const mostPrompts = 1_000;
-// It locks the counters that calls are opened under for some two milliseconds, so it is done for many,
-// and seldom enough that hardly one call in twenty meets it.
+// Settling takes the database some milliseconds, and at its end the counters that calls are opened
+// under: so it is done for many, and seldom enough that hardly one call in twenty meets it.
 const settleGatherMs = 100;
 const closePatienceMs = 5_000;
 // Postgres writes what did not wait for the disk within three times its wal_writer_delay of 200 ms.

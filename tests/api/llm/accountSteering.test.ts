@@ -3,8 +3,8 @@ import { startTestApi, type TestApi } from '../../support/api';
 import { dataOf } from '../../support/campaigns';
 import { until } from '../../support/conditions';
 import { buildTenant } from '../../support/factories';
+import { newTenantOwner, startOwnersApi, type Owner } from './owners';
 import { insertLlmAccount, insertLlmKey } from '../../support/llm';
-import { signInAs } from '../../support/tokens';
 import {
   callsOf,
   changeVendorKey,
@@ -16,32 +16,18 @@ import {
 
 // Without a worker: what people say holds all the same.
 let api: TestApi;
-let admin: { token: string; userId: string };
+let admin: Owner;
 
 beforeAll(async () => {
-  api = await startTestApi();
-  const { tenantId } = await buildTenant(api.deps);
-  admin = await signInAs(api.deps, { tenantId, role: 'viewer' });
-  await api.db('users').where({ id: admin.userId }).update({ is_platform_admin: true });
+  ({ api, admin } = await startOwnersApi());
 });
 
 afterAll(() => api.stop());
 
 /** Whoever owns accounts: a tenant by its own routes, the platform by those of its admins. */
 const owners = [
-  [
-    'a tenant',
-    '/api/v1/llm',
-    async () => {
-      const { token, tenantId, userId } = await buildTenant(api.deps);
-      return { token, userId, ownerId: tenantId };
-    },
-  ],
-  [
-    'the platform',
-    '/api/v1/admin/llm',
-    async () => ({ token: admin.token, userId: admin.userId, ownerId: null }),
-  ],
+  ['a tenant', '/api/v1/llm', () => newTenantOwner(api)],
+  ['the platform', '/api/v1/admin/llm', () => Promise.resolve(admin)],
 ] as const;
 
 async function addAccount(ownerId: string | null) {
