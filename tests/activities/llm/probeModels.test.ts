@@ -1,5 +1,4 @@
-import { newId } from '../../../lib/ids';
-import { setFaults, callsOf, healthOf } from '../../workflows/llm/ground';
+import { callsOf, healthOf, insertModel, setFaults } from '../../workflows/llm/ground';
 import { bench, orderOf, startProbeGround, type Prepared, type ProbeGround } from './ground';
 
 let ground: ProbeGround;
@@ -14,27 +13,7 @@ afterEach(() => setFaults(ground, []));
 
 afterAll(() => ground.stop());
 
-async function addModel(id: string, price: number): Promise<void> {
-  const snapshot = newId();
-  await ground.admin('llm_price_snapshots').insert({
-    id: snapshot,
-    model: id,
-    prompt_micros_per_million: price,
-    completion_micros_per_million: price,
-    cached_micros_per_million: price,
-    request_micros: 0,
-    image_micros: 0,
-  });
-  await ground.admin('llm_models').insert({
-    id,
-    name: id,
-    context_tokens: 8_000,
-    input_modalities: ['text'],
-    output_modalities: ['text'],
-    parameters: [],
-    price_snapshot_id: snapshot,
-  });
-}
+const addModel = (id: string, price: number) => insertModel(ground.admin, id, price);
 
 /** The model answered calls with a key of the account, days ago. */
 async function answered(

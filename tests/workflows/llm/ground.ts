@@ -162,26 +162,31 @@ export async function insertModels(admin: Knex): Promise<void> {
     ['openai/gpt-4o-mini', 150_000],
     ['acme/free:free', 0],
   ] as const) {
-    const snapshot = newId();
-    await admin('llm_price_snapshots').insert({
-      id: snapshot,
-      model: id,
-      prompt_micros_per_million: price,
-      completion_micros_per_million: price,
-      cached_micros_per_million: price,
-      request_micros: 0,
-      image_micros: 0,
-    });
-    await admin('llm_models').insert({
-      id,
-      name: id,
-      context_tokens: 8_000,
-      input_modalities: ['text'],
-      output_modalities: ['text'],
-      parameters: [],
-      price_snapshot_id: snapshot,
-    });
+    await insertModel(admin, id, price);
   }
+}
+
+/** A model that costs as much, in micros for a million tokens. */
+export async function insertModel(admin: Knex, id: string, price: number): Promise<void> {
+  const snapshot = newId();
+  await admin('llm_price_snapshots').insert({
+    id: snapshot,
+    model: id,
+    prompt_micros_per_million: price,
+    completion_micros_per_million: price,
+    cached_micros_per_million: price,
+    request_micros: 0,
+    image_micros: 0,
+  });
+  await admin('llm_models').insert({
+    id,
+    name: id,
+    context_tokens: 8_000,
+    input_modalities: ['text'],
+    output_modalities: ['text'],
+    parameters: [],
+    price_snapshot_id: snapshot,
+  });
 }
 
 async function send(url: string, method: string, body: unknown): Promise<void> {
