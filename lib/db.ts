@@ -99,6 +99,14 @@ export function prepareOnce(
   return (values) => ({ name, text, values: order.map((given) => values[given]) });
 }
 
+/** Such a statement in the middle of a transaction. */
+export function inTransaction(
+  trx: Pick<Knex, 'raw'>,
+  { name, text, values }: PreparedStatement,
+): Knex.Raw {
+  return trx.raw(text).options({ name, values });
+}
+
 /**
  * Runs statements one after the other in one transaction and sends all of it at once, with one wait
  * for the database in place of one for each. They cannot use each other's answers. Resolves with

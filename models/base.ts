@@ -1,6 +1,13 @@
 import { Model } from 'objection';
 import type { Knex } from 'knex';
-import { besideDatabase, inOneTrip, onConnection, type Rows, type TripStatement } from '../lib/db';
+import {
+  besideDatabase,
+  inOneTrip,
+  onConnection,
+  prepareOnce,
+  type Rows,
+  type TripStatement,
+} from '../lib/db';
 
 /** Every model: snake_case columns are camelCase properties; columns are only ever declared. */
 export class BaseModel extends Model {
@@ -57,14 +64,16 @@ export async function forTenantInOneTrip(
   tenantId: string,
   statements: readonly TripStatement[],
 ): Promise<Rows[]> {
-  const [, ...rows] = await inOneTrip(db, [
-    { raw: ofTenant(db, tenantId, true).options({ name: 'ofTenant' }) },
-    ...statements,
-  ]);
+  const [, ...rows] = await inOneTrip(db, [{ raw: ofTenantInTrip({ tenantId }) }, ...statements]);
   return rows;
 }
 
 const keptPlans = `, set_config('plan_cache_mode', 'force_generic_plan', true)`;
+
+const ofTenantInTrip = prepareOnce(
+  'ofTenant',
+  `select set_config('carillon.tenant_id', :tenantId, true), set_config('role', 'carillon_tenant', true)${keptPlans}`,
+);
 
 function ofTenant(trx: Pick<Knex, 'raw'>, tenantId: string, arePlansKept: boolean): Knex.Raw {
   return trx.raw(

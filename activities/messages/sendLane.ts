@@ -9,12 +9,8 @@ import {
 } from '../../models/messages/blocks';
 import { endLane, settleAndEnd } from '../../models/messages/laneEnds';
 import { unclaimDispatch, type ClaimedDispatch, type WaveKey } from '../../models/messages/claims';
-import {
-  passGate,
-  settleAndPass,
-  type GateAnswer,
-  type GateCall,
-} from '../../models/messages/gate';
+import { passGate, settleAndPass, type GateAnswer } from '../../models/messages/gate';
+import type { GateCall } from '../../models/messages/gateStatements';
 import type { Wait } from '../../models/messages/moveOut';
 import { blockAccount, isFree, reserveRate, slowDown } from '../../models/messages/rates';
 import { loadRecipients, type Recipient } from '../../models/messages/recipients';

@@ -1,4 +1,4 @@
-import type { Knex } from 'knex';
+import { inTransaction, prepareOnce, type Knex, type PreparedStatement } from '../../lib/db';
 import type { Channel } from '../../domain/campaigns/types';
 import type { SuppressionReason } from '../../domain/messages/events';
 import { forTenantInOneTrip, withTenantByKey } from '../base';
@@ -43,7 +43,7 @@ export async function settleBlock(
 ): Promise<void> {
   if (isAllAccepted(outcome)) {
     const [moved] = await forTenantInOneTrip(db, block.tenantId, [
-      { raw: advance(db, block, outcome) },
+      { raw: advance(block, outcome) },
     ]);
     if (moved?.[0] !== undefined) {
       return;
@@ -63,7 +63,7 @@ export async function settleBlock(
       notSentAbove: null,
       wait: null,
     });
-    await advance(trx, block, outcome);
+    await inTransaction(trx, advance(block, outcome));
   });
 }
 
@@ -75,37 +75,33 @@ export function isAllAccepted({ refused, doubtful, notSent }: BlockOutcome): boo
  * All that there is to write of a block that was accepted whole, to be sent with what comes next. It
  * answers a row; without one the claim was lost, and `settleBlock` finds out what is to be done.
  */
-export function advance(
-  trx: Pick<Knex, 'raw'>,
-  block: LeftBlock,
-  { accepted }: BlockOutcome,
-): Knex.Raw {
-  return trx
-    .raw(
-      `with moved as (
-         update dispatches d set settled_upto = :lastMessageN
-          where d.run_id = :runId and d.n = :dispatchN and d.tenant_id = :tenantId
-            and d.state = 'calling' and d.attempt = :attempt and d.claim_n = :claimN
-            and d.intent_upto = :lastMessageN and d.settled_upto = :firstMessageN - 1
-         returning d.n
-       ), kept as (
-         insert into dispatch_blocks (run_id, dispatch_n, attempt, first_message_n, tenant_id,
-           message_ns, provider_message_ids)
-         select :runId, n, :attempt, :firstMessageN, :tenantId, cast(:ns as int[]), cast(:ids as text[])
-           from moved where cardinality(cast(:ns as int[])) > 0
-       )
-       select n from moved`,
-      {
-        ...keyOf(block),
-        claimN: block.claimN,
-        firstMessageN: block.firstMessageN,
-        lastMessageN: block.lastMessageN,
-        ns: accepted.map(({ n }) => n),
-        ids: accepted.map(({ providerMessageId }) => providerMessageId ?? ''),
-      },
-    )
-    .options({ name: 'settleBlock' });
+export function advance(block: LeftBlock, { accepted }: BlockOutcome): PreparedStatement {
+  return advancing({
+    ...keyOf(block),
+    claimN: block.claimN,
+    firstMessageN: block.firstMessageN,
+    lastMessageN: block.lastMessageN,
+    ns: accepted.map(({ n }) => n),
+    ids: accepted.map(({ providerMessageId }) => providerMessageId ?? ''),
+  });
 }
+
+const advancing = prepareOnce(
+  'settleBlock',
+  `with moved as (
+     update dispatches d set settled_upto = :lastMessageN
+      where d.run_id = :runId and d.n = :dispatchN and d.tenant_id = :tenantId
+        and d.state = 'calling' and d.attempt = :attempt and d.claim_n = :claimN
+        and d.intent_upto = :lastMessageN and d.settled_upto = :firstMessageN - 1
+     returning d.n
+   ), kept as (
+     insert into dispatch_blocks (run_id, dispatch_n, attempt, first_message_n, tenant_id,
+       message_ns, provider_message_ids)
+     select :runId, n, :attempt, :firstMessageN, :tenantId, cast(:ns as int[]), cast(:ids as text[])
+       from moved where cardinality(cast(:ns as int[])) > 0
+   )
+   select n from moved`,
+);
 
 /** Locks the dispatch; answers whether the block is still the one that is under way. */
 async function lockBlock(trx: Knex.Transaction, block: LeftBlock): Promise<boolean> {

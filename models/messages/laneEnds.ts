@@ -1,4 +1,4 @@
-import type { Knex } from 'knex';
+import { inTransaction, prepareOnce, type Knex, type PreparedStatement } from '../../lib/db';
 import { forTenantInOneTrip, withTenantByKey } from '../base';
 import { advance, keyOf, type BlockOutcome, type LeftBlock } from './blocks';
 import { moveOut, type Wait } from './moveOut';
@@ -48,8 +48,8 @@ export async function settleAndEnd(
   outcome: BlockOutcome,
 ): Promise<{ isSettled: boolean; hasEnded: boolean }> {
   const [settled, ended] = await forTenantInOneTrip(db, block.tenantId, [
-    { raw: advance(db, block, outcome) },
-    { raw: closing(db, block, block.claimN) },
+    { raw: advance(block, outcome) },
+    { raw: closing(block, block.claimN) },
   ]);
   return { isSettled: settled?.[0] !== undefined, hasEnded: ended?.[0] !== undefined };
 }
@@ -88,41 +88,41 @@ export async function abandonLane(
 
 /** Gives a dispatch whose every message is settled or gone its end. */
 async function closeDispatch(trx: Knex.Transaction, call: Call): Promise<void> {
-  await closing(trx, call, null);
+  await inTransaction(trx, closing(call, null));
 }
 
 /** With a claim only while that one holds and every block of the dispatch is settled. */
-function closing(trx: Pick<Knex, 'raw'>, call: Call, claimN: number | null): Knex.Raw {
-  return trx
-    .raw(
-      `with next as (
-       select case when message_count = 0 then 'split'
-                   when message_count > left_out_count + refused_count then 'accepted'
-                   when refused_count > 0 then 'refused' else 'cancelled' end as state
-         from dispatches
-        where run_id = :runId and n = :dispatchN and tenant_id = :tenantId
-          and (cast(:claimN as int) is null or (claim_n = :claimN and attempt = :attempt
-            and state = 'calling' and settled_upto >= last_message_n))
-     ), noted as (
-       update dispatch_attempts a
-          set settled_at = clock_timestamp(), proven_by = 'reply',
-              outcome = case when next.state = 'accepted' then 'accepted'
-                when next.state = 'refused' then 'refused'
-                when exists (select 1 from dispatches o join dispatch_attempts t
-                                 on t.run_id = o.run_id and t.dispatch_n = o.n and t.attempt = :attempt
-                              where o.run_id = :runId and o.parent_n = :dispatchN)
-                  then 'in_doubt' else 'not_sent' end
-         from next
-        where a.run_id = :runId and a.dispatch_n = :dispatchN and a.attempt = :attempt
-          and a.outcome is null
-     )
-     update dispatches d
-        set state = next.state, settled_at = clock_timestamp(), lease_until = null,
-            reason = case next.state when 'cancelled' then 'everyoneLeftOut' end
-       from next
-      where d.run_id = :runId and d.n = :dispatchN and d.tenant_id = :tenantId
-     returning d.n`,
-      { ...keyOf(call), claimN },
-    )
-    .options({ name: 'closeDispatch' });
+function closing(call: Call, claimN: number | null): PreparedStatement {
+  return closingDispatch({ ...keyOf(call), claimN });
 }
+
+const closingDispatch = prepareOnce(
+  'closeDispatch',
+  `with next as (
+     select case when message_count = 0 then 'split'
+                 when message_count > left_out_count + refused_count then 'accepted'
+                 when refused_count > 0 then 'refused' else 'cancelled' end as state
+       from dispatches
+      where run_id = :runId and n = :dispatchN and tenant_id = :tenantId
+        and (cast(:claimN as int) is null or (claim_n = :claimN and attempt = :attempt
+          and state = 'calling' and settled_upto >= last_message_n))
+   ), noted as (
+     update dispatch_attempts a
+        set settled_at = clock_timestamp(), proven_by = 'reply',
+            outcome = case when next.state = 'accepted' then 'accepted'
+              when next.state = 'refused' then 'refused'
+              when exists (select 1 from dispatches o join dispatch_attempts t
+                               on t.run_id = o.run_id and t.dispatch_n = o.n and t.attempt = :attempt
+                            where o.run_id = :runId and o.parent_n = :dispatchN)
+                then 'in_doubt' else 'not_sent' end
+       from next
+      where a.run_id = :runId and a.dispatch_n = :dispatchN and a.attempt = :attempt
+        and a.outcome is null
+   )
+   update dispatches d
+      set state = next.state, settled_at = clock_timestamp(), lease_until = null,
+          reason = case next.state when 'cancelled' then 'everyoneLeftOut' end
+     from next
+    where d.run_id = :runId and d.n = :dispatchN and d.tenant_id = :tenantId
+   returning d.n`,
+);

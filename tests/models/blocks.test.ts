@@ -6,12 +6,8 @@ import { endLane, settleAndEnd } from '../../models/messages/laneEnds';
 import { releaseExpiredLeases, type ClaimedDispatch } from '../../models/messages/claims';
 import { countRun } from '../../models/messages/counts';
 import { applyEvents, storeEvents } from '../../models/messages/events';
-import {
-  passGate,
-  settleAndPass,
-  type GateAnswer,
-  type GateCall,
-} from '../../models/messages/gate';
+import { passGate, settleAndPass, type GateAnswer } from '../../models/messages/gate';
+import type { GateCall } from '../../models/messages/gateStatements';
 import type { Wait } from '../../models/messages/moveOut';
 import { messagesWhere } from '../../models/messages/list';
 import { loadRecipients, type Recipient } from '../../models/messages/recipients';
