@@ -36,6 +36,7 @@ import * as configuredKeys from './0042_configured_keys';
 import * as llmCatalogue from './0043_llm_catalogue';
 import * as contentModels from './0046_content_models';
 import * as sealedAnswers from './0047_sealed_answers';
+import * as waveWindows from './0048_wave_windows';
 
 interface Migration {
   up(knex: Knex): Promise<void>;
@@ -81,6 +82,7 @@ const migrations = new Map<string, Migration>([
   ['0043_llm_catalogue', llmCatalogue],
   ['0046_content_models', contentModels],
   ['0047_sealed_answers', sealedAnswers],
+  ['0048_wave_windows', waveWindows],
 ]);
 
 /** All of them, in order. */

@@ -1,5 +1,5 @@
 import { ApplicationFailure, heartbeat } from '@temporalio/activity';
-import { laneCount } from '../../domain/campaigns/lanes';
+import { plannedLanes } from '../../domain/campaigns/lanes';
 import { runIsOpen, type Actor, type Gate } from '../../domain/campaigns/types';
 import { planWaves } from '../../domain/campaigns/waves';
 import { AppError } from '../../domain/errors';
@@ -20,7 +20,12 @@ import {
 import { reservePlanned } from '../../models/campaigns/runQuota';
 import { loadTenantZone } from '../../models/campaigns/tenantZone';
 import { countRun, type RunCounts } from '../../models/messages/counts';
-import { cancelRemaining, countOpen, settleOverdueDoubts } from '../../models/messages/doubt';
+import {
+  cancelRemaining,
+  cancelRestOfWave,
+  countOpen,
+  settleOverdueDoubts,
+} from '../../models/messages/doubt';
 import type { ActivityDeps } from '../deps';
 
 export interface RunRef {
@@ -250,9 +255,19 @@ export function createRunActivities(deps: ActivityDeps) {
     cancelRest: ({ tenantId, runId }: RunRef): Promise<number> =>
       withTenant(db, tenantId, (trx) => cancelRemaining(trx, tenantId, runId)),
 
-    /** The same for one wave alone. */
-    cancelWave: (wave: RunRef & { planVersion: number; waveN: number }): Promise<number> =>
-      withTenant(db, wave.tenantId, (trx) => cancelRemaining(trx, wave.tenantId, wave.runId, wave)),
+    /**
+     * The same for one wave alone, whose window ends with it. Lanes of other waves may hold some of it:
+     * fails, to be tried again, until they have let go.
+     */
+    cancelWave: async (
+      wave: RunRef & { planVersion: number; waveN: number },
+    ): Promise<{ cancelled: number }> => {
+      const ended = await withTenant(db, wave.tenantId, (trx) => cancelRestOfWave(trx, wave));
+      if (ended.held > 0) {
+        throw ApplicationFailure.retryable('Calls of this wave are under way.', 'WaveStillCalling');
+      }
+      return { cancelled: ended.cancelled };
+    },
 
     /** Only an open run ends, so the first ending stays. */
     finishRun: (
@@ -314,7 +329,7 @@ function toRunPlan(plan: SealedPlan): RunPlan {
       ...wave,
       startsAt: wave.startsAt.toISOString(),
       closesAt: wave.closesAt.toISOString(),
-      lanes: laneCount(wave),
+      lanes: plannedLanes(wave),
     })),
   };
 }

@@ -4,6 +4,7 @@ import {
   claimDispatch,
   releaseEarlierAttempts,
   unclaimDispatch,
+  whyNone,
   type ClaimedDispatch,
   type Slice,
   type WaveKey,
@@ -31,6 +32,8 @@ export interface SliceResult extends SentCounts {
 
 // Shorter waits are spent here; longer ones give the lane back to the workflow and its timer.
 const longestWaitMs = 2_000;
+// The last calls of a wave may be those of a lane of another one, which ends soon.
+const firstPauseMs = 100;
 // Heartbeats cost the server more than the slices do, and the gate does not wait for them: they only
 // bring a stop to a slice that is between two calls.
 const heartbeatEveryMs = 5_000;
@@ -41,7 +44,8 @@ const switchedOff = 'The provider account is switched off';
 
 /**
  * One lane of a wave for about `sliceMs`: claim, leave out, reserve rate, render, pass the gate,
- * call, settle, next. Running it twice is safe because every dispatch is claimed under a fencing
+ * call, settle, next. When its wave has nothing more to claim it helps with other waves of the run.
+ * Running it twice is safe because every dispatch is claimed under a fencing
  * number, and a later attempt first releases or doubts what the earlier one held.
  */
 export function createDispatchSlice(deps: ActivityDeps) {
@@ -88,7 +92,7 @@ export function createDispatchSlice(deps: ActivityDeps) {
       }
       const endsAtMs = Date.now() + deps.sliceMs;
       const { batch } = sender;
-      const send = async (dispatch: ClaimedDispatch): Promise<void> => {
+      const send = async (dispatch: ClaimedDispatch, waveN: number): Promise<void> => {
         doing = `call ${dispatch.n}: ${dispatch.messageCount} messages`;
         try {
           if (!hasClaimed) {
@@ -97,7 +101,12 @@ export function createDispatchSlice(deps: ActivityDeps) {
             );
             hasClaimed = true;
           }
-          const work = { wave, dispatch, sender, signal: context.cancellationSignal };
+          const work = {
+            wave: { ...wave, waveN },
+            dispatch,
+            sender,
+            signal: context.cancellationSignal,
+          };
           const sent =
             batch === null || content.channel !== 'email'
               ? await sendLane({ ...work, content, endsAtMs: endsAtMs + mostOvertimeMs })
@@ -115,9 +124,12 @@ export function createDispatchSlice(deps: ActivityDeps) {
           throw error;
         }
       };
+      let isHelping = false;
+      let pauseMs = firstPauseMs;
       while (!context.cancellationSignal.aborted) {
         if (Date.now() >= endsAtMs) {
-          return end('more');
+          const isThrough = isHelping && (await whyNone(db, wave)).kind === 'none';
+          return end(isThrough ? 'none' : 'more');
         }
         doing = 'waiting for calls of this process';
         const claim = await rooms(
@@ -127,12 +139,20 @@ export function createDispatchSlice(deps: ActivityDeps) {
             doing = 'looking for the next call';
             const found = await claimDispatch(db, wave, slice, deps.leaseMs);
             if (found.kind === 'claimed') {
-              await send(found.dispatch);
+              isHelping = found.waveN !== wave.waveN;
+              await send(found.dispatch, found.waveN);
             }
             return found;
           },
         );
         if (claim === null || claim.kind === 'claimed') {
+          pauseMs = firstPauseMs;
+          continue;
+        }
+        if (claim.kind === 'busy' && pauseMs <= longestWaitMs) {
+          doing = 'waiting for calls of other lanes';
+          await waitMs(pauseMs, context.cancellationSignal);
+          pauseMs *= 2;
           continue;
         }
         if (claim.kind === 'notDueUntil') {

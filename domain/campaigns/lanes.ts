@@ -1,13 +1,23 @@
 // Lanes hide each other's waiting for the provider; more than this only queue for a worker's slots.
 const mostLanes = 8;
-// Calls of many, or dispatches of single calls. Where a process has its hands full its other lanes
-// wait, and each of them costs an activity, its heartbeats and a workflow task.
-const dispatchesPerLane = 6;
+const callsPerLane = 6;
+// Where a process has its hands full its other lanes wait, and each of them costs an activity, its
+// heartbeats and a workflow task. Small dispatches take less than a second each, and lanes whose
+// waves are through help with others.
+const smallDispatch = 256;
+const smallPerLane = 24;
 
-/**
- * How many lanes work on a wave. Workflows that were planned before plans told it count by this
- * themselves: while there are any, another rule needs a name of its own.
- */
+/** How many lanes work on a wave: its dispatches are calls of many, or parts of a lane's single calls. */
+export function plannedLanes(wave: { dispatches: number; customers: number }): number {
+  const isSmall = wave.customers <= wave.dispatches * smallDispatch;
+  return lanesFor(wave.dispatches, isSmall ? smallPerLane : callsPerLane);
+}
+
+/** The same as workflows counted them before plans told them. */
 export function laneCount({ dispatches }: { dispatches: number }): number {
-  return Math.min(Math.max(Math.ceil(dispatches / dispatchesPerLane), 1), mostLanes);
+  return lanesFor(dispatches, callsPerLane);
+}
+
+function lanesFor(dispatches: number, perLane: number): number {
+  return Math.min(Math.max(Math.ceil(dispatches / perLane), 1), mostLanes);
 }

@@ -1,4 +1,4 @@
-import type { Knex } from 'knex';
+import { prepareOnce, type Knex } from '../../lib/db';
 import { forTenantInOneTrip, withTenantByKey } from '../base';
 import { abandonLane } from './laneEnds';
 import type { Call } from './settle';
@@ -31,7 +31,8 @@ export interface ClaimedDispatch {
 }
 
 export type Claim =
-  | { kind: 'claimed'; dispatch: ClaimedDispatch }
+  /** `waveN` is its wave: the slice's own, or another of the run where that has nothing to claim. */
+  | { kind: 'claimed'; dispatch: ClaimedDispatch; waveN: number }
   /** Everything planned has to wait; `reason` says for what. */
   | { kind: 'notDueUntil'; until: Date; reason: string }
   /** Others hold what is open; a dead holder's lease is over at `until`. */
@@ -42,8 +43,10 @@ export type Claim =
   | { kind: 'none' };
 
 /**
- * Takes the next planned dispatch of a wave, skipping what others hold, or says why there is none.
- * The lease runs by the database's clock.
+ * Takes the next planned dispatch of a wave, skipping what others hold. Where there is none, takes one
+ * of another wave of the run whose window is open, from its end: a process whose waves are through
+ * helps with those whose lanes stand in line elsewhere. Or says why its own wave has none. The lease
+ * runs by the database's clock.
  */
 export async function claimDispatch(
   db: Knex,
@@ -51,47 +54,62 @@ export async function claimDispatch(
   slice: Slice,
   leaseMs: number,
 ): Promise<Claim> {
-  const claim = db
-    .raw(
-      `with open_wave as (
-       select w.run_id, w.plan_version, w.n, w.closes_at
-         from waves w join campaign_runs r on r.id = w.run_id
-        where w.run_id = :runId and w.plan_version = :planVersion and w.n = :waveN
-          and r.gate = 'open' and r.plan_version = :planVersion
-          and clock_timestamp() >= w.starts_at and clock_timestamp() < w.closes_at
-     ), next as (
-       select d.n, w.closes_at from dispatches d join open_wave w
-           on w.run_id = d.run_id and w.plan_version = d.plan_version and w.n = d.wave_n
-        where d.run_id = :runId and d.plan_version = :planVersion and d.wave_n = :waveN
-          and d.state = 'planned'
-          and (d.not_before is null or d.not_before <= clock_timestamp())
-        order by d.n limit 1 for update of d skip locked
-     )
-     update dispatches d
-        set state = 'claimed', claim_n = d.claim_n + 1, slice_workflow_run_id = :workflowRunId,
-            slice_activity_id = :activityId, slice_attempt = :sliceAttempt,
-            lease_until = clock_timestamp() + :leaseMs * interval '1 millisecond',
-            not_before = null, wait_reason = null
-      -- Asked like this, Postgres looks the row up; joined, it walks through all of the run's.
-      where d.run_id = :runId and d.n = (select n from next)
-     returning d.n, d.claim_n as "claimN", d.attempt, d.time_zone as "timeZone",
-       d.first_message_n as "firstMessageN", d.last_message_n as "lastMessageN", d.message_count as "messageCount",
-       (select closes_at from next) as "closesAt"`,
-      {
-        runId: wave.runId,
-        planVersion: wave.planVersion,
-        waveN: wave.waveN,
-        workflowRunId: slice.workflowRunId,
-        activityId: slice.activityId,
-        sliceAttempt: slice.attempt,
-        leaseMs,
-      },
-    )
-    .options({ name: 'claimDispatch' });
+  const claim = claiming({
+    runId: wave.runId,
+    planVersion: wave.planVersion,
+    waveN: wave.waveN,
+    workflowRunId: slice.workflowRunId,
+    activityId: slice.activityId,
+    sliceAttempt: slice.attempt,
+    leaseMs,
+  });
   const [claimed] = await forTenantInOneTrip(db, wave.tenantId, [{ raw: claim }]);
-  const dispatch: ClaimedDispatch | undefined = claimed?.[0];
-  return dispatch === undefined ? whyNone(db, wave) : { kind: 'claimed', dispatch };
+  const found: (ClaimedDispatch & { waveN: number }) | undefined = claimed?.[0];
+  if (found === undefined) {
+    return whyNone(db, wave);
+  }
+  const { waveN, ...dispatch } = found;
+  return { kind: 'claimed', dispatch, waveN };
 }
+
+// Which waves have their hour, and which of their dispatches wait for nothing.
+const isOpenWave = `w.run_id = :runId and w.plan_version = :planVersion
+  and clock_timestamp() >= w.starts_at and clock_timestamp() < w.closes_at
+  and exists (select 1 from campaign_runs r
+               where r.id = :runId and r.gate = 'open' and r.plan_version = :planVersion)`;
+const isNext = `d.run_id = :runId and d.plan_version = :planVersion and d.state = 'planned'
+  and (d.not_before is null or d.not_before <= clock_timestamp())`;
+
+const claiming = prepareOnce(
+  'claimDispatch',
+  `with own as (
+     select d.n, w.closes_at
+       from waves w join dispatches d on d.run_id = w.run_id and d.plan_version = w.plan_version
+        and d.wave_n = w.n
+      where ${isOpenWave} and w.n = :waveN and ${isNext} and d.wave_n = :waveN
+      order by d.n limit 1 for update of d skip locked
+   ), other as (
+     select next.n, w.closes_at
+       from waves w cross join lateral (
+         select d.n from dispatches d
+          where ${isNext} and d.wave_n = w.n
+          order by d.n desc limit 1 for update skip locked) next
+      where ${isOpenWave} and w.n <> :waveN and not exists (select 1 from own)
+      limit 1
+   ), next as (
+     select n, closes_at from own union all select n, closes_at from other
+   )
+   update dispatches d
+      set state = 'claimed', claim_n = d.claim_n + 1, slice_workflow_run_id = :workflowRunId,
+          slice_activity_id = :activityId, slice_attempt = :sliceAttempt,
+          lease_until = clock_timestamp() + :leaseMs * interval '1 millisecond',
+          not_before = null, wait_reason = null
+    -- Asked like this, Postgres looks the row up. Joined, it walks through all of the run's.
+    where d.run_id = :runId and d.n = (select n from next)
+   returning d.n, d.wave_n as "waveN", d.claim_n as "claimN", d.attempt, d.time_zone as "timeZone",
+     d.first_message_n as "firstMessageN", d.last_message_n as "lastMessageN",
+     d.message_count as "messageCount", (select closes_at from next) as "closesAt"`,
+);
 
 /**
  * Before a later attempt of a slice starts: what its earlier attempts left claimed is planned again,
@@ -104,13 +122,11 @@ export async function releaseEarlierAttempts(
 ): Promise<void> {
   await releaseWhere(
     trx,
-    `d.run_id = :runId and d.plan_version = :planVersion and d.wave_n = :waveN
-       and d.slice_workflow_run_id = :workflowRunId and d.slice_activity_id = :activityId
-       and d.slice_attempt < :sliceAttempt`,
+    // Of whichever wave: it may have helped with others.
+    `d.run_id = :runId and d.slice_workflow_run_id = :workflowRunId
+       and d.slice_activity_id = :activityId and d.slice_attempt < :sliceAttempt`,
     {
       runId: wave.runId,
-      planVersion: wave.planVersion,
-      waveN: wave.waveN,
       workflowRunId: slice.workflowRunId,
       activityId: slice.activityId,
       sliceAttempt: slice.attempt,
@@ -229,8 +245,11 @@ export async function unclaimDispatch(
   );
 }
 
-/** Every lane asks this when it ends; where a holder died, what it left is freed or doubted first. */
-async function whyNone(db: Knex, wave: WaveKey): Promise<Claim> {
+/**
+ * Why a wave has nothing to claim. Every lane asks this when it ends. Where a holder died, what it left
+ * is freed or doubted first.
+ */
+export async function whyNone(db: Knex, wave: WaveKey): Promise<Claim> {
   let state = await lookAtWave(db, wave);
   if (state?.hasExpired === true) {
     await withTenantByKey(db, wave.tenantId, (trx) => releaseExpiredLeases(trx, wave));
@@ -239,8 +258,14 @@ async function whyNone(db: Knex, wave: WaveKey): Promise<Claim> {
   if (state === undefined || state.open === 0) {
     return { kind: 'none' };
   }
-  if (state.gate === 'closed' || state.planVersion !== wave.planVersion || state.late) {
+  if (state.gate === 'closed' || state.planVersion !== wave.planVersion) {
     return { kind: 'closed' };
+  }
+  if (state.late) {
+    // What is left is planned anew: all of it, so nothing may come back from a lane afterwards.
+    return state.held === 0
+      ? { kind: 'closed' }
+      : { kind: 'busy', until: state.leaseUntil ?? new Date(0) };
   }
   if (state.gate === 'paused') {
     return { kind: 'paused' };
@@ -265,6 +290,7 @@ async function lookAtWave(db: Knex, wave: WaveKey): Promise<WaveState | undefine
               clock_timestamp() < w.starts_at as early, clock_timestamp() >= w.closes_at as late,
               count(d.n) filter (where d.state = 'planned') as planned,
               count(d.n) as open,
+              count(d.n) filter (where d.state <> 'planned') as held,
               min(d.not_before) filter (where d.state = 'planned') as "notBefore",
               (array_agg(d.wait_reason order by d.not_before)
                 filter (where d.state = 'planned'))[1] as "waitReason",
@@ -297,6 +323,8 @@ interface WaveState {
   late: boolean;
   planned: number;
   open: number;
+  /** Claimed or calling. */
+  held: number;
   notBefore: Date | null;
   waitReason: string | null;
   leaseUntil: Date | null;

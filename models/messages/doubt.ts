@@ -100,18 +100,49 @@ export async function cancelRemaining(
   trx: Knex.Transaction,
   tenantId: string,
   runId: string,
-  wave?: { planVersion: number; waveN: number },
 ): Promise<number> {
   const cancelled = await trx.raw(
-    `update dispatches d
-        set state = 'cancelled', settled_at = clock_timestamp(), lease_until = null,
-            not_before = null, wait_reason = null
+    `update dispatches d set ${cancelledNow}
        from campaign_runs r
-      where r.id = d.run_id and d.tenant_id = :tenantId and d.run_id = :runId
-        and (d.state = 'planned' or (d.state = 'claimed' and r.gate = 'closed'))
-        and ${wave === undefined ? "r.gate = 'closed'" : 'd.plan_version = :planVersion and d.wave_n = :waveN'}
+      where r.id = d.run_id and r.gate = 'closed' and d.tenant_id = :tenantId and d.run_id = :runId
+        and d.state in ('planned', 'claimed')
      returning d.n`,
-    { tenantId, runId, ...wave },
+    { tenantId, runId },
   );
   return cancelled.rows.length;
 }
+
+/**
+ * Ends a wave's window, so that no gate lets anything more of it pass, and cancels what is planned.
+ * `held` counts the dispatches that lanes have claimed or call: some of it may be planned again.
+ */
+export async function cancelRestOfWave(
+  trx: Knex.Transaction,
+  wave: { tenantId: string; runId: string; planVersion: number; waveN: number },
+): Promise<{ cancelled: number; held: number }> {
+  const { tenantId, runId, planVersion, waveN } = wave;
+  const key = { tenantId, runId, planVersion, waveN };
+  await trx.raw(
+    `update waves w set closes_at = greatest(w.starts_at, least(w.closes_at, clock_timestamp()))
+      where w.tenant_id = :tenantId and w.run_id = :runId and w.plan_version = :planVersion
+        and w.n = :waveN`,
+    key,
+  );
+  const cancelled = await trx.raw(
+    `update dispatches d set ${cancelledNow}
+      where d.tenant_id = :tenantId and d.run_id = :runId and d.plan_version = :planVersion
+        and d.wave_n = :waveN and d.state = 'planned'
+     returning d.n`,
+    key,
+  );
+  const held = await trx.raw(
+    `select count(*) as held from dispatches d
+      where d.tenant_id = :tenantId and d.run_id = :runId and d.plan_version = :planVersion
+        and d.wave_n = :waveN and d.state in ('claimed', 'calling')`,
+    key,
+  );
+  return { cancelled: cancelled.rows.length, held: held.rows[0].held };
+}
+
+const cancelledNow = `state = 'cancelled', settled_at = clock_timestamp(), lease_until = null,
+  not_before = null, wait_reason = null`;

@@ -226,6 +226,24 @@ test('a terminated wave is run again for what it left open', async () => {
   expect(await sent.handle.result()).toMatchObject({ status: 'completed', accepted: 3 });
 });
 
+test('a lane whose wave is through sends what another wave has due', async () => {
+  planner = wavesIn({ 'Europe/Paris': 6_000, 'Asia/Tokyo': 60_000 });
+  const sent = await send({ zones: ['Europe/Paris', 'Asia/Tokyo'] });
+  const waves = () => ground.db('waves').where({ run_id: sent.run.id });
+  await until('the plan', async () => (await waves()).length === 2);
+  // The other wave is due as well, and its own lanes are not up yet.
+  const [first] = await waves().where({ n: 1 });
+  await waves().where({ n: 2 }).update({ starts_at: first.starts_at });
+  const runId = runWorkflowId(sent.ref.tenantId, sent.ref.campaignId, 1);
+  const wave = ground.temporal.client.workflow.getHandle(waveWorkflowId(runId, 1, 1));
+  await until('all calls', async () => (await sent.counts()).accepted === 6);
+  expect(await wave.result()).toMatchObject({ n: 1, ended: 'done', accepted: 6 });
+  expect((await sent.calls()).map(({ recipients }) => recipients)).toEqual([3, 3]);
+  await sent.gate('closed');
+  await sent.handle.executeUpdate('cancel', { args: [{ actor: user }] });
+  expect(await sent.handle.result()).toMatchObject({ accepted: 6, open: 0 });
+});
+
 test('cancel against 429: what was throttled ends cancelled', async () => {
   await setFaults(ground.sandbox, { rate429: 1, retryAfterSeconds: 30 });
   const sent = await send({});

@@ -31,7 +31,10 @@ export interface WaveInput {
   soFar?: Omit<WaveResult, 'n' | 'planVersion' | 'ended'>;
 }
 
-/** How a wave ended: `done` when nothing of it is open, else why something is left. */
+/**
+ * How a wave ended: `done` when nothing of it is open, else why something is left. The numbers are of
+ * what its lanes did, who help other waves of the run when this one has nothing to claim.
+ */
 export interface WaveResult {
   n: number;
   planVersion: number;
@@ -101,7 +104,7 @@ export async function campaignWave(input: WaveInput): Promise<WaveResult> {
 
   const show = (state: string) =>
     setCurrentDetails(
-      `**${title}**\n\n${state}\n\n${count(result.accepted, 'message')} accepted, ` +
+      `**${title}**\n\n${state}\n\nIts lanes: ${count(result.accepted, 'message')} accepted, ` +
         `${result.refused} refused, ${result.leftOut} left out, ${result.inDoubt} in doubt`,
     );
   const waitUntil = async (atMs: number, text: string, wakes: () => boolean) => {
