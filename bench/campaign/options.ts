@@ -13,7 +13,7 @@ const Flags = z.object({
   workers: count.default(3),
   rounds: count.default(3),
   /** Messages of the runs with one call each; 0 leaves them out. */
-  'one-by-one': z.coerce.number().int().min(0).default(200_000),
+  'one-by-one': z.coerce.number().int().min(0).default(400_000),
   /** How they travel: by JSON, by SMTP, or one after the other. */
   wires: z
     .string()
