@@ -95,7 +95,7 @@ const schema = z.object({
   ACCOUNT_MAIL_FROM: z.email().optional(),
   PROVIDER_TIMEOUT_MS: z.coerce.number().int().min(100).default(15_000),
   DISPATCH_LEASE_MS: z.coerce.number().int().min(500).default(60_000),
-  SLICE_MS: z.coerce.number().int().min(100).default(30_000),
+  SLICE_MS: z.coerce.number().int().min(100).default(60_000),
 });
 
 /** Requests a minute where nothing is configured. */

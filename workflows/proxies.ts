@@ -29,7 +29,7 @@ export const planning = proxyActivities<Activities>({
 });
 
 /**
- * Slices return by themselves after about 30 s and heartbeat every 5 s. A stopped
+ * Slices return by themselves after about a minute and heartbeat every 7 s. A stopped
  * slice is always waited for: only then is it known what it has left behind.
  */
 export const slices = proxyActivities<Activities>({

@@ -36,7 +36,7 @@ const longestWaitMs = 2_000;
 const firstPauseMs = 100;
 // Heartbeats cost the server more than the slices do, and the gate does not wait for them: they only
 // bring a stop to a slice that is between two calls.
-const heartbeatEveryMs = 5_000;
+const heartbeatEveryMs = 7_000;
 
 // What a lane of single calls may take longer; the activity's own time is several times as long.
 const mostOvertimeMs = 60_000;
