@@ -96,7 +96,18 @@ export function prepareOnce(
     const known = order.indexOf(given);
     return `$${known >= 0 ? known + 1 : order.push(given)}`;
   });
-  return (values) => ({ name, text, values: order.map((given) => values[given]) });
+  return (values) => ({
+    name,
+    text,
+    values: order.map((given) => {
+      const value = values[given];
+      if (value === undefined) {
+        // The driver would send null.
+        throw new TypeError(`The statement ${name} was given no :${given}`);
+      }
+      return value;
+    }),
+  });
 }
 
 /** Such a statement in the middle of a transaction. */

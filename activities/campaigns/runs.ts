@@ -263,7 +263,7 @@ export function createRunActivities(deps: ActivityDeps) {
       wave: RunRef & { planVersion: number; waveN: number },
     ): Promise<{ cancelled: number }> => {
       const ended = await withTenant(db, wave.tenantId, (trx) => cancelRestOfWave(trx, wave));
-      if (ended.held > 0) {
+      if (ended.open > 0) {
         throw ApplicationFailure.retryable('Calls of this wave are under way.', 'WaveStillCalling');
       }
       return { cancelled: ended.cancelled };

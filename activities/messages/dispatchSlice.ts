@@ -32,8 +32,10 @@ export interface SliceResult extends SentCounts {
 
 // Shorter waits are spent here; longer ones give the lane back to the workflow and its timer.
 const longestWaitMs = 2_000;
-// The last calls of a wave may be those of a lane of another one, which ends soon.
+// The last calls of a wave may be those of a lane of another one, which ends soon. It may also give
+// them back, long before its lease is over.
 const firstPauseMs = 100;
+const longestBusyMs = 10_000;
 // Heartbeats cost the server more than the slices do, and the gate does not wait for them: they only
 // bring a stop to a slice that is between two calls.
 const heartbeatEveryMs = 7_000;
@@ -128,8 +130,8 @@ export function createDispatchSlice(deps: ActivityDeps) {
       let pauseMs = firstPauseMs;
       while (!context.cancellationSignal.aborted) {
         if (Date.now() >= endsAtMs) {
-          const isThrough = isHelping && (await whyNone(db, wave)).kind === 'none';
-          return end(isThrough ? 'none' : 'more');
+          const own = isHelping ? await whyNone(db, wave) : null;
+          return end(own?.kind === 'none' || own?.kind === 'closed' ? own.kind : 'more');
         }
         doing = 'waiting for calls of this process';
         const claim = await rooms(
@@ -166,11 +168,15 @@ export function createDispatchSlice(deps: ActivityDeps) {
           await waitMs(Math.max(ms, 20), context.cancellationSignal);
           continue;
         }
-        return end(claim.kind, claim.kind === 'busy' ? claim.until : null);
+        return end(claim.kind, claim.kind === 'busy' ? soonest(claim.until) : null);
       }
       return end('stopped');
     } finally {
       clearInterval(beating);
     }
   };
+}
+
+function soonest(leaseEndsAt: Date): Date {
+  return new Date(Math.min(leaseEndsAt.getTime(), Date.now() + longestBusyMs));
 }

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import path from 'node:path';
-import { laneCount } from '../../domain/campaigns/lanes';
+import { plannedLanes } from '../../domain/campaigns/lanes';
 import { workerNodeFlags } from '../../workers/launch/ourScript';
 import type { BenchTenant } from './customers';
 import { apiKey } from './content';
@@ -63,7 +63,7 @@ export async function runBare(
   await ground.db.raw('checkpoint');
   const { run, plan } = await writePlannedRun(ground.db, tenant, { isEnded: true });
   await clearSink(ground.sandboxUrl);
-  const lanes = plan.waves.reduce((sum, wave) => sum + laneCount(wave), 0);
+  const lanes = plan.waves.reduce((sum, wave) => sum + plannedLanes(wave), 0);
   const lanesEach = Math.min(Math.ceil(lanes / processes.length), slotsOfWorker);
   const reports = await Promise.all(
     processes.map(async ({ child }) => {

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import path from 'node:path';
-import { laneCount } from '../../domain/campaigns/lanes';
+import { plannedLanes } from '../../domain/campaigns/lanes';
 import { newId } from '../../lib/ids';
 import { createSealing, parseSealingKeys } from '../../lib/sealing';
 import { withTenant } from '../../models/base';
@@ -158,7 +158,7 @@ async function runBare(
   await ground.db.raw('checkpoint');
   const { run, plan } = await writePlannedRun(ground.db, tenant, { isEnded: true });
   await clearSink(sinkUrl);
-  const lanes = plan.waves.reduce((sum, wave) => sum + laneCount(wave), 0);
+  const lanes = plan.waves.reduce((sum, wave) => sum + plannedLanes(wave), 0);
   const lanesEach = Math.min(Math.ceil(lanes / bare.length), slotsOfWorker);
   const reports = await Promise.all(
     bare.map(async ({ child }) => {

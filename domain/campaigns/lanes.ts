@@ -7,7 +7,7 @@ const callsPerLane = 6;
 const smallDispatch = 256;
 const smallPerLane = 24;
 
-/** How many lanes work on a wave: its dispatches are calls of many, or parts of a lane's single calls. */
+/** How many lanes work on a wave: its dispatches are calls of many, or small: of single calls or few people. */
 export function plannedLanes(wave: { dispatches: number; customers: number }): number {
   const isSmall = wave.customers <= wave.dispatches * smallDispatch;
   return lanesFor(wave.dispatches, isSmall ? smallPerLane : callsPerLane);

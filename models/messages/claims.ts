@@ -43,10 +43,11 @@ export type Claim =
   | { kind: 'none' };
 
 /**
- * Takes the next planned dispatch of a wave, skipping what others hold. Where there is none, takes one
- * of another wave of the run whose window is open, from its end: a process whose waves are through
- * helps with those whose lanes stand in line elsewhere. Or says why its own wave has none. The lease
- * runs by the database's clock.
+ * Takes the next planned dispatch of a wave, skipping what others hold. Where nothing of it is planned,
+ * takes one of another wave of the run whose window is open, from its end: a process whose waves are
+ * through helps with those whose lanes stand in line elsewhere. What is planned and cannot be claimed
+ * is waited for: its instant and its turn are kept, and what is left when its window ends is told at
+ * once. Or says why its own wave has none. The lease runs by the database's clock.
  */
 export async function claimDispatch(
   db: Knex,
@@ -94,7 +95,10 @@ const claiming = prepareOnce(
          select d.n from dispatches d
           where ${isNext} and d.wave_n = w.n
           order by d.n desc limit 1 for update skip locked) next
-      where ${isOpenWave} and w.n <> :waveN and not exists (select 1 from own)
+      where ${isOpenWave} and w.n <> :waveN and not exists (
+        select 1 from dispatches d
+         where d.run_id = :runId and d.plan_version = :planVersion and d.wave_n = :waveN
+           and d.state = 'planned')
       limit 1
    ), next as (
      select n, closes_at from own union all select n, closes_at from other

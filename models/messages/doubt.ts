@@ -114,12 +114,12 @@ export async function cancelRemaining(
 
 /**
  * Ends a wave's window, so that no gate lets anything more of it pass, and cancels what is planned.
- * `held` counts the dispatches that lanes have claimed or call: some of it may be planned again.
+ * `open` counts what lanes have claimed or call, and what they gave back meanwhile.
  */
 export async function cancelRestOfWave(
   trx: Knex.Transaction,
   wave: { tenantId: string; runId: string; planVersion: number; waveN: number },
-): Promise<{ cancelled: number; held: number }> {
+): Promise<{ cancelled: number; open: number }> {
   const { tenantId, runId, planVersion, waveN } = wave;
   const key = { tenantId, runId, planVersion, waveN };
   await trx.raw(
@@ -135,13 +135,13 @@ export async function cancelRestOfWave(
      returning d.n`,
     key,
   );
-  const held = await trx.raw(
-    `select count(*) as held from dispatches d
+  const left = await trx.raw(
+    `select count(*) as open from dispatches d
       where d.tenant_id = :tenantId and d.run_id = :runId and d.plan_version = :planVersion
-        and d.wave_n = :waveN and d.state in ('claimed', 'calling')`,
+        and d.wave_n = :waveN and d.state in ('planned', 'claimed', 'calling')`,
     key,
   );
-  return { cancelled: cancelled.rows.length, held: held.rows[0].held };
+  return { cancelled: cancelled.rows.length, open: left.rows[0].open };
 }
 
 const cancelledNow = `state = 'cancelled', settled_at = clock_timestamp(), lease_until = null,

@@ -64,4 +64,5 @@ test('a statement that is prepared once takes its values by name, however often 
   expect(sums({ a: 2, b: 3 })).toMatchObject({ values: [2, 3] });
   expect(await inOneTrip(db, [{ raw: sums({ a: 2, b: 3 }) }])).toEqual([[{ x: 8 }]]);
   expect(await inOneTrip(db, [{ raw: sums({ b: 1, a: 4 }) }])).toEqual([[{ x: 8 }]]);
+  expect(() => sums({ a: 2 })).toThrow('The statement sums was given no :b');
 });

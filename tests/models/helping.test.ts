@@ -61,6 +61,28 @@ test('nor what waits, nor of another plan or a run that is paused', async () => 
   expect(await ledger.claim({ wave: ledger.wave(1) })).toMatchObject({ waveN: 2 });
 });
 
+test.each([
+  { title: 'has its instant before it', opens: '1 hour', closes: '2 hours', kind: 'notDueUntil' },
+  { title: 'is late with something left', opens: '-2 hours', closes: '-1 hour', kind: 'closed' },
+])('a lane whose wave $title helps nobody', async ({ opens, closes, kind }) => {
+  const ledger = await twoWaves();
+  await moveWave(ledger, 1, { opens, closes });
+  expect(await ledger.claim({ wave: ledger.wave(1) })).toMatchObject({ kind });
+  expect(await states(ledger)).toEqual(['planned', 'planned']);
+});
+
+test('nor does one whose wave waits for its turn', async () => {
+  const ledger = await twoWaves();
+  await db('dispatches')
+    .where({ run_id: ledger.run.id, wave_n: 1 })
+    .update({ not_before: db.raw(`now() + interval '1 hour'`), wait_reason: 'rateLimit' });
+  expect(await ledger.claim({ wave: ledger.wave(1) })).toMatchObject({
+    kind: 'notDueUntil',
+    reason: 'rateLimit',
+  });
+  expect(await states(ledger)).toEqual(['planned', 'planned']);
+});
+
 test('a later attempt of a slice lets go of what the one before held of other waves', async () => {
   const ledger = await twoWaves();
   const slice = { workflowRunId: newId(), activityId: '5', attempt: 1 };
@@ -88,12 +110,13 @@ test('of a wave that was cancelled nothing leaves any more, whoever holds it', a
   const dispatch = await claimedOfOther(ledger);
   const cancel = () =>
     withTenant(db, ledger.tenantId, (trx) => cancelRestOfWave(trx, ledger.wave(2)));
-  expect(await cancel()).toEqual({ cancelled: 0, held: 1 });
+  expect(await cancel()).toEqual({ cancelled: 0, open: 1 });
   expect(await ledger.gate(dispatch)).toEqual({ kind: 'shut' });
   await giveBack(ledger, dispatch);
   expect(await ledger.claim({ wave: ledger.wave(1) })).toMatchObject({ kind: 'busy' });
-  expect(await cancel()).toEqual({ cancelled: 1, held: 0 });
-  expect(await cancel()).toEqual({ cancelled: 0, held: 0 });
+  expect(await states(ledger)).toEqual(['claimed', 'planned']);
+  expect(await cancel()).toEqual({ cancelled: 1, open: 0 });
+  expect(await cancel()).toEqual({ cancelled: 0, open: 0 });
   expect(await states(ledger)).toEqual(['claimed', 'cancelled']);
 });
 

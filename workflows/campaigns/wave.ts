@@ -201,7 +201,9 @@ export async function campaignWave(input: WaveInput): Promise<WaveResult> {
           tellRun(wait);
         }
         const changesNow = gateChanges;
-        const untilMs = Math.min(Date.parse(wait.until), closesAtMs);
+        // Once the window is over only what others hold is waited for.
+        const endMs = Date.now() < closesAtMs ? closesAtMs : Infinity;
+        const untilMs = Math.min(Date.parse(wait.until), endMs);
         await waitUntil(
           untilMs,
           `Waits: ${wait.reason}. ${title}`,
