@@ -115,14 +115,17 @@ async function lockDispatches(trx: Knex.Transaction, ids: number[]): Promise<Map
         where (d.run_id, d.n) in (select run_id, dispatch_n from told
                                   union select run_id, now_n from told)
         order by d.run_id, d.n for no key update of d
+     ), missing as materialized (
+       -- Hardly ever any: looked for call by call, not event by event.
+       select run_id, dispatch_n from told where dispatch_n is not null
+       except select run_id, n from locked
      ), judged as (
        select told.id, case when told.tenant_id is null then 'unknownRun'
                             when told.message_n is not null and told.now_n is null
                               then 'unknownMessage'
-                            when told.dispatch_n is not null and locked.n is null
-                              then 'unknownDispatch' end as reason
-         from told
-         left join locked on locked.run_id = told.run_id and locked.n = told.dispatch_n
+                            when missing.dispatch_n is not null then 'unknownDispatch' end as reason
+         from told left join missing
+           on missing.run_id = told.run_id and missing.dispatch_n = told.dispatch_n
      )
      update message_events e set set_aside = j.reason
        from judged j
