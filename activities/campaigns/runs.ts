@@ -259,14 +259,12 @@ export function createRunActivities(deps: ActivityDeps) {
      * The same for one wave alone, whose window ends with it. Lanes of other waves may hold some of it:
      * fails, to be tried again, until they have let go.
      */
-    cancelWave: async (
-      wave: RunRef & { planVersion: number; waveN: number },
-    ): Promise<{ cancelled: number }> => {
+    cancelWave: async (wave: RunRef & { planVersion: number; waveN: number }): Promise<number> => {
       const ended = await withTenant(db, wave.tenantId, (trx) => cancelRestOfWave(trx, wave));
       if (ended.open > 0) {
         throw ApplicationFailure.retryable('Calls of this wave are under way.', 'WaveStillCalling');
       }
-      return { cancelled: ended.cancelled };
+      return ended.cancelled;
     },
 
     /** Only an open run ends, so the first ending stays. */

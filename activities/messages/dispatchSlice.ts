@@ -46,9 +46,9 @@ const switchedOff = 'The provider account is switched off';
 
 /**
  * One lane of a wave for about `sliceMs`: claim, leave out, reserve rate, render, pass the gate,
- * call, settle, next. When its wave has nothing more to claim it helps with other waves of the run.
- * Running it twice is safe because every dispatch is claimed under a fencing
- * number, and a later attempt first releases or doubts what the earlier one held.
+ * call, settle, next. When nothing of its wave is planned any more it helps other waves of the run.
+ * Running it twice is safe because every dispatch is claimed under a fencing number, and a later
+ * attempt first releases or doubts what the earlier one held.
  */
 export function createDispatchSlice(deps: ActivityDeps) {
   const { db } = deps;

@@ -1,15 +1,19 @@
+import { mostLaneSize } from '../messages/rateLimits';
+
 // Lanes hide each other's waiting for the provider; more than this only queue for a worker's slots.
 const mostLanes = 8;
 const callsPerLane = 6;
 // Where a process has its hands full its other lanes wait, and each of them costs an activity, its
 // heartbeats and a workflow task. Small dispatches take less than a second each, and lanes whose
 // waves are through help with others.
-const smallDispatch = 256;
 const smallPerLane = 24;
 
-/** How many lanes work on a wave: its dispatches are calls of many, or small: of single calls or few people. */
+/**
+ * How many lanes work on a wave. Its dispatches are calls of many, or small: of single calls or of few
+ * people.
+ */
 export function plannedLanes(wave: { dispatches: number; customers: number }): number {
-  const isSmall = wave.customers <= wave.dispatches * smallDispatch;
+  const isSmall = wave.customers <= wave.dispatches * mostLaneSize;
   return lanesFor(wave.dispatches, isSmall ? smallPerLane : callsPerLane);
 }
 

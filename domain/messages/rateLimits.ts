@@ -35,7 +35,7 @@ export function messagesPerCall(limits: readonly RateLimit[], vendorMost: number
 const secondsADispatch = 30;
 const leastLaneSize = 32;
 // Four blocks of calls: enough that what a claim costs is little, few enough to share among workers.
-const mostLaneSize = 256;
+export const mostLaneSize = 256;
 
 /**
  * How many messages one dispatch of an account holds: one call's, or, where each message is a call,

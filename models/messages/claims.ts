@@ -31,7 +31,7 @@ export interface ClaimedDispatch {
 }
 
 export type Claim =
-  /** `waveN` is its wave: the slice's own, or another of the run where that has nothing to claim. */
+  /** `waveN` is its wave: the slice's own, or another of the run where nothing of that is planned. */
   | { kind: 'claimed'; dispatch: ClaimedDispatch; waveN: number }
   /** Everything planned has to wait; `reason` says for what. */
   | { kind: 'notDueUntil'; until: Date; reason: string }

@@ -99,7 +99,8 @@ export async function ask(
 }
 
 /**
- * Asks for a pause and waits until it is written; answers the database's time after it. The API's own answer follows when the workflow was told, or cannot be.
+ * Asks for a pause and waits until it is written; answers the database's time after it. The API's own
+ * answer follows when the workflow was told, or cannot be.
  */
 export async function pauseAtOnce(
   ground: ProcessGround,

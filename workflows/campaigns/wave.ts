@@ -33,7 +33,7 @@ export interface WaveInput {
 
 /**
  * How a wave ended: `done` when nothing of it is open, else why something is left. The numbers are of
- * what its lanes did, who help other waves of the run when this one has nothing to claim.
+ * what its lanes did, which help other waves of the run when nothing of this one is planned.
  */
 export interface WaveResult {
   n: number;
