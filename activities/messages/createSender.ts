@@ -5,7 +5,7 @@ import type { ProviderAccount } from '../../models/messages/ProviderAccount';
 import { createEmailProvider } from '../../providers/email';
 import { createSendGridActivity } from '../../providers/email/sendgridActivity';
 import { createSmtp } from '../../providers/email/smtp';
-import type { OneByOneEmailProvider } from '../../providers/email/oneByOne';
+import type { OneByOneEmailProvider, OneEmail } from '../../providers/email/oneByOne';
 import { createSmsProvider } from '../../providers/sms';
 import type { MessageOutcome } from '../../providers/types';
 import { createWhatsAppProvider } from '../../providers/whatsapp';
@@ -101,48 +101,44 @@ function smtpSender(
   account: Account,
   { settings, credentials }: Opened<'smtp'>,
 ): OpenSender {
-  const connections = createLimiter(smtpConnections);
   // The name is looked up at the first call, and anew when nothing has been open for a while.
   let server: OneByOneEmailProvider | null = null;
   return {
     batch: null,
     ...turnsOf(smtpBlocks),
-    async send(message, reference) {
+    send(message, reference) {
       if (message.channel !== 'email') {
-        return wrongChannel(message);
+        return Promise.resolve(wrongChannel(message));
       }
-      if (server === null) {
-        const address = await addressOf(settings, onlyPublic);
-        if ('reason' in address) {
-          return {
-            kind: 'notSent',
-            status: null,
-            reason: address.reason,
-            retryAfterMs: unreachableMs,
-          };
-        }
-        server ??= createSmtp({
-          accountId: account.id,
-          host: address.host,
-          port: settings.port,
-          security: settings.security,
-          // The certificate is the name's, whichever of its addresses is called.
-          ...(isIP(settings.host) === 0 ? { tls: { servername: settings.host } } : {}),
-          auth: { user: credentials.username, password: credentials.password },
-          maxConnections: smtpConnections,
-          maxMessages: messagesAConnection,
-          timeoutMs,
-          connectionTimeoutMs: timeoutMs,
-          greetingTimeoutMs: timeoutMs,
-          socketTimeoutMs: timeoutMs,
-        });
-      }
-      const open = server;
-      // A call's time begins with its connection: a queue must not use it up.
-      return connections(() => open.send({ ...message, reference }));
+      const mail = { ...message, reference };
+      return server === null ? connectAndSend(mail) : server.send(mail);
     },
     close: () => server?.close() ?? Promise.resolve(),
   };
+
+  async function connectAndSend(mail: OneEmail): Promise<MessageOutcome> {
+    const address = await addressOf(settings, onlyPublic);
+    if ('reason' in address) {
+      const { reason } = address;
+      return { kind: 'notSent', status: null, reason, retryAfterMs: unreachableMs };
+    }
+    server ??= createSmtp({
+      accountId: account.id,
+      host: address.host,
+      port: settings.port,
+      security: settings.security,
+      // The certificate is the name's, whichever of its addresses is called.
+      ...(isIP(settings.host) === 0 ? { tls: { servername: settings.host } } : {}),
+      auth: { user: credentials.username, password: credentials.password },
+      maxConnections: smtpConnections,
+      maxMessages: messagesAConnection,
+      timeoutMs,
+      connectionTimeoutMs: timeoutMs,
+      greetingTimeoutMs: timeoutMs,
+      socketTimeoutMs: timeoutMs,
+    });
+    return server.send(mail);
+  }
 }
 
 const unreachableMs = 30_000;

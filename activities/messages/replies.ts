@@ -4,12 +4,15 @@ import { suppressRefused, type BlockOutcome, type LeftBlock } from '../../models
 import type { Wait } from '../../models/messages/moveOut';
 import { settleAccepted, settleCall } from '../../models/messages/settle';
 import type { MessageOutcome } from '../../providers/types';
-import type { OneMessage } from './accountSenders';
 
-/** What a vendor made of the call for one message. */
+/**
+ * What a vendor made of the call for one message. Not the message itself: replies live as long as their
+ * block, and its texts with them would be copied by every collection of garbage.
+ */
 export interface Reply {
   n: number;
-  message: OneMessage;
+  /** Whom it was for. */
+  address: string;
   outcome: MessageOutcome;
 }
 
@@ -21,7 +24,7 @@ export function outcomeOfBlock(replies: readonly Reply[], attempt: number): Bloc
     doubtful: [],
     notSent: [],
   };
-  for (const { n, message, outcome } of replies) {
+  for (const { n, address, outcome } of replies) {
     switch (outcome.kind) {
       case 'accepted':
         block.accepted.push({ n, providerMessageId: outcome.providerMessageId });
@@ -31,7 +34,7 @@ export function outcomeOfBlock(replies: readonly Reply[], attempt: number): Bloc
           n,
           status: outcome.status,
           reason: outcome.reason,
-          suppress: suppressionOf(message, outcome.consequence),
+          suppress: suppressionOf(address, outcome.consequence),
         });
         break;
       case 'inDoubt':
@@ -63,9 +66,8 @@ const suppressionReasons = {
   none: null,
 } as const;
 
-function suppressionOf(message: OneMessage, consequence: keyof typeof suppressionReasons) {
+function suppressionOf(address: string, consequence: keyof typeof suppressionReasons) {
   const reason = suppressionReasons[consequence];
-  const address = message.channel === 'email' ? message.to.email : message.to;
   return reason === null ? null : { address, reason };
 }
 
@@ -142,7 +144,7 @@ export async function settleAlone(
     switch (outcome.kind) {
       case 'recipientRefused':
         await settleCall(trx, block, { ...outcome, outcome: 'refused' });
-        await suppressRefused(trx, block, [suppressionOf(reply.message, outcome.consequence)]);
+        await suppressRefused(trx, block, [suppressionOf(reply.address, outcome.consequence)]);
         return;
       case 'messageRefused':
         await settleCall(trx, block, { ...outcome, outcome: 'not_sent', delayMs: 0 });

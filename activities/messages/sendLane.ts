@@ -1,5 +1,5 @@
 import { setImmediate as otherEvents } from 'node:timers/promises';
-import { messagesPerCall } from '../../domain/messages/rateLimits';
+import { messagesPerCall, type RateLimit } from '../../domain/messages/rateLimits';
 import { withTenantByKey } from '../../models/base';
 import {
   isAllAccepted,
@@ -12,10 +12,11 @@ import { unclaimDispatch, type ClaimedDispatch, type WaveKey } from '../../model
 import { passGate, settleAndPass, type GateAnswer } from '../../models/messages/gate';
 import type { GateCall } from '../../models/messages/gateStatements';
 import type { Wait } from '../../models/messages/moveOut';
-import { blockAccount, isFree, reserveRate, slowDown } from '../../models/messages/rates';
+import { blockAccount, reserveRate, slowDown } from '../../models/messages/rates';
 import { loadRecipients, type Recipient } from '../../models/messages/recipients';
 import type { ActivityDeps } from '../deps';
 import type { AccountSender, OneMessage } from './accountSenders';
+import { createBlockSize, type BlockSize } from './blockSizes';
 import { holdRun, refusedMessage } from './holdRun';
 import { createLimitsOf } from './limitsOf';
 import { outlastOutage } from './outlastOutage';
@@ -36,8 +37,6 @@ export interface LaneWork {
   endsAtMs: number;
 }
 
-// Enough calls at a time to hide their waiting; few enough that a crash leaves little in doubt.
-const mostInBlock = 64;
 // A turn that is near is waited for: giving the rest to another dispatch moves its messages.
 const longestWaitMs = 15_000;
 // One trip to the database settles a block and passes the gate for the next: so a lane keeps its turn
@@ -50,11 +49,14 @@ const longestTurnMs = 1_000;
  * to a dispatch of its own, so that every message is called once.
  */
 export function createSendLane(deps: ActivityDeps): (work: LaneWork) => Promise<SentCounts> {
-  const pressures = new Map<string, Pressure>();
-  const pressureOf = (accountId: string): Pressure => {
-    const pressure = pressures.get(accountId) ?? createPressure();
-    pressures.set(accountId, pressure);
-    return pressure;
+  const accounts = new Map<string, AccountPace>();
+  const paceOf = (accountId: string): AccountPace => {
+    const pace = accounts.get(accountId) ?? {
+      pressure: createPressure(),
+      blockSize: createBlockSize(),
+    };
+    accounts.set(accountId, pace);
+    return pace;
   };
   const limitsOf = createLimitsOf(deps.db);
   return async function sendLane(work) {
@@ -63,20 +65,27 @@ export function createSendLane(deps: ActivityDeps): (work: LaneWork) => Promise<
     const { channel } = content;
     const recipients: Recipient[] = [];
     const wanted = { tenantId, runId, channel, dispatch, fields: content.fields };
-    const limits = await limitsOf(tenantId, sender.accountId);
+    const limitsNow = () => limitsOf(tenantId, sender.accountId);
+    const limits = await limitsNow();
     await loadRecipients(deps.db, wanted, (recipient) => void recipients.push(recipient));
     recipients.sort((a, b) => a.n - b.n);
     const lane = new Lane(deps, work, {
       recipients,
-      pressure: pressureOf(sender.accountId),
-      hasLimits: limits.length > 0,
-      blockSize: messagesPerCall(
+      pace: paceOf(sender.accountId),
+      limitsNow,
+      mostInBlock: messagesPerCall(
         limits.map((limit) => ({ ...limit, unit: 'messages' })),
-        mostInBlock,
+        Infinity,
       ),
     });
     return lane.run();
   };
+}
+
+/** What one process has seen of an account. */
+interface AccountPace {
+  pressure: Pressure;
+  blockSize: BlockSize;
 }
 
 /** What a block waits for, or that the lane is over. */
@@ -95,16 +104,19 @@ interface Ended {
 class Lane {
   private readonly totals: SentCounts = { ...nothingSent };
   private readonly recipients: readonly Recipient[];
-  private readonly pressure: Pressure;
-  /** As it was known a moment ago: it says which way to ask, no more. */
-  private readonly hasLimits: boolean;
+  private readonly pace: AccountPace;
+  /** As they were known a moment ago. */
+  private readonly limitsNow: () => Promise<RateLimit[]>;
   private readonly render: (recipient: Recipient) => OneMessage | null;
-  private blockSize: number;
+  /** As far as its limits go. */
+  private mostInBlock: number;
   /** How many recipients have been called or left out, and the first message that has not. */
   private position = 0;
   private firstMessageN: number;
   private attempt: number | null = null;
-  /** Nobody counts this account's calls: then only the gate is asked, until it says no. */
+  /** The gate has said no: the next turn finds out whether the vendor has asked the account to wait. */
+  private isRefused = false;
+  /** Nobody counts this account's calls: then only the gate is asked. */
   private isUnlimited = false;
   /** Every message has been called or left out. */
   private isThrough = false;
@@ -120,16 +132,16 @@ class Lane {
     private readonly work: LaneWork,
     start: {
       recipients: readonly Recipient[];
-      blockSize: number;
-      pressure: Pressure;
-      hasLimits: boolean;
+      pace: AccountPace;
+      mostInBlock: number;
+      limitsNow: () => Promise<RateLimit[]>;
     },
   ) {
     this.recipients = start.recipients;
-    this.pressure = start.pressure;
-    this.hasLimits = start.hasLimits;
+    this.pace = start.pace;
+    this.limitsNow = start.limitsNow;
     this.firstMessageN = work.dispatch.firstMessageN;
-    this.blockSize = start.blockSize;
+    this.mostInBlock = start.mostInBlock;
     this.render = createOneRenderer(deps, work.content, work.wave.runId);
   }
 
@@ -149,7 +161,7 @@ class Lane {
       if (refusals > 1) {
         return this.end(null);
       }
-      this.isUnlimited &&= block.kind === 'sent';
+      this.isRefused ||= block.kind === 'shut';
     }
     this.isThrough = true;
     return this.end(null);
@@ -174,11 +186,13 @@ class Lane {
   private async nextBlock(): Promise<Turned> {
     const { dispatch } = this.work;
     const rest = this.recipients.length - this.position;
-    const turn = await this.takeTurn(Math.min(this.blockSize, Math.max(rest, 1)));
+    const size = Math.min(this.pace.blockSize.now(), this.mostInBlock);
+    const turn = await this.takeTurn(Math.min(size, Math.max(rest, 1)));
     if (turn.kind === 'end') {
       return turn;
     }
-    const block = this.recipients.slice(this.position, this.position + this.blockSize);
+    const most = Math.min(size, this.mostInBlock);
+    const block = this.recipients.slice(this.position, this.position + most);
     const isLast = this.position + block.length >= this.recipients.length;
     const lastMessageN = isLast
       ? dispatch.lastMessageN
@@ -197,29 +211,28 @@ class Lane {
 
   private async takeTurn(messages: number): Promise<Turn> {
     const { wave, sender, signal, endsAtMs } = this.work;
+    this.isUnlimited = !this.isRefused && (await this.limitsNow()).length === 0;
     if (this.isUnlimited) {
       return { kind: 'go', leaveBefore: null };
     }
     const call = { accountId: sender.accountId, tenantId: wave.tenantId };
-    if (!this.hasLimits && (await isFree(this.deps.db, call.accountId))) {
-      this.isUnlimited = true;
-      return { kind: 'go', leaveBefore: null };
-    }
     let size = messages;
     for (;;) {
       const rate = await reserveRate(this.deps.db, { ...call, calls: size, messages: size });
       switch (rate.kind) {
         case 'unlimited':
+          this.isRefused = false;
           this.isUnlimited = true;
           return { kind: 'go', leaveBefore: null };
         case 'reserved':
+          this.isRefused = false;
           await waitMs(rate.waitMs, signal);
           return signal.aborted
             ? { kind: 'end', wait: null }
             : { kind: 'go', leaveBefore: rate.leaveBefore };
         case 'tooLarge':
           size = Math.max(rate.most, 1);
-          this.blockSize = size;
+          this.mostInBlock = size;
           continue;
         case 'wait': {
           const ms = Math.max(rate.until.getTime() - Date.now(), 20);
@@ -267,14 +280,9 @@ class Lane {
     }
     this.attempt = gate.attempt;
     this.totals.leftOut += gate.leftOut.size - gate.heldBack;
-    const replies = await Promise.all(
-      messages
-        .filter(({ n }) => !gate.leftOut.has(n))
-        .map(async ({ n, message }) => {
-          const reference = { runId, dispatchN: dispatch.n, attempt: gate.attempt, messageN: n };
-          return { n, message, outcome: await sender.send(message, reference) };
-        }),
-    );
+    const calledAtMs = performance.now();
+    const replies = await Promise.all(this.startCalls(messages.splice(0), gate));
+    this.pace.blockSize.took(replies.length, performance.now() - calledAtMs);
     const ended = { block: { ...range, tenantId, runId, attempt: gate.attempt }, replies };
     if (this.maySettleWithNext(ended)) {
       this.unsettled = ended;
@@ -282,6 +290,23 @@ class Lane {
       await this.settle(ended);
     }
     return this.afterwards(replies);
+  }
+
+  // A function of its own: once the calls are under way nobody but they may hold the texts, which live
+  // long enough to be copied by every collection of garbage.
+  private startCalls(
+    messages: { n: number; message: OneMessage }[],
+    { attempt, leftOut }: Extract<GateAnswer, { kind: 'open' }>,
+  ): Promise<Reply>[] {
+    const { wave, dispatch, sender } = this.work;
+    const { runId } = wave;
+    return messages
+      .filter(({ n }) => !leftOut.has(n))
+      .map(({ n, message }) => {
+        const reference = { runId, dispatchN: dispatch.n, attempt, messageN: n };
+        const address = message.channel === 'email' ? message.to.email : message.to;
+        return sender.send(message, reference).then((outcome) => ({ n, address, outcome }));
+      });
   }
 
   /** Only where the next gate is asked at once: until then a process that dies leaves a doubt. */
@@ -400,10 +425,10 @@ class Lane {
   private async afterwards(replies: readonly Reply[]): Promise<'sent' | 'held'> {
     const { db } = this.deps;
     const { wave, sender } = this.work;
-    const wait = this.pressure.waitAfter(replies);
+    const wait = this.pace.pressure.waitAfter(replies);
     if (wait !== null) {
       await blockAccount(db, sender.accountId, { forMs: wait.delayMs, reason: wait.reason });
-      this.isUnlimited = false;
+      this.isRefused = true;
     }
     if (replies.some(({ outcome }) => outcome.kind === 'throttled')) {
       await slowDown(db, sender.accountId);

@@ -104,7 +104,7 @@ export async function lookAtRate(db: Knex, call: RateCall): Promise<RateAnswer> 
 }
 
 /** Whether nobody counts the account's calls and nothing keeps them back: known at a fraction of the cost. */
-export async function isFree(db: Knex, accountId: string): Promise<boolean> {
+async function isFree(db: Knex, accountId: string): Promise<boolean> {
   const found = await ofAccounts(
     db,
     db

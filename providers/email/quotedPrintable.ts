@@ -13,23 +13,27 @@ const LITERAL = Uint8Array.from({ length: 256 }, (_, byte) =>
   byte > SPACE && byte <= TILDE && byte !== EQUALS ? 1 : 0,
 );
 
-/**
- * A text as quoted-printable (RFC 2045 6.7): 7 bits, short lines, and after decoding the same bytes,
- * with each line break as CR LF, which is what a line break is in mail.
- */
-export function encodeQuotedPrintable(text: string): Buffer {
-  const bytes = Buffer.from(text);
-  const { length } = bytes;
+/** The most bytes that quoted-printable makes of so many. */
+export function quotedPrintableRoom(length: number): number {
   // Three characters a byte at worst, and three more for each line of at least 73.
-  const encoded = Buffer.allocUnsafe(length * 3 + Math.ceil(length / 24) * 3 + 3);
-  let at = 0;
+  return length * 3 + Math.ceil(length / 24) * 3 + 3;
+}
+
+/**
+ * Writes a text as quoted-printable (RFC 2045 6.7): 7 bits, short lines, and after decoding the same
+ * bytes, with each line break as CR LF, which is what a line break is in mail. `target` has room for it
+ * from `start`; answers where it ends.
+ */
+export function encodeQuotedPrintable(bytes: Buffer, target: Buffer, start: number): number {
+  const { length } = bytes;
+  let at = start;
   let column = 0;
   for (let index = 0; index < length; index += 1) {
     const byte = bytes[index] ?? 0;
     const isLiteral = LITERAL[byte] === 1;
     if (!isLiteral && isLineBreakAt(bytes, index)) {
-      encoded[at++] = CARRIAGE_RETURN;
-      encoded[at++] = NEWLINE;
+      target[at++] = CARRIAGE_RETURN;
+      target[at++] = NEWLINE;
       column = 0;
       index += byte === CARRIAGE_RETURN ? 1 : 0;
       continue;
@@ -37,21 +41,21 @@ export function encodeQuotedPrintable(text: string): Buffer {
     const stands = isLiteral || isInnerSpace(bytes, index);
     const width = stands ? 1 : 3;
     if (column + width > LONGEST_LINE) {
-      encoded[at++] = EQUALS;
-      encoded[at++] = CARRIAGE_RETURN;
-      encoded[at++] = NEWLINE;
+      target[at++] = EQUALS;
+      target[at++] = CARRIAGE_RETURN;
+      target[at++] = NEWLINE;
       column = 0;
     }
     if (stands) {
-      encoded[at++] = byte;
+      target[at++] = byte;
     } else {
-      encoded[at++] = EQUALS;
-      encoded[at++] = HEX[byte >> 4] ?? 0;
-      encoded[at++] = HEX[byte & 15] ?? 0;
+      target[at++] = EQUALS;
+      target[at++] = HEX[byte >> 4] ?? 0;
+      target[at++] = HEX[byte & 15] ?? 0;
     }
     column += width;
   }
-  return encoded.subarray(0, at);
+  return at;
 }
 
 function isLineBreakAt(bytes: Buffer, index: number): boolean {

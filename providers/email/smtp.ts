@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import type { MessageOutcome } from '../types';
 import type { OneByOneEmailProvider, OneEmail } from './oneByOne';
 import { writeMessage, type Unsendable } from './smtpMessage';
@@ -15,8 +15,9 @@ export interface SmtpOptions extends SmtpServer {
   /** Default 60 s: most servers end an idle connection after five minutes, some after one or two. */
   idleMs?: number;
   /**
-   * The whole of a call, waiting for a connection too. A call that has handed over its message and
-   * has no answer by then is in doubt; keep it well below the lease.
+   * How long a connection may take to be opened, and a message to be taken: a call's time begins when
+   * a connection is free for it. One that has handed over its message and has no answer by then is in
+   * doubt; keep it well below the lease.
    */
   timeoutMs: number;
 }
@@ -26,25 +27,13 @@ const usualIdleMs = 60_000;
 /** Any server that takes mail by SMTP: one call per message over connections that stay open. */
 export function createSmtp(options: SmtpOptions): OneByOneEmailProvider {
   const { accountId, maxConnections, maxMessages, idleMs = usualIdleMs, timeoutMs } = options;
-  const pool = new SmtpPool({ server: options, maxConnections, maxMessages, idleMs });
+  const pool = new SmtpPool({ server: options, maxConnections, maxMessages, idleMs, timeoutMs });
   return { accountId, send, close: () => pool.close() };
 
-  async function send(mail: OneEmail): Promise<MessageOutcome> {
-    const boundary = `=_${randomBytes(18).toString('base64url')}`;
-    const message = writeMessage(mail, { date: new Date(), boundary });
-    if ('of' in message) {
-      return refusedHere(message);
-    }
-    const deadline = new AbortController();
-    const timer = setTimeout(
-      () => deadline.abort(new Error(`no answer within ${timeoutMs} ms`)),
-      timeoutMs,
-    );
-    try {
-      return outcomeOf(await pool.send(message, deadline.signal));
-    } finally {
-      clearTimeout(timer);
-    }
+  function send(mail: OneEmail): Promise<MessageOutcome> {
+    return pool
+      .send(() => writeMessage(mail, { date: new Date(), boundary: `=_${randomUUID()}` }))
+      .then((result) => ('of' in result ? refusedHere(result) : outcomeOf(result)));
   }
 }
 

@@ -6,8 +6,8 @@ const maxReasonLength = 300;
 /** Connects to a mail server, logs in and says goodbye; no message is begun by it. */
 export async function testSmtp(server: SmtpServer): Promise<ConnectionOutcome> {
   // All of it: a server may answer each step just in time.
-  const deadline = AbortSignal.timeout(server.connectionTimeoutMs + server.greetingTimeoutMs);
-  const session = await SmtpSession.open(server, deadline, () => undefined);
+  const timeoutMs = server.connectionTimeoutMs + server.greetingTimeoutMs;
+  const session = await SmtpSession.open(server, timeoutMs, () => undefined);
   if (session instanceof SmtpSession) {
     await session.quit();
     return { kind: 'accepted' };

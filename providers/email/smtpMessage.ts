@@ -1,6 +1,6 @@
 import { normalizeEmail } from '../../domain/customers/email';
 import type { OneEmail } from './oneByOne';
-import { encodeQuotedPrintable } from './quotedPrintable';
+import { MailBytes } from './mailBytes';
 import { headerAddress, headerText } from './smtpHeaders';
 import { referenceToken } from './smtpReference';
 
@@ -58,17 +58,21 @@ export function writeMessage(
     '',
     '',
   ].join('\r\n');
-  const source = Buffer.concat([
-    Buffer.from(head),
-    // An empty part would be shown as an empty line.
-    ...(mail.text === '' ? [] : part(boundary, 'text/plain', mail.text)),
-    ...part(boundary, 'text/html', mail.html),
-    Buffer.from(`--${boundary}--\r\n`),
-  ]);
-  return { sender, recipient, messageId, source };
+  bytes.begin();
+  bytes.append(head);
+  // An empty part would be shown as an empty line.
+  if (mail.text !== '') {
+    appendPart(boundary, 'text/plain', mail.text);
+  }
+  appendPart(boundary, 'text/html', mail.html);
+  bytes.append(`--${boundary}--\r\n`);
+  return { sender, recipient, messageId, source: bytes.copy() };
 }
 
-function part(boundary: string, type: string, content: string): Buffer[] {
+// Messages are written one after the other, each in one go.
+const bytes = new MailBytes();
+
+function appendPart(boundary: string, type: string, content: string): void {
   const head = [
     `--${boundary}`,
     `Content-Type: ${type}; charset=utf-8`,
@@ -76,8 +80,10 @@ function part(boundary: string, type: string, content: string): Buffer[] {
     '',
     '',
   ].join('\r\n');
+  bytes.append(head);
+  bytes.appendQuotedPrintable(content);
   // The line break before a boundary belongs to the boundary.
-  return [Buffer.from(head), encodeQuotedPrintable(content), Buffer.from('\r\n')];
+  bytes.append('\r\n');
 }
 
 // RFC 5322 2.1.1: a line has at most 998 characters, and an address cannot be folded.

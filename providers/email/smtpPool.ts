@@ -1,4 +1,4 @@
-import type { SmtpMessage } from './smtpMessage';
+import type { SmtpMessage, Unsendable } from './smtpMessage';
 import { SmtpSession, type SmtpAttempt, type SmtpFailure, type SmtpServer } from './smtpSession';
 
 export interface SmtpPoolOptions {
@@ -8,6 +8,8 @@ export interface SmtpPoolOptions {
   maxMessages: number;
   /** A connection that was not used for so long is ended before the server does it. */
   idleMs: number;
+  /** For opening a connection, and for each message. */
+  timeoutMs: number;
 }
 
 /** What someone who waited gets: a session, or leave to open one; null when the pool was closed. */
@@ -17,8 +19,10 @@ type Turn = SmtpSession | 'open' | null;
 export class SmtpPool {
   /** The last used is used next, so that those beyond need grow old and end. */
   private readonly idle: SmtpSession[] = [];
-  private readonly waiting = new Set<(turn: Turn) => void>();
-  private readonly underWay = new Set<Promise<unknown>>();
+  private readonly waiting: ((turn: Turn) => void)[] = [];
+  /** Calls, and connections that are being ended or made ready again. */
+  private underWay = 0;
+  private onceQuiet: (() => void) | null = null;
   /** Connections that are open or being opened. */
   private connections = 0;
   private isClosed = false;
@@ -26,19 +30,48 @@ export class SmtpPool {
 
   constructor(private readonly options: SmtpPoolOptions) {}
 
-  /** Hands one message to the server, once. The signal ends the attempt wherever it is. */
-  send(message: SmtpMessage, signal: AbortSignal): Promise<SmtpAttempt> {
-    return this.track(this.attempt(message, signal));
+  /**
+   * Hands one message to the server, once. It is written when a connection is free for it, which is
+   * when its time begins: who stands in line holds little memory.
+   */
+  async send(write: () => SmtpMessage | Unsendable): Promise<SmtpAttempt | Unsendable> {
+    this.underWay += 1;
+    try {
+      for (;;) {
+        const turn = this.isClosed ? null : (this.idle.pop() ?? (await this.waitForTurn()));
+        if (turn === null) {
+          return poolIsClosed;
+        }
+        const message = this.written(turn, write);
+        if ('of' in message) {
+          return message;
+        }
+        const session = turn === 'open' ? await this.open() : turn;
+        if ('kind' in session) {
+          return session;
+        }
+        const isFirst = session.messages === 0;
+        const attempt = await session.send(message);
+        this.release(session, attempt);
+        if (isFirst || session.isTooSlow || !endedBeforeUse(attempt)) {
+          return attempt;
+        }
+      }
+    } finally {
+      this.end();
+    }
   }
 
   /** Waits for what is under way, then ends every connection. */
   async close(): Promise<void> {
     this.isClosed = true;
-    for (const take of this.waiting) {
+    for (const take of this.waiting.splice(0)) {
       take(null);
     }
-    while (this.underWay.size > 0) {
-      await Promise.all(this.underWay);
+    if (this.underWay > 0) {
+      await new Promise<void>((resolve) => {
+        this.onceQuiet = resolve;
+      });
     }
     if (this.idleTimer !== null) {
       clearTimeout(this.idleTimer);
@@ -46,68 +79,76 @@ export class SmtpPool {
     await Promise.all(this.idle.splice(0).map((session) => session.quit()));
   }
 
-  private async attempt(message: SmtpMessage, signal: AbortSignal): Promise<SmtpAttempt> {
-    for (;;) {
-      const session = await this.acquire(signal);
-      if ('kind' in session) {
-        return session;
-      }
-      const isFirst = session.messages === 0;
-      const attempt = await session.send(message, signal);
-      void this.track(this.release(session, attempt));
-      if (isFirst || !endedBeforeUse(attempt) || signal.aborted) {
-        return attempt;
+  private written(
+    turn: SmtpSession | 'open',
+    write: () => SmtpMessage | Unsendable,
+  ): SmtpMessage | Unsendable {
+    let message: SmtpMessage | Unsendable | null = null;
+    try {
+      message = write();
+      return message;
+    } finally {
+      if (message === null || 'of' in message) {
+        this.giveBack(turn);
       }
     }
   }
 
-  private async acquire(signal: AbortSignal): Promise<SmtpSession | SmtpFailure> {
-    const turn = this.isClosed ? null : (this.idle.pop() ?? (await this.waitForTurn(signal)));
-    if (turn === null) {
-      return notBegun(signal.aborted ? 'no connection became free in time' : 'the pool is closed');
+  private giveBack(turn: SmtpSession | 'open'): void {
+    if (turn === 'open') {
+      this.makeRoom();
+    } else {
+      this.handOver(turn);
     }
-    return turn === 'open' ? this.open(signal) : turn;
   }
 
-  private waitForTurn(signal: AbortSignal): Turn | Promise<Turn> {
+  private end(): void {
+    this.underWay -= 1;
+    if (this.underWay === 0) {
+      this.onceQuiet?.();
+    }
+  }
+
+  private waitForTurn(): Turn | Promise<Turn> {
     if (this.connections < this.options.maxConnections) {
       this.connections += 1;
       return 'open';
     }
-    return new Promise((resolve) => {
-      const take = (turn: Turn) => {
-        this.waiting.delete(take);
-        signal.removeEventListener('abort', onAbort);
-        resolve(turn);
-      };
-      const onAbort = () => take(null);
-      signal.addEventListener('abort', onAbort);
-      this.waiting.add(take);
-    });
+    return new Promise((resolve) => this.waiting.push(resolve));
   }
 
-  private async open(signal: AbortSignal): Promise<SmtpSession | SmtpFailure> {
-    const session = await SmtpSession.open(this.options.server, signal, (ended) =>
-      this.forget(ended),
-    );
+  private async open(): Promise<SmtpSession | SmtpFailure> {
+    const { server, timeoutMs } = this.options;
+    const session = await SmtpSession.open(server, timeoutMs, (ended) => this.forget(ended));
     if ('kind' in session) {
       this.makeRoom();
     }
     return session;
   }
 
-  private async release(session: SmtpSession, attempt: SmtpAttempt): Promise<void> {
+  private release(session: SmtpSession, attempt: SmtpAttempt): void {
     if (session.messages >= this.options.maxMessages) {
-      await session.quit();
-      return;
+      this.inBackground(session.quit());
+    } else if (attempt.kind === 'failed' && session.isUsable) {
+      this.inBackground(this.renew(session));
+    } else {
+      this.handOver(session);
     }
-    if (attempt.kind === 'failed' && session.isUsable && !(await session.reset())) {
+  }
+
+  private async renew(session: SmtpSession): Promise<void> {
+    if (await session.reset()) {
+      this.handOver(session);
+    } else {
       session.close();
     }
+  }
+
+  private handOver(session: SmtpSession): void {
     if (!session.isUsable) {
       return;
     }
-    const [next] = this.waiting;
+    const next = this.waiting.shift();
     if (next) {
       next(session);
     } else {
@@ -115,6 +156,11 @@ export class SmtpPool {
       this.idle.push(session);
       this.watchIdle();
     }
+  }
+
+  private inBackground(work: Promise<void>): void {
+    this.underWay += 1;
+    void work.finally(() => this.end());
   }
 
   private forget(session: SmtpSession): void {
@@ -127,7 +173,7 @@ export class SmtpPool {
 
   private makeRoom(): void {
     this.connections -= 1;
-    const [next] = this.waiting;
+    const next = this.waiting.shift();
     if (next) {
       this.connections += 1;
       next('open');
@@ -140,21 +186,12 @@ export class SmtpPool {
       const oldest = Date.now() - this.options.idleMs;
       for (const session of this.idle.filter(({ idleSince }) => idleSince <= oldest)) {
         this.idle.splice(this.idle.indexOf(session), 1);
-        void this.track(session.quit());
+        this.inBackground(session.quit());
       }
       if (this.idle.length > 0) {
         this.watchIdle();
       }
     }, this.options.idleMs).unref();
-  }
-
-  private async track<T>(work: Promise<T>): Promise<T> {
-    this.underWay.add(work);
-    try {
-      return await work;
-    } finally {
-      this.underWay.delete(work);
-    }
   }
 }
 
@@ -169,6 +206,10 @@ function endedBeforeUse(attempt: SmtpAttempt): boolean {
   );
 }
 
-function notBegun(code: string): SmtpFailure {
-  return { kind: 'failed', step: 'connection', reply: null, code, mayBeTaken: false };
-}
+const poolIsClosed: SmtpFailure = {
+  kind: 'failed',
+  step: 'connection',
+  reply: null,
+  code: 'the pool is closed',
+  mayBeTaken: false,
+};

@@ -43,43 +43,55 @@ export class SmtpSession {
   messages = 0;
   /** When it was put back, for the pool. */
   idleSince = 0;
+  /** It was ended because a message took too long. */
+  isTooSlow = false;
   private isOver = false;
+  /** Ends the attempt that is under way. */
+  private interrupt: ((error: unknown) => void) | null = null;
+  private endsAtMs: number;
+  private watch: NodeJS.Timeout | null = null;
 
   private constructor(
     private readonly connection: SMTPConnection,
-    onEnd: (session: SmtpSession) => void,
+    private readonly timeoutMs: number,
+    { endsAtMs, onEnd }: { endsAtMs: number; onEnd: (session: SmtpSession) => void },
   ) {
+    this.endsAtMs = endsAtMs;
     connection.once('end', () => {
       this.isOver = true;
+      if (this.watch !== null) {
+        clearTimeout(this.watch);
+      }
       onEnd(this);
+      // The end of a connection is told before the reason for it, in the same turn.
+      queueMicrotask(() => this.interrupt?.(new Error('the connection ended')));
     });
   }
 
-  /** Connects and logs in; gives the failure instead when that is not to be. */
+  /**
+   * Connects and logs in; gives the failure instead when that is not to be. `timeoutMs` is the time for
+   * this and the first message together, and for each message after it.
+   */
   static open(
     server: SmtpServer,
-    signal: AbortSignal,
+    timeoutMs: number,
     onEnd: (session: SmtpSession) => void,
   ): Promise<SmtpSession | SmtpFailure> {
     return new Promise((resolve) => {
       const connection = new SMTPConnection(connectionOptions(server));
+      const endsAtMs = performance.now() + timeoutMs;
       const fail = (error: unknown) => {
-        signal.removeEventListener('abort', onAbort);
+        clearTimeout(timer);
         resolve(failureOf(error, { mayBeTaken: false }));
         connection.close();
       };
-      const onAbort = () => fail(signal.reason);
-      if (signal.aborted) {
-        onAbort();
-        return;
-      }
+      const timer = setTimeout(() => fail(noAnswer(timeoutMs)), timeoutMs);
       const succeed = () => {
-        signal.removeEventListener('abort', onAbort);
-        resolve(new SmtpSession(connection, onEnd));
+        clearTimeout(timer);
+        resolve(new SmtpSession(connection, timeoutMs, { endsAtMs, onEnd }));
       };
       // Stays for as long as the connection: an error of an idle one is told by its end.
       connection.on('error', fail);
-      signal.addEventListener('abort', onAbort);
       connection.connect((error) => {
         if (error) {
           fail(error);
@@ -99,38 +111,46 @@ export class SmtpSession {
     return !this.isOver;
   }
 
-  /** Sends one message, once; an aborted signal ends the connection and with it the attempt. */
-  send(message: SmtpMessage, signal: AbortSignal): Promise<SmtpAttempt> {
-    if (signal.aborted) {
-      return Promise.resolve(failureOf(signal.reason, { mayBeTaken: false }));
-    }
+  /** Sends one message, once. When it takes too long the connection ends, and with it the attempt. */
+  send(message: SmtpMessage): Promise<SmtpAttempt> {
     const { sender: from, recipient: to, source } = message;
     const body = new MessageBody(source);
+    const nowMs = performance.now();
+    if (this.messages > 0) {
+      this.endsAtMs = nowMs + this.timeoutMs;
+    }
     this.messages += 1;
+    this.watch ??= setTimeout(() => this.lookAtTime(), this.endsAtMs - nowMs);
     return new Promise((resolve) => {
       const finish = (attempt: SmtpAttempt) => {
-        this.connection.off('end', onEnd);
-        signal.removeEventListener('abort', onAbort);
+        this.interrupt = null;
         resolve(attempt);
       };
-      const failWith = (error: unknown) =>
-        finish(failureOf(error, { mayBeTaken: body.isHandedOver }));
-      const onAbort = () => {
-        failWith(signal.reason);
-        this.close();
-      };
-      // The end of a connection is told before the reason for it, in the same turn.
-      const onEnd = () => queueMicrotask(() => failWith(new Error('the connection ended')));
-      this.connection.once('end', onEnd);
-      signal.addEventListener('abort', onAbort);
+      this.interrupt = (error) => finish(failureOf(error, { mayBeTaken: body.isHandedOver }));
       this.connection.send({ from, to, size: source.length }, body, (error, info) => {
         if (error === null) {
           finish({ kind: 'taken', reply: info.response });
         } else {
-          failWith(error);
+          this.interrupt?.(error);
         }
       });
     });
+  }
+
+  /** One timer serves all messages of a connection: most of them are long over when it comes. */
+  private lookAtTime(): void {
+    this.watch = null;
+    if (this.interrupt === null) {
+      return;
+    }
+    const leftMs = this.endsAtMs - performance.now();
+    if (leftMs > 0) {
+      this.watch = setTimeout(() => this.lookAtTime(), leftMs);
+      return;
+    }
+    this.isTooSlow = true;
+    this.interrupt(noAnswer(this.timeoutMs));
+    this.close();
   }
 
   /** Makes the session ready for another message after a refused one; false when it cannot be. */
@@ -162,6 +182,10 @@ export class SmtpSession {
   }
 }
 
+function noAnswer(timeoutMs: number): Error {
+  return new Error(`no answer within ${timeoutMs} ms`);
+}
+
 /**
  * The bytes of a message. nodemailer reads them only after the server asked for them, and writes the
  * end of the message only after they have ended.
@@ -173,6 +197,16 @@ class MessageBody extends Readable {
 
   constructor(private readonly source: Buffer) {
     super();
+  }
+
+  /** One chunk needs no reading bit by bit, which costs as much as writing it. */
+  override pipe<T extends NodeJS.WritableStream>(destination: T, options?: { end?: boolean }): T {
+    if (this.source.length > chunkBytes) {
+      return super.pipe(destination, options);
+    }
+    this.isHandedOver = true;
+    destination.end(this.source);
+    return destination;
   }
 
   override _read(): void {

@@ -55,7 +55,7 @@ test('a mailbox that stays full is given up after fifteen calls', () => {
 function reply(outcome: MessageOutcome, index: number): Reply {
   return {
     n: index + 1,
-    message: { channel: 'sms', to: '+4930123456', sender: null, body: 'Hi' },
+    address: '+4930123456',
     outcome,
   };
 }

@@ -198,6 +198,24 @@ test('an idle connection that the server ended is replaced, and the message sent
   expect(played.connections()).toBe(2);
 });
 
+test('a connection that falls silent is not taken for one that had ended', async () => {
+  const played = await openPlayedServer(async (peer) => {
+    await greet(peer);
+    await takeEnvelope(peer);
+    peer.write('354 Go on');
+    await peer.until('\r\n.\r\n');
+    peer.write('250 OK');
+    await peer.until('never');
+  });
+  const provider = openProvider(played.port, { timeoutMs: 3_000 });
+  expect(await provider.send(oneEmail())).toMatchObject({ kind: 'accepted' });
+  expect(await provider.send(oneEmail())).toMatchObject({
+    ...notSent,
+    reason: 'no answer within 3000 ms',
+  });
+  expect(played.connections()).toBe(1);
+});
+
 test('messages share connections, never more than allowed', async () => {
   const { sandbox, server, provider } = await openMailSandbox({ maxConnections: 3 });
   const most = { connections: 0 };
@@ -252,14 +270,31 @@ test('close lets the last message finish, ends all connections and sends no more
   expect(await api(sandbox, '/stats')).toMatchObject({ delivered: 2 });
 });
 
-test('who waits for a connection longer than a call may last: not sent', async () => {
-  const played = await openPlayedServer(async (peer) => {
+test('a call has all its time from when a connection is free for it', async () => {
+  const played = await openPlayedServer(async (peer, n) => {
     await greet(peer);
     await takeEnvelope(peer);
     peer.write('354 Go on');
-    await peer.until('never');
+    await peer.until(n === 1 ? 'never' : '\r\n.\r\n');
+    peer.write('250 OK');
   });
   const provider = openProvider(played.port, { maxConnections: 1, timeoutMs: 3_000 });
   const outcomes = await Promise.all([provider.send(oneEmail()), provider.send(oneEmail())]);
-  expect(outcomes).toMatchObject([{ kind: 'inDoubt' }, notSent]);
+  expect(outcomes).toMatchObject([{ kind: 'inDoubt' }, { kind: 'accepted' }]);
+});
+
+test('what cannot be sent leaves its connection to the others', async () => {
+  const { sandbox, server, provider } = await openMailSandbox({ maxConnections: 1 });
+  const nobody = { email: 'no address', name: null };
+  const outcomes = await Promise.all([
+    provider.send(oneEmail({ to: nobody })),
+    provider.send(oneEmail()),
+    provider.send(oneEmail({ to: nobody })),
+    provider.send(oneEmail()),
+  ]);
+  const refused = { kind: 'recipientRefused' };
+  const accepted = { kind: 'accepted' };
+  expect(outcomes).toMatchObject([refused, accepted, refused, accepted]);
+  expect(server.connections()).toBe(1);
+  expect(await api(sandbox, '/stats')).toMatchObject({ delivered: 2 });
 });

@@ -1,6 +1,6 @@
 import { simpleParser } from 'mailparser';
 import type { OneEmail } from '../../../providers/email/oneByOne';
-import { encodeQuotedPrintable } from '../../../providers/email/quotedPrintable';
+import { MailBytes } from '../../../providers/email/mailBytes';
 import { writeMessage, type SmtpMessage } from '../../../providers/email/smtpMessage';
 import { readReferenceToken, referenceToken } from '../../../providers/email/smtpReference';
 import { seededRandom } from '../../../sandbox/chance';
@@ -123,15 +123,27 @@ test('nothing is longer than a line may be, or more than seven bits', () => {
   }
 });
 
+test('a long mail and a short one after it are each written whole', async () => {
+  for (const length of [10, 70_000, 3_000_000, 10]) {
+    const html = `<p>${'=é '.repeat(length)}</p>`;
+    const mail = await read(written({ html, text: 'Good morning' }));
+    expect(mail.html).toBe(html);
+    expect(mail.text).toBe('Good morning');
+  }
+});
+
 test('any text survives the encoding', async () => {
   const random = seededRandom('quoted-printable');
+  const bytes = new MailBytes();
   const alphabet = ['a', '=', ' ', '\t', '\n', '\r\n', '\r', '.', 'é', '東', '👍', '\0', 'F', '-'];
   for (let round = 0; round < 300; round += 1) {
     const text = Array.from(
       { length: Math.floor(random() * 200) },
       () => alphabet[Math.floor(random() * alphabet.length)],
     ).join('');
-    const encoded = encodeQuotedPrintable(text).toString('latin1');
+    bytes.begin();
+    bytes.appendQuotedPrintable(text);
+    const encoded = bytes.copy().toString('latin1');
     const lines = encoded.split('\r\n');
     expect(lines.every((line) => line.length <= 76 && /^[\x21-\x7e \t]*$/.test(line))).toBe(true);
     expect(lines.some((line) => /[ \t]$/.test(line))).toBe(false);
