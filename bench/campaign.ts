@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { startGround, type BenchGround } from './campaign/ground';
 import { measureSize, type SizeResult } from './campaign/measure';
 import { readOptions, type BenchOptions } from './campaign/options';
@@ -73,8 +74,7 @@ async function describe(ground: BenchGround, options: BenchOptions): Promise<str
 }
 
 main().catch((error: unknown) => {
-  process.stderr.write(
-    `${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
-  );
+  // With its causes: what a client throws often only says that something failed.
+  process.stderr.write(`${inspect(error)}\n`);
   process.exit(1);
 });

@@ -5,23 +5,22 @@ export interface BlockSize {
   took(calls: number, ms: number): void;
 }
 
-// Enough calls at a time to hide their waiting; few enough that a crash leaves little in doubt.
-const usual = 64;
-// Where calls take next to no time, the trips to the database between blocks do: a block of twice as
-// many is still less than a moment's work.
-const ofQuickCalls = 128;
+/** Enough calls at a time to hide their waiting; few enough that a crash leaves little in doubt. */
+export const usualBlock = 64;
+
 const quickMs = 75;
 const slowMs = 300;
 
-export function createBlockSize(): BlockSize {
-  let size = usual;
+/** Begins with the usual size; `quickBlock` is that of calls that take next to no time. */
+export function createBlockSize(quickBlock: number): BlockSize {
+  let size = usualBlock;
   return {
     now: () => size,
     took(calls, ms) {
-      if (calls >= usual && ms < quickMs) {
-        size = ofQuickCalls;
+      if (calls >= usualBlock && ms < quickMs) {
+        size = quickBlock;
       } else if (ms > slowMs) {
-        size = usual;
+        size = usualBlock;
       }
     },
   };

@@ -50,10 +50,10 @@ const longestTurnMs = 1_000;
  */
 export function createSendLane(deps: ActivityDeps): (work: LaneWork) => Promise<SentCounts> {
   const accounts = new Map<string, AccountPace>();
-  const paceOf = (accountId: string): AccountPace => {
+  const paceOf = ({ accountId, quickBlock }: AccountSender): AccountPace => {
     const pace = accounts.get(accountId) ?? {
       pressure: createPressure(),
-      blockSize: createBlockSize(),
+      blockSize: createBlockSize(quickBlock),
     };
     accounts.set(accountId, pace);
     return pace;
@@ -71,7 +71,7 @@ export function createSendLane(deps: ActivityDeps): (work: LaneWork) => Promise<
     recipients.sort((a, b) => a.n - b.n);
     const lane = new Lane(deps, work, {
       recipients,
-      pace: paceOf(sender.accountId),
+      pace: paceOf(sender),
       limitsNow,
       mostInBlock: messagesPerCall(
         limits.map((limit) => ({ ...limit, unit: 'messages' })),
