@@ -23,9 +23,9 @@ export class SmtpPool {
   /** Calls, and connections that are being ended or made ready again. */
   private underWay = 0;
   private onceQuiet: (() => void) | null = null;
+  private closing: Promise<void> | null = null;
   /** Connections that are open or being opened. */
   private connections = 0;
-  private isClosed = false;
   private idleTimer: NodeJS.Timeout | null = null;
 
   constructor(private readonly options: SmtpPoolOptions) {}
@@ -38,7 +38,7 @@ export class SmtpPool {
     this.underWay += 1;
     try {
       for (;;) {
-        const turn = this.isClosed ? null : (this.idle.pop() ?? (await this.waitForTurn()));
+        const turn = this.closing ? null : (this.idle.pop() ?? (await this.waitForTurn()));
         if (turn === null) {
           return poolIsClosed;
         }
@@ -63,8 +63,12 @@ export class SmtpPool {
   }
 
   /** Waits for what is under way, then ends every connection. */
-  async close(): Promise<void> {
-    this.isClosed = true;
+  close(): Promise<void> {
+    this.closing ??= this.endAll();
+    return this.closing;
+  }
+
+  private async endAll(): Promise<void> {
     for (const take of this.waiting.splice(0)) {
       take(null);
     }

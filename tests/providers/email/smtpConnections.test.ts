@@ -263,7 +263,7 @@ test('an idle connection is ended', async () => {
 test('close lets the last message finish, ends all connections and sends no more', async () => {
   const { sandbox, server, provider } = await openMailSandbox();
   const sending = [provider.send(oneEmail()), provider.send(oneEmail())];
-  await provider.close();
+  await Promise.all([provider.close(), provider.close()]);
   expect(await Promise.all(sending)).toMatchObject([{ kind: 'accepted' }, { kind: 'accepted' }]);
   await eventually(() => server.connections() === 0);
   expect(await provider.send(oneEmail())).toMatchObject(notSent);
