@@ -6,8 +6,9 @@ import { listLimits } from '../../models/messages/rates';
 const keepLimitsMs = 1_000;
 
 /**
- * The limits of an account as they were at most a second ago. Blocks are cut by them and nothing else:
- * each reservation asks the limits themselves.
+ * The limits of an account as they were at most a second ago. They say how blocks are cut and whether
+ * there is anything to reserve; each reservation asks the limits themselves. A first limit of an
+ * account is kept a second and the blocks under way after it was set.
  */
 export function createLimitsOf(db: Knex) {
   const kept = new Map<string, { limits: Promise<RateLimit[]>; untilMs: number }>();

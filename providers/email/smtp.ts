@@ -15,8 +15,7 @@ export interface SmtpOptions extends SmtpServer {
   /** Default 60 s: most servers end an idle connection after five minutes, some after one or two. */
   idleMs?: number;
   /**
-   * How long a connection may take to be opened, and a message to be taken: a call's time begins when
-   * a connection is free for it. One that has handed over its message and has no answer by then is in
+   * A call's time, which begins when a connection is free for it or has to be opened. One that has handed over its message and has no answer by then is in
    * doubt; keep it well below the lease.
    */
   timeoutMs: number;

@@ -8,7 +8,7 @@ export interface SmtpPoolOptions {
   maxMessages: number;
   /** A connection that was not used for so long is ended before the server does it. */
   idleMs: number;
-  /** For opening a connection, and for each message. */
+  /** For a message, with the opening of its connection where it is the first. */
   timeoutMs: number;
 }
 

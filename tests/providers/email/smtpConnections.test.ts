@@ -9,6 +9,7 @@ import {
   openPlayedServer,
   openProvider,
   takeEnvelope,
+  takeMessage,
 } from './smtpSupport';
 
 afterEach(closeSmtp);
@@ -174,10 +175,7 @@ test('an idle connection that the server ended is replaced, and the message sent
   let ends = () => {};
   const played = await openPlayedServer(async (peer, n) => {
     await greet(peer);
-    await takeEnvelope(peer);
-    peer.write('354 Go on');
-    await peer.until('\r\n.\r\n');
-    peer.write('250 OK');
+    await takeMessage(peer);
     if (n === 1) {
       // Ends at the moment it is used again.
       await peer.until('MAIL FROM');
@@ -201,10 +199,7 @@ test('an idle connection that the server ended is replaced, and the message sent
 test('a connection that falls silent is not taken for one that had ended', async () => {
   const played = await openPlayedServer(async (peer) => {
     await greet(peer);
-    await takeEnvelope(peer);
-    peer.write('354 Go on');
-    await peer.until('\r\n.\r\n');
-    peer.write('250 OK');
+    await takeMessage(peer);
     await peer.until('never');
   });
   const provider = openProvider(played.port, { timeoutMs: 3_000 });
@@ -237,10 +232,7 @@ test('a connection is replaced after its share of messages', async () => {
   const played = await openPlayedServer(async (peer) => {
     await greet(peer);
     for (let n = 0; n < 2; n += 1) {
-      await takeEnvelope(peer);
-      peer.write('354 Go on');
-      await peer.until('\r\n.\r\n');
-      peer.write('250 OK');
+      await takeMessage(peer);
     }
     await peer.until('QUIT\r\n');
     quits += 1;

@@ -117,6 +117,14 @@ export async function takeEnvelope(peer: Peer): Promise<void> {
   await peer.until('DATA\r\n');
 }
 
+/** Takes one whole message. */
+export async function takeMessage(peer: Peer): Promise<void> {
+  await takeEnvelope(peer);
+  peer.write('354 Go on');
+  await peer.until('\r\n.\r\n');
+  peer.write('250 OK');
+}
+
 function peerOf(socket: Socket): Peer {
   let received = '';
   let isOver = false;
