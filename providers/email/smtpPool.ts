@@ -8,7 +8,10 @@ export interface SmtpPoolOptions {
   maxMessages: number;
   /** A connection that was not used for so long is ended before the server does it. */
   idleMs: number;
-  /** For a message, with the opening of its connection where it is the first. */
+  /**
+   * For a message, with the opening of its connection where it is the first. It waits for a connection
+   * no longer than that either.
+   */
   timeoutMs: number;
 }
 
@@ -31,16 +34,22 @@ export class SmtpPool {
   constructor(private readonly options: SmtpPoolOptions) {}
 
   /**
-   * Hands one message to the server, once. It is written when a connection is free for it, which is
-   * when its time begins: who stands in line holds little memory.
+   * Hands one message to the server, once, within twice `timeoutMs`. It is written when a connection is
+   * free for it: who stands in line holds little memory.
    */
   async send(write: () => SmtpMessage | Unsendable): Promise<SmtpAttempt | Unsendable> {
+    const askedAtMs = performance.now();
     this.underWay += 1;
     try {
       for (;;) {
         const turn = this.closing ? null : (this.idle.pop() ?? (await this.waitForTurn()));
         if (turn === null) {
-          return poolIsClosed;
+          return notBegun('the pool is closed');
+        }
+        // Behind a server that hangs a line takes minutes: its calls would leave after their lease.
+        if (performance.now() - askedAtMs >= this.options.timeoutMs) {
+          this.giveBack(turn);
+          return notBegun('no connection became free in time');
         }
         const message = this.written(turn, write);
         if ('of' in message) {
@@ -210,10 +219,6 @@ function endedBeforeUse(attempt: SmtpAttempt): boolean {
   );
 }
 
-const poolIsClosed: SmtpFailure = {
-  kind: 'failed',
-  step: 'connection',
-  reply: null,
-  code: 'the pool is closed',
-  mayBeTaken: false,
-};
+function notBegun(code: string): SmtpFailure {
+  return { kind: 'failed', step: 'connection', reply: null, code, mayBeTaken: false };
+}
