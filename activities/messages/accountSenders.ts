@@ -44,8 +44,6 @@ export interface AccountSender {
   senders: readonly Sender[];
   /** Lets as many blocks of calls through as the account's connections carry in good time. */
   inTurn: Limiter;
-  /** Calls of a block where they take next to no time. */
-  quickBlock: number;
   /** Dispatches of single calls that a process holds of each run: enough for the turns to be taken. */
   mostInHand: number;
   /** Switched off by its owner: nothing may leave by it. */
@@ -85,7 +83,7 @@ export interface SenderOptions {
 /** What makes the calls of an account; `close` waits for those that are under way. */
 export type OpenSender = Pick<
   AccountSender,
-  'batch' | 'inTurn' | 'quickBlock' | 'mostInHand' | 'send' | 'lookUp' | 'lookUpBatch'
+  'batch' | 'inTurn' | 'mostInHand' | 'send' | 'lookUp' | 'lookUpBatch'
 > & {
   close(): Promise<void>;
 };
@@ -110,7 +108,6 @@ export function createAccountSenders(options: SenderOptions): AccountSenders {
         isActive: account.active,
         batch: sender.batch,
         inTurn: sender.inTurn,
-        quickBlock: sender.quickBlock,
         mostInHand: sender.mostInHand,
         send: (message, reference) => sender.send(message, reference),
         ...(sender.lookUp === undefined ? {} : { lookUp: sender.lookUp }),

@@ -11,7 +11,6 @@ import type { MessageOutcome } from '../../providers/types';
 import { createWhatsAppProvider } from '../../providers/whatsapp';
 import { secretsOf } from '../../providers/withoutSecrets';
 import { discreetSender } from './discreetSender';
-import { usualBlock } from './blockSizes';
 import { createLimiter } from './limiter';
 import type { OneMessage, OpenSender, SenderOptions } from './accountSenders';
 import { sendSingle } from './sendSingle';
@@ -89,20 +88,12 @@ const messagesAConnection = 1_000;
 // keep them busy while a third is settled.
 const smtpBlocks = 3;
 
-// Where calls take next to no time, the trips to the database between blocks do: a block of twice as
-// many is still less than a moment's work.
-const quickSmtpBlock = 2 * usualBlock;
-
-// Some hundreds of calls at a time hide a vendor's slowest answers; thousands only fill the memory. All
-// calls of a block are made at once here, so that it never grows.
+// Some hundreds of calls at a time hide a vendor's slowest answers; thousands only fill the memory.
 const httpBlocks = 6;
 
 // While blocks of some dispatches are sent, others are claimed, loaded and ended.
-function turnsOf(
-  blocks: number,
-  quickBlock = usualBlock,
-): Pick<OpenSender, 'inTurn' | 'quickBlock' | 'mostInHand'> {
-  return { inTurn: createLimiter(blocks), quickBlock, mostInHand: 2 * blocks };
+function turnsOf(blocks: number): Pick<OpenSender, 'inTurn' | 'mostInHand'> {
+  return { inTurn: createLimiter(blocks), mostInHand: 2 * blocks };
 }
 
 function smtpSender(
@@ -114,7 +105,7 @@ function smtpSender(
   let server: OneByOneEmailProvider | null = null;
   return {
     batch: null,
-    ...turnsOf(smtpBlocks, quickSmtpBlock),
+    ...turnsOf(smtpBlocks),
     send(message, reference) {
       if (message.channel !== 'email') {
         return Promise.resolve(wrongChannel(message));

@@ -8,7 +8,6 @@ import { blockAccount, slowDown } from '../../models/messages/rates';
 import { loadRecipients, type Recipient } from '../../models/messages/recipients';
 import type { ActivityDeps } from '../deps';
 import type { AccountSender, OneMessage } from './accountSenders';
-import { createBlockSize, type BlockSize } from './blockSizes';
 import { holdRun, refusedMessage } from './holdRun';
 import { LaneSettlements, type EndedBlock } from './laneSettlements';
 import { LaneTurns } from './laneTurns';
@@ -31,6 +30,8 @@ export interface LaneWork {
   endsAtMs: number;
 }
 
+// Enough calls at a time to hide their waiting; few enough that a crash leaves little in doubt.
+const mostInBlock = 64;
 // One trip to the database settles a block and passes the gate for the next: so a lane keeps its turn
 // for some blocks, but not while others wait for a slow server.
 const longestTurnMs = 1_000;
@@ -41,14 +42,11 @@ const longestTurnMs = 1_000;
  * to a dispatch of its own, so that every message is called once.
  */
 export function createSendLane(deps: ActivityDeps): (work: LaneWork) => Promise<SentCounts> {
-  const accounts = new Map<string, AccountPace>();
-  const paceOf = ({ accountId, quickBlock }: AccountSender): AccountPace => {
-    const pace = accounts.get(accountId) ?? {
-      pressure: createPressure(),
-      blockSize: createBlockSize(quickBlock),
-    };
-    accounts.set(accountId, pace);
-    return pace;
+  const pressures = new Map<string, Pressure>();
+  const pressureOf = (accountId: string): Pressure => {
+    const pressure = pressures.get(accountId) ?? createPressure();
+    pressures.set(accountId, pressure);
+    return pressure;
   };
   const limitsOf = createLimitsOf(deps.db);
   return async function sendLane(work) {
@@ -70,17 +68,15 @@ export function createSendLane(deps: ActivityDeps): (work: LaneWork) => Promise<
       limitsNow,
       mostInBlock: messagesPerCall(
         limits.map((limit) => ({ ...limit, unit: 'messages' })),
-        Infinity,
+        mostInBlock,
       ),
     });
-    return new Lane(deps, work, { recipients, turns, pace: paceOf(sender) }).run();
+    return new Lane(deps, work, {
+      recipients,
+      turns,
+      pressure: pressureOf(sender.accountId),
+    }).run();
   };
-}
-
-/** What one process has seen of an account. */
-interface AccountPace {
-  pressure: Pressure;
-  blockSize: BlockSize;
 }
 
 /** What became of a block: sent, not let through by the gate, or the lane is over. */
@@ -92,7 +88,7 @@ class Lane {
   private readonly recipients: readonly Recipient[];
   private readonly turns: LaneTurns;
   private readonly settlements: LaneSettlements;
-  private readonly pace: AccountPace;
+  private readonly pressure: Pressure;
   private readonly render: (recipient: Recipient) => OneMessage | null;
   /** How many recipients have been called or left out, and the first message that has not. */
   private position = 0;
@@ -106,12 +102,12 @@ class Lane {
   constructor(
     private readonly deps: ActivityDeps,
     private readonly work: LaneWork,
-    start: { recipients: readonly Recipient[]; turns: LaneTurns; pace: AccountPace },
+    start: { recipients: readonly Recipient[]; turns: LaneTurns; pressure: Pressure },
   ) {
     const { dispatch, content, signal } = work;
     this.recipients = start.recipients;
     this.turns = start.turns;
-    this.pace = start.pace;
+    this.pressure = start.pressure;
     this.settlements = new LaneSettlements(deps.db, {
       dispatch,
       channel: content.channel,
@@ -165,13 +161,11 @@ class Lane {
   private async nextBlock(): Promise<Turned> {
     const { dispatch } = this.work;
     const rest = this.recipients.length - this.position;
-    const size = Math.min(this.pace.blockSize.now(), this.turns.mostInBlock);
-    const turn = await this.turns.take(Math.min(size, Math.max(rest, 1)));
+    const turn = await this.turns.take(Math.min(this.turns.mostInBlock, Math.max(rest, 1)));
     if (turn.kind === 'end') {
       return turn;
     }
-    const most = Math.min(size, this.turns.mostInBlock);
-    const block = this.recipients.slice(this.position, this.position + most);
+    const block = this.recipients.slice(this.position, this.position + this.turns.mostInBlock);
     const isLast = this.position + block.length >= this.recipients.length;
     const lastMessageN = isLast
       ? dispatch.lastMessageN
@@ -220,9 +214,7 @@ class Lane {
     }
     this.attempt = gate.attempt;
     this.totals.leftOut += gate.leftOut.size - gate.heldBack;
-    const calledAtMs = performance.now();
     const replies = await Promise.all(this.startCalls(messages.splice(0), gate));
-    this.pace.blockSize.took(replies.length, performance.now() - calledAtMs);
     const ended = { block: { ...range, tenantId, runId, attempt: gate.attempt }, replies };
     if (this.maySettleWithNext(ended)) {
       this.settlements.settleWithNext(ended);
@@ -267,7 +259,7 @@ class Lane {
   private async afterwards(replies: readonly Reply[]): Promise<'sent' | 'held'> {
     const { db } = this.deps;
     const { wave, sender } = this.work;
-    const wait = this.pace.pressure.waitAfter(replies);
+    const wait = this.pressure.waitAfter(replies);
     if (wait !== null) {
       await blockAccount(db, sender.accountId, { forMs: wait.delayMs, reason: wait.reason });
       this.turns.noteRefusal();
