@@ -6,6 +6,7 @@ import { applyEvents } from '../../models/messages/applyEvents';
 import { storeEvents } from '../../models/messages/events';
 import { setAsideRecipients, settleCall, splitDispatch } from '../../models/messages/settle';
 import { seededRandom, shuffled } from '../../sandbox/chance';
+import { until } from '../support/conditions';
 import { buildLedger, type TestLedger } from '../support/ledger';
 import { createTestDatabase, type TestDatabase } from '../support/postgres';
 
@@ -64,6 +65,33 @@ test('four appliers, and all that settles calls meanwhile, never lock up and cou
     .where({ run_id: ledger.run.id })
     .distinct('first_opened_at');
   expect(earliest).toEqual([{ first_opened_at: occurredAt('opened') }]);
+});
+
+test('openings, which name no call, wait for the dispatch of their message before they change it', async () => {
+  const ledger = await buildLedger(db, { customers: 1 });
+  const dispatch = await ledger.claimed();
+  expect(await ledger.gate(dispatch)).toMatchObject({ kind: 'open' });
+  const call = { n: dispatch.n, ns: [dispatch.firstMessageN] };
+  const opening = event(ledger, call, dispatch.firstMessageN, 'opened');
+  await storeAll([{ ...opening, source: 'carillon', dispatchN: null, attempt: null }]);
+  const applying = await withTenant(db, ledger.tenantId, async (trx) => {
+    await trx.raw('select 1 from dispatches where run_id = ? for update', [ledger.run.id]);
+    const waiting = applySome();
+    await until('the applier waits for a lock', async () => {
+      const found = await db.raw(
+        `select 1 from pg_stat_activity
+          where datname = current_database() and wait_event_type = 'Lock'`,
+      );
+      return found.rows.length > 0;
+    });
+    const free = await trx.raw('select n from messages where run_id = ? for update nowait', [
+      ledger.run.id,
+    ]);
+    expect(free.rows).toHaveLength(1);
+    return { waiting };
+  });
+  expect(await applying.waiting).toBe(1);
+  expect(await ledger.dispatch(dispatch.n)).toMatchObject({ opened_count: 1 });
 });
 
 interface Called {
