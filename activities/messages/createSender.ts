@@ -101,7 +101,7 @@ function smtpSender(
   account: Account,
   { settings, credentials }: Opened<'smtp'>,
 ): OpenSender {
-  // The name is looked up at the first call, and anew when nothing has been open for a while.
+  // The name is looked up at the first call.
   let server: OneByOneEmailProvider | null = null;
   return {
     batch: null,

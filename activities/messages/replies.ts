@@ -112,7 +112,7 @@ export function createPressure(): Pressure {
       }
       const waits = replies.flatMap(({ outcome }) => {
         const isNotTaken = outcome.kind === 'throttled' || outcome.kind === 'notSent';
-        if (!isNotTaken || isOfRecipient(outcome)) {
+        if (!isNotTaken || outcome.retryAfterMs === 0 || isOfRecipient(outcome)) {
           return [];
         }
         const wait = waitFor(outcome);

@@ -15,9 +15,9 @@ export interface SmtpOptions extends SmtpServer {
   /** Default 60 s: most servers end an idle connection after five minutes, some after one or two. */
   idleMs?: number;
   /**
-   * A call's time, which begins when a connection is free for it or has to be opened; it waits for that
-   * as long at most. One that has handed over its message and has no answer by then is in doubt; keep
-   * twice of it well below the lease.
+   * A call's time, which begins when a connection is free for it or has to be opened; one that has
+   * waited as long by then is not made. One that has handed over its message and has no answer in time
+   * is in doubt. Keep twice of it below the lease.
    */
   timeoutMs: number;
 }

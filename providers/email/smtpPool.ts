@@ -1,5 +1,11 @@
 import type { SmtpMessage, Unsendable } from './smtpMessage';
-import { SmtpSession, type SmtpAttempt, type SmtpFailure, type SmtpServer } from './smtpSession';
+import {
+  SmtpSession,
+  type SmtpAttempt,
+  type SmtpFailure,
+  type SmtpServer,
+  type SmtpStep,
+} from './smtpSession';
 
 export interface SmtpPoolOptions {
   server: SmtpServer;
@@ -9,8 +15,8 @@ export interface SmtpPoolOptions {
   /** A connection that was not used for so long is ended before the server does it. */
   idleMs: number;
   /**
-   * For a message, with the opening of its connection where it is the first. It waits for a connection
-   * no longer than that either.
+   * For a message, with the opening of its connection where it is the first. One that has waited as long
+   * when its turn comes is not sent.
    */
   timeoutMs: number;
 }
@@ -35,7 +41,7 @@ export class SmtpPool {
 
   /**
    * Hands one message to the server, once, within twice `timeoutMs`. It is written when a connection is
-   * free for it: who stands in line holds little memory.
+   * free for it: who stands in line holds no second copy of it.
    */
   async send(write: () => SmtpMessage | Unsendable): Promise<SmtpAttempt | Unsendable> {
     const askedAtMs = performance.now();
@@ -44,12 +50,12 @@ export class SmtpPool {
       for (;;) {
         const turn = this.closing ? null : (this.idle.pop() ?? (await this.waitForTurn()));
         if (turn === null) {
-          return notBegun('the pool is closed');
+          return notBegun('connection', 'the pool is closed');
         }
         // Behind a server that hangs a line takes minutes: its calls would leave after their lease.
         if (performance.now() - askedAtMs >= this.options.timeoutMs) {
           this.giveBack(turn);
-          return notBegun('no connection became free in time');
+          return notBegun('turn', 'no connection became free in time');
         }
         const message = this.written(turn, write);
         if ('of' in message) {
@@ -219,6 +225,6 @@ function endedBeforeUse(attempt: SmtpAttempt): boolean {
   );
 }
 
-function notBegun(code: string): SmtpFailure {
-  return { kind: 'failed', step: 'connection', reply: null, code, mayBeTaken: false };
+function notBegun(step: SmtpStep, code: string): SmtpFailure {
+  return { kind: 'failed', step, reply: null, code, mayBeTaken: false };
 }

@@ -147,6 +147,10 @@ const ownRefusals: readonly { step: SmtpStep; code: string; status: number }[] =
 ];
 
 function withoutReply({ step, code }: SmtpFailure, reason: string): MessageOutcome {
+  if (step === 'turn') {
+    // The server is slow, or others of the line know what is wrong: no reason for the account to wait.
+    return { kind: 'notSent', status: null, reason, retryAfterMs: 0 };
+  }
   const own = ownRefusals.find((refusal) => refusal.step === step && refusal.code === code);
   return own === undefined
     ? { kind: 'notSent', status: null, reason, retryAfterMs: retryWithoutReplyMs }

@@ -20,8 +20,8 @@ export interface SmtpServer {
   socketTimeoutMs: number;
 }
 
-/** Where in the conversation an attempt came to its end. */
-export type SmtpStep = 'connection' | 'login' | 'sender' | 'recipient' | 'data';
+/** Where an attempt came to its end: while it waited for its turn, or in the conversation. */
+export type SmtpStep = 'turn' | 'connection' | 'login' | 'sender' | 'recipient' | 'data';
 
 /** What came of handing one message to a server. */
 export type SmtpAttempt =
@@ -46,7 +46,7 @@ export class SmtpSession {
   /** It was ended because a message took too long. */
   isTooSlow = false;
   private isOver = false;
-  /** Ends the attempt that is under way. */
+  /** Ends what is under way. */
   private interrupt: ((error: unknown) => void) | null = null;
   private endsAtMs: number;
   private watch: NodeJS.Timeout | null = null;
@@ -153,15 +153,19 @@ export class SmtpSession {
     this.close();
   }
 
-  /** Makes the session ready for another message after a refused one; false when it cannot be. */
+  /**
+   * Makes the session ready for another message, in what is left of the refused one's time; false when it
+   * cannot be.
+   */
   reset(): Promise<boolean> {
+    this.watch ??= setTimeout(() => this.lookAtTime(), this.endsAtMs - performance.now());
     return new Promise((resolve) => {
-      const onEnd = () => resolve(false);
-      this.connection.once('end', onEnd);
-      this.connection.reset((error) => {
-        this.connection.off('end', onEnd);
-        resolve(error === null);
-      });
+      const finish = (isReady: boolean) => {
+        this.interrupt = null;
+        resolve(isReady);
+      };
+      this.interrupt = () => finish(false);
+      this.connection.reset((error) => finish(error === null));
     });
   }
 

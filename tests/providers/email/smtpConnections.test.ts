@@ -262,7 +262,7 @@ test('close lets the last message finish, ends all connections and sends no more
   expect(await api(sandbox, '/stats')).toMatchObject({ delivered: 2 });
 });
 
-test('behind a server that hangs nobody waits longer than a call may take', async () => {
+test('who has waited as long as a call may take is not sent when a connection comes', async () => {
   const played = await openPlayedServer(async (peer, n) => {
     await greet(peer);
     await takeEnvelope(peer);
@@ -272,10 +272,36 @@ test('behind a server that hangs nobody waits longer than a call may take', asyn
   });
   const provider = openProvider(played.port, { maxConnections: 1, timeoutMs: 3_000 });
   const outcomes = await Promise.all([1, 2, 3].map(() => provider.send(oneEmail())));
-  const late = { ...notSent, reason: 'no connection became free in time' };
+  const late = { ...notSent, reason: 'no connection became free in time', retryAfterMs: 0 };
   expect(outcomes).toMatchObject([{ kind: 'inDoubt' }, late, late]);
   expect(await provider.send(oneEmail())).toMatchObject({ kind: 'accepted' });
   expect(played.connections()).toBe(2);
+});
+
+test('a server that never ends its answer to RSET keeps nobody waiting', async () => {
+  const played = await openPlayedServer(async (peer, n) => {
+    await greet(peer);
+    if (n > 1) {
+      await takeMessage(peer);
+      return;
+    }
+    await peer.until('MAIL FROM');
+    await peer.until('\r\n');
+    peer.write('250 OK');
+    await peer.until('RCPT TO');
+    await peer.until('\r\n');
+    peer.write('450 4.2.1 Later');
+    await peer.until('RSET\r\n');
+    await peer.drip();
+  });
+  const options = { maxConnections: 1, timeoutMs: 3_000, socketTimeoutMs: 1_000 };
+  const provider = openProvider(played.port, options);
+  const outcomes = await Promise.all([provider.send(oneEmail()), provider.send(oneEmail())]);
+  expect(outcomes).toMatchObject([
+    { kind: 'notSent', status: 450 },
+    { kind: 'notSent', reason: 'no connection became free in time' },
+  ]);
+  expect(await provider.send(oneEmail())).toMatchObject({ kind: 'accepted' });
 });
 
 test('what cannot be sent leaves its connection to the others', async () => {

@@ -124,7 +124,7 @@ test('nothing is longer than a line may be, or more than seven bits', () => {
 });
 
 test('a long mail and a short one after it are each written whole', async () => {
-  for (const length of [10, 70_000, 3_000_000, 10]) {
+  for (const length of [10, 70_000, 200_000, 10]) {
     const html = `<p>${'=é '.repeat(length)}</p>`;
     const mail = await read(written({ html, text: 'Good morning' }));
     expect(mail.html).toBe(html);

@@ -1,4 +1,5 @@
 import { createServer, type Server, type Socket } from 'node:net';
+import { setInterval } from 'node:timers/promises';
 import { newId } from '../../../lib/ids';
 import type { OneByOneEmailProvider, OneEmail } from '../../../providers/email/oneByOne';
 import { createSmtp, type SmtpOptions } from '../../../providers/email/smtp';
@@ -68,6 +69,8 @@ export interface Peer {
   write(...lines: string[]): void;
   /** Writes no line end. */
   writePart(text: string): void;
+  /** Writes a line that never ends, until the client leaves. */
+  drip(): Promise<void>;
   /** Resolves with all that came up to and with a text. */
   until(text: string): Promise<string>;
   /** Ends the connection after what was written. */
@@ -139,6 +142,14 @@ function peerOf(socket: Socket): Peer {
   });
   return {
     writePart: (text) => void socket.write(text),
+    async drip() {
+      for await (const _ of setInterval(100)) {
+        if (isOver) {
+          return;
+        }
+        socket.write('2');
+      }
+    },
     write: (...lines) => void socket.write(lines.map((line) => `${line}\r\n`).join('')),
     end: () => void socket.end(),
     cut: () => void socket.resetAndDestroy(),
