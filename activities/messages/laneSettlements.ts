@@ -42,7 +42,7 @@ export class LaneSettlements {
     return this.unsettled !== null;
   }
 
-  /** Leaves the block, which was accepted whole, to the gate of the next, which has to follow at once. */
+  /** Leaves a block that was accepted whole to the gate of the next, which has to follow at once. */
   settleWithNext(ended: EndedBlock): void {
     this.unsettled = ended;
   }

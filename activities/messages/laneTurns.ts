@@ -4,7 +4,7 @@ import type { Wait } from '../../models/messages/moveOut';
 import { reserveRate } from '../../models/messages/rates';
 import { waitMs } from './wait';
 
-/** Leave for a block of calls, before an instant where a limit's window ends then; or that the lane is over. */
+/** Leave for a block of calls, where a limit asks for it before an instant; or the lane is over. */
 export type Turn = { kind: 'go'; leaveBefore: Date | null } | { kind: 'end'; wait: Wait | null };
 
 // A turn that is near is waited for: giving the rest to another dispatch moves its messages.
@@ -39,13 +39,17 @@ export class LaneTurns {
     this.isRefused = true;
   }
 
-  /** Waits for leave to call so many, or for as many as `mostInBlock` says by then. */
-  async take(messages: number): Promise<Turn> {
+  /**
+   * Waits for leave to call so many, or as many as `mostInBlock` says by then. `beforeWaiting` comes
+   * first where anything has to be asked or waited for.
+   */
+  async take(messages: number, beforeWaiting: () => Promise<void>): Promise<Turn> {
     const { accountId, tenantId, signal, endsAtMs } = this.lane;
     this.isUnlimited = !this.isRefused && (await this.lane.limitsNow()).length === 0;
     if (this.isUnlimited) {
       return { kind: 'go', leaveBefore: null };
     }
+    await beforeWaiting();
     let size = messages;
     for (;;) {
       const call = { accountId, tenantId, calls: size, messages: size };

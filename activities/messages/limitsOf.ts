@@ -7,8 +7,8 @@ const keepLimitsMs = 1_000;
 
 /**
  * The limits of an account as they were at most a second ago. They say how blocks are cut and whether
- * there is anything to reserve; each reservation asks the limits themselves. A first limit of an
- * account is kept a second and the blocks under way after it was set.
+ * there is anything to reserve; each reservation asks the limits themselves. The first limit that an
+ * account gets holds within a second, for blocks that begin then.
  */
 export function createLimitsOf(db: Knex) {
   const kept = new Map<string, { limits: Promise<RateLimit[]>; untilMs: number }>();

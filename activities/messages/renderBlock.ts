@@ -10,7 +10,7 @@ export interface RenderedBlock {
 }
 
 /** For so long a block is rendered in one go. */
-export const turnMs = 25;
+export const inOneGoMs = 25;
 
 /**
  * Renders a block. A content may cost milliseconds a recipient; other lanes and their heartbeats take
@@ -23,7 +23,7 @@ export async function renderBlock(
   const messages: RenderedBlock['messages'] = [];
   const failed: number[] = [];
   const startedAtMs = performance.now();
-  let turnEndsAtMs = startedAtMs + turnMs;
+  let pauseAtMs = startedAtMs + inOneGoMs;
   for (const recipient of recipients) {
     const message = render(recipient);
     if (message !== null) {
@@ -31,9 +31,9 @@ export async function renderBlock(
     } else if (recipient.addressHash !== null) {
       failed.push(recipient.n);
     }
-    if (performance.now() > turnEndsAtMs) {
+    if (performance.now() > pauseAtMs) {
       await otherEvents();
-      turnEndsAtMs = performance.now() + turnMs;
+      pauseAtMs = performance.now() + inOneGoMs;
     }
   }
   return { messages, failed, tookMs: performance.now() - startedAtMs };

@@ -13,11 +13,14 @@ import { LaneSettlements, type EndedBlock } from './laneSettlements';
 import { LaneTurns } from './laneTurns';
 import { createLimitsOf } from './limitsOf';
 import { outlastOutage } from './outlastOutage';
-import { renderBlock, turnMs } from './renderBlock';
+import type { LinkDeps } from './recipient';
+import { inOneGoMs, renderBlock } from './renderBlock';
 import { createOneRenderer } from './renderOne';
 import { createPressure, type Pressure, type Reply } from './replies';
 import type { RunContent } from './runContent';
 import { nothingSent, type SentCounts } from './sentCounts';
+
+type LaneDeps = Pick<ActivityDeps, 'db' | 'leaseMs'> & LinkDeps;
 
 /** One claimed dispatch of an account that takes one message a call. */
 export interface LaneWork {
@@ -41,7 +44,7 @@ const longestTurnMs = 1_000;
  * leave out, pass the gate, call, settle. What is left when a limit, the gate or the time ends it goes
  * to a dispatch of its own, so that every message is called once.
  */
-export function createSendLane(deps: ActivityDeps): (work: LaneWork) => Promise<SentCounts> {
+export function createSendLane(deps: LaneDeps): (work: LaneWork) => Promise<SentCounts> {
   const pressures = new Map<string, Pressure>();
   const pressureOf = (accountId: string): Pressure => {
     const pressure = pressures.get(accountId) ?? createPressure();
@@ -100,7 +103,7 @@ class Lane {
   private turnEndsAtMs = 0;
 
   constructor(
-    private readonly deps: ActivityDeps,
+    private readonly deps: LaneDeps,
     private readonly work: LaneWork,
     start: { recipients: readonly Recipient[]; turns: LaneTurns; pressure: Pressure },
   ) {
@@ -161,7 +164,8 @@ class Lane {
   private async nextBlock(): Promise<Turned> {
     const { dispatch } = this.work;
     const rest = this.recipients.length - this.position;
-    const turn = await this.turns.take(Math.min(this.turns.mostInBlock, Math.max(rest, 1)));
+    const size = Math.min(this.turns.mostInBlock, Math.max(rest, 1));
+    const turn = await this.turns.take(size, () => this.settlements.settleRest());
     if (turn.kind === 'end') {
       return turn;
     }
@@ -248,7 +252,7 @@ class Lane {
       this.turns.isUnlimited &&
       block.lastMessageN < dispatch.lastMessageN &&
       replies.every(({ outcome }) => outcome.kind === 'accepted') &&
-      this.lastRenderingMs < turnMs &&
+      this.lastRenderingMs < inOneGoMs &&
       performance.now() < this.turnEndsAtMs &&
       !signal.aborted &&
       Date.now() < endsAtMs
