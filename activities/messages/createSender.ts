@@ -84,9 +84,8 @@ function activityOf(
 // Servers take a handful of connections from one place; many replace one after a hundred messages.
 const smtpConnections = 20;
 const messagesAConnection = 1_000;
-// All lanes share the connections, and a block must end well before its lease: two that are at work
-// keep them busy while a third is settled.
-const smtpBlocks = 3;
+// All lanes share the connections: two blocks that are at work keep them busy while others are settled.
+const smtpBlocks = 4;
 
 // Some hundreds of calls at a time hide a vendor's slowest answers; thousands only fill the memory.
 const httpBlocks = 6;
