@@ -47,19 +47,21 @@ test('an operator reads of a throttled campaign which limit holds it up, and unt
   const midnight = new Date(Math.ceil(Date.now() / 86_400_000) * 86_400_000).toISOString();
   const why = `held up until ${midnight} by rateLimit: 10 messages a day`;
 
-  await until('the campaign to say so', async () => {
-    const status = await workflow
+  const status = await until('the campaign to say so', async () => {
+    const found = await workflow
       .getHandle(campaignWorkflowId(tenantId, campaignId))
       .query(statusQuery);
-    return status.explanation.includes(why);
+    return found.explanation.includes(why) ? found : null;
   });
 
+  expect(status).toMatchObject({ planned: 25, accepted: 10, open: 15 });
   expect((await sandboxStats(ground.sandbox)).delivered).toBe(10);
   const waveId = waveWorkflowId(runId, 1, 1);
   expect(await detailsOf(waveId)).toContain(
     `Waits until ${midnight}: rateLimit: 10 messages a day.`,
   );
   expect(await detailsOf(runId)).toContain(why);
+  expect(await detailsOf(runId)).toContain('| 25 | 10 | 0 | 0 | 0 | 15 |');
   expect(await timersOf(waveId)).toContainEqual(
     expect.stringMatching(/^Waits: rateLimit: 10 messages a day\. Wave 1 of 1/),
   );

@@ -46,6 +46,16 @@ export interface RunStatus {
 export interface HeldUp {
   reason: string;
   until: string | null;
+  /** What the wave's lanes have done by then; waves of an earlier version do not say. */
+  done?: DoneByLanes;
+}
+
+/** What became of messages in a wave's lanes. */
+export interface DoneByLanes {
+  accepted: number;
+  refused: number;
+  leftOut: number;
+  inDoubt: number;
 }
 
 /** The update's argument may be left out: then an operator did it. */

@@ -29,11 +29,13 @@ import {
   wavesAddedSignal,
   waveWorkflowId,
   type CampaignInput,
+  type DoneByLanes,
   type HeldUp,
   type RunStatus,
 } from './messages';
 import { summary } from '../summary';
 import { RunDoubts } from './runDoubts';
+import { WavesSaid } from './wavesSaid';
 import { campaignWave, type WaveResult } from './wave';
 import { count, describeStatus, describeWave, describeWaveWait } from './words';
 
@@ -96,7 +98,8 @@ class CampaignRunState {
   private planVersion = 1;
   private planned = 0;
   private leftOutAtPlan = 0;
-  private sent = { accepted: 0, refused: 0, leftOut: 0, inDoubt: 0 };
+  /** What waves that returned have done, and what the ledger said when all had. */
+  private sent: DoneByLanes = { accepted: 0, refused: 0, leftOut: 0, inDoubt: 0 };
   private isReplanAsked = false;
   private isReviewAsked = false;
   private areWavesAdded = false;
@@ -108,9 +111,7 @@ class CampaignRunState {
   /** Waves that are waiting or sending, by workflow id. */
   private readonly living = new Map<string, PlannedWaveRef>();
   private queue: PlannedWaveRef[] = [];
-  /** What the living waves said last of what holds them up. */
-  private readonly heldUp = new Map<string, HeldUp & { at: number }>();
-  private heldUpMessages = 0;
+  private readonly wavesSaid = new WavesSaid();
 
   constructor(private readonly input: CampaignInput) {
     this.ref = { tenantId: input.tenantId, runId: input.runId };
@@ -120,24 +121,18 @@ class CampaignRunState {
   }
 
   status(): RunStatus {
+    const done = sumOf([this.sent, ...this.wavesSaid.done()]);
     return {
       status: this.ended ?? this.currentStatus(),
       gate: this.gate,
       explanation: this.explanation,
       nextRunAt: this.nextRunAt,
       planned: this.planned,
-      accepted: this.sent.accepted,
-      refused: this.sent.refused,
-      leftOut: this.sent.leftOut + this.leftOutAtPlan,
-      inDoubt: this.sent.inDoubt,
-      open: Math.max(
-        this.planned -
-          this.sent.accepted -
-          this.sent.refused -
-          this.sent.leftOut -
-          this.sent.inDoubt,
-        0,
-      ),
+      accepted: done.accepted,
+      refused: done.refused,
+      leftOut: done.leftOut + this.leftOutAtPlan,
+      inDoubt: done.inDoubt,
+      open: Math.max(this.planned - done.accepted - done.refused - done.leftOut - done.inDoubt, 0),
       wavesOpen: this.living.size + this.queue.length,
       waves: this.totalWaves,
     };
@@ -169,8 +164,7 @@ class CampaignRunState {
 
   noteHeldUp(wave: string, heldUp: HeldUp): void {
     if (this.living.has(wave)) {
-      this.heldUp.set(wave, { ...heldUp, at: Date.now() });
-      this.heldUpMessages += 1;
+      this.wavesSaid.note(wave, heldUp);
     }
   }
 
@@ -240,12 +234,12 @@ class CampaignRunState {
       const doubtsAtMs = this.settleDoubtsWhileSending();
       const looksBefore = this.doubts.looks;
       const livingBefore = this.living.size;
-      const heldUpBefore = this.heldUpMessages;
+      const heldUpBefore = this.wavesSaid.messages;
       const wakes = () =>
         this.living.size !== livingBefore ||
         this.queue.length > 0 ||
         this.gateMessages !== toldMessages ||
-        this.heldUpMessages !== heldUpBefore ||
+        this.wavesSaid.messages !== heldUpBefore ||
         this.doubts.looks !== looksBefore ||
         this.areWavesAdded ||
         this.isReplanAsked ||
@@ -269,8 +263,7 @@ class CampaignRunState {
       }
       if (this.gateMessages !== toldMessages) {
         toldMessages = this.gateMessages;
-        // Waves that still have to wait say so again.
-        this.heldUp.clear();
+        this.wavesSaid.forgetWhatHoldsUp();
         await this.signalWaves((wave) =>
           wave.signal(gateSignal, this.gate, this.steering, this.gateReason),
         );
@@ -419,6 +412,7 @@ class CampaignRunState {
       await sleep(pauseAfterLostWave, { summary: `Lost: ${workflowId.slice(-20)}` });
     } finally {
       this.living.delete(workflowId);
+      this.wavesSaid.forget(workflowId);
     }
     if (result === null) {
       if (!this.isClosed() && !this.isReplanAsked) {
@@ -426,10 +420,7 @@ class CampaignRunState {
       }
       return;
     }
-    this.sent.accepted += result.accepted;
-    this.sent.refused += result.refused;
-    this.sent.leftOut += result.leftOut;
-    this.sent.inDoubt += result.inDoubt;
+    this.sent = sumOf([this.sent, result]);
     if (result.inDoubt > 0) {
       this.doubts.lookSoon();
     }
@@ -500,25 +491,12 @@ class CampaignRunState {
     const sending = [...this.living.values()].filter((wave) => !isAhead(wave)).length;
     const parts = [
       sending > 0 ? `${count(sending, 'wave')} sending` : null,
-      this.describeHeldUp(),
+      this.wavesSaid.describe(),
       next === null
         ? null
         : `${count(this.living.size - sending, 'wave')} waiting, the next until ${next.startsAt}${describeWaveWait(next.waitsFor)}`,
     ].filter((part) => part !== null);
     return parts.length === 0 ? 'All waves have returned.' : `${parts.join('; ')}.`;
-  }
-
-  private describeHeldUp(): string | null {
-    const said = [...this.heldUp]
-      .filter(([wave, { until, at }]) => this.living.has(wave) && Date.now() < overAt(until, at))
-      .map(([, heldUp]) => heldUp)
-      .sort((a, b) => b.at - a.at)[0];
-    if (said === undefined) {
-      return null;
-    }
-    return said.until === null
-      ? `held up by ${said.reason}`
-      : `held up until ${said.until} by ${said.reason}`;
   }
 
   /** Shows how the run stands: here, in the search attributes, and to the campaign. */
@@ -549,11 +527,15 @@ class CampaignRunState {
   }
 }
 
-// What holds calls up without an end that is known is said again every minute.
-const saidForMs = 150_000;
-
-function overAt(until: string | null, saidAtMs: number): number {
-  return until === null ? saidAtMs + saidForMs : Date.parse(until);
+function sumOf(parts: readonly DoneByLanes[]): DoneByLanes {
+  const sum = { accepted: 0, refused: 0, leftOut: 0, inDoubt: 0 };
+  for (const part of parts) {
+    sum.accepted += part.accepted;
+    sum.refused += part.refused;
+    sum.leftOut += part.leftOut;
+    sum.inDoubt += part.inDoubt;
+  }
+  return sum;
 }
 
 function isAhead(wave: PlannedWaveRef): boolean {

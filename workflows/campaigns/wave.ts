@@ -16,7 +16,7 @@ import type { SliceResult } from '../../activities/messages/dispatchSlice';
 import type { PlannedWaveRef } from '../../activities/campaigns/runs';
 import { records, slices } from '../proxies';
 import { summary } from '../summary';
-import { gateSignal, heldUpSignal, stopSignal, type HeldUp } from './messages';
+import { gateSignal, heldUpSignal, stopSignal, type DoneByLanes, type HeldUp } from './messages';
 import { count, describeWave, describeWaveWait } from './words';
 
 export interface WaveInput {
@@ -28,21 +28,17 @@ export interface WaveInput {
   /** How new the gate is. */
   steering: number;
   /** What earlier histories of this wave have done. */
-  soFar?: Omit<WaveResult, 'n' | 'planVersion' | 'ended'>;
+  soFar?: DoneByLanes;
 }
 
 /**
  * How a wave ended: `done` when nothing of it is open, else why something is left. The numbers are of
  * what its lanes did, which help other waves of the run when nothing of this one is planned.
  */
-export interface WaveResult {
+export interface WaveResult extends DoneByLanes {
   n: number;
   planVersion: number;
   ended: 'done' | 'closed' | 'stopped' | 'cancelled';
-  accepted: number;
-  refused: number;
-  leftOut: number;
-  inDoubt: number;
 }
 
 // Slices stand ready before the instant and make their first claim at it, by the database's clock:
@@ -122,7 +118,7 @@ export async function campaignWave(input: WaveInput): Promise<WaveResult> {
     toldReason = heldUp.reason;
     toldAtMs = Date.now();
     getExternalWorkflowHandle(parent.workflowId)
-      .signal(heldUpSignal, workflowInfo().workflowId, heldUp)
+      .signal(heldUpSignal, workflowInfo().workflowId, { ...heldUp, done: doneOf(result) })
       .catch(() => {
         // What the run shows is behind then; what is sent is not changed by it.
       });
@@ -152,7 +148,12 @@ export async function campaignWave(input: WaveInput): Promise<WaveResult> {
         toldReason = null;
       }
       if (workflowInfo().continueAsNewSuggested) {
-        await continueAsNew<typeof campaignWave>({ ...input, gate, steering, soFar: result });
+        await continueAsNew<typeof campaignWave>({
+          ...input,
+          gate,
+          steering,
+          soFar: doneOf(result),
+        });
       }
       if (gate === 'paused' && Date.now() < closesAtMs) {
         show('Paused.');
@@ -198,7 +199,7 @@ export async function campaignWave(input: WaveInput): Promise<WaveResult> {
       if (wait !== null && !isStopped) {
         show(`Waits until ${wait.until}: ${wait.reason}.`);
         if (wait.isHeldUp) {
-          tellRun(wait);
+          tellRun({ reason: wait.reason, until: wait.until });
         }
         const changesNow = gateChanges;
         // Once the window is over only what others hold is waited for.
@@ -262,6 +263,10 @@ async function runLanes(
     }
   }
   return last;
+}
+
+function doneOf({ accepted, refused, leftOut, inDoubt }: DoneByLanes): DoneByLanes {
+  return { accepted, refused, leftOut, inDoubt };
 }
 
 function earliest(
