@@ -38,7 +38,8 @@ async function main(): Promise<void> {
         customers: largest,
         workers: options.workers,
         perSecond: options.transactional,
-        rounds: 1,
+        // A campaign is over in seconds, and a few hundred messages beside it.
+        rounds: 3,
         tell,
       });
     }
