@@ -1,5 +1,6 @@
 import { createTenant } from '../campaign/customers';
 import type { BenchGround, BenchProcess } from '../campaign/ground';
+import { median } from '../campaign/numbers';
 import { runProduct, type ProductRun } from '../campaign/product';
 import {
   measureTransactional,
@@ -8,11 +9,16 @@ import {
   type TransactionalFigures,
   type TransactionalTarget,
 } from './measure';
+import { watchDisk } from './disk';
 import { bulkQueues, startTransactionalTarget } from './target';
 
 /** Single messages beside campaigns, in a few figures. */
 export interface BesideCampaigns {
+  /** The median of the rounds: a disk that stands still for half a second is all of a round's. */
   p99Ms: number;
+  p99OfRounds: number[];
+  /** The longest that a bare write to the same disk took meanwhile. */
+  diskMsOfRounds: number[];
   samples: number;
   bulkPerSecond: number;
   /** Whether each was taken and arrived, once. */
@@ -38,16 +44,18 @@ export async function measureBeside(
   ]);
   try {
     await measureTransactional(target, { seconds: 5, perSecond: options.perSecond });
-    const { figures, campaigns, beside } = await besideCampaigns(ground, {
-      ...options,
-      target,
-      workers,
-    });
+    const { figures, campaigns, beside, p99OfRounds, diskMsOfRounds } = await besideCampaigns(
+      ground,
+      {
+        ...options,
+        target,
+        workers,
+      },
+    );
     return {
-      p99Ms: percentile(
-        beside.map(({ fromAcceptedMs }) => fromAcceptedMs),
-        0.99,
-      ),
+      p99Ms: median(p99OfRounds),
+      p99OfRounds,
+      diskMsOfRounds,
       samples: beside.length,
       bulkPerSecond: Math.round(Math.min(...campaigns.map((each) => each.messagesPerSecond))),
       isExact: figures.lost + figures.doubled + figures.refused === 0,
@@ -62,6 +70,8 @@ export interface Busy {
   campaigns: ProductRun[];
   /** Those that were asked for while calls of a campaign arrived. */
   beside: Sample[];
+  p99OfRounds: number[];
+  diskMsOfRounds: number[];
 }
 
 /** Asks for single messages while campaigns leave one after the other. */
@@ -79,6 +89,8 @@ export async function besideCampaigns(
   const campaigns: ProductRun[] = [];
   const figures: TransactionalFigures = { samples: [], asked: 0, refused: 0, lost: 0, doubled: 0 };
   const beside: Sample[] = [];
+  const p99OfRounds: number[] = [];
+  const diskMsOfRounds: number[] = [];
   for (let round = 1; round <= rounds; round += 1) {
     const ended = new AbortController();
     const measuring = measureTransactional(target, {
@@ -86,7 +98,9 @@ export async function besideCampaigns(
       perSecond,
       signal: ended.signal,
     });
+    const disk = await watchDisk(ground.folder);
     const campaign = await runProduct(ground, tenant, workers).finally(() => ended.abort());
+    const writes = await disk.end();
     const window = await sendingWindow(ground);
     const measured = await measuring;
     campaigns.push(campaign);
@@ -95,17 +109,25 @@ export async function besideCampaigns(
     figures.refused += measured.refused;
     figures.lost += measured.lost;
     figures.doubled += measured.doubled;
-    const during = measured.samples.filter(
-      ({ askedAtMs }) => askedAtMs >= window.fromMs && askedAtMs <= window.toMs,
-    );
+    const isBeside = (atMs: number) => atMs >= window.fromMs && atMs <= window.toMs;
+    const during = measured.samples.filter(({ askedAtMs }) => isBeside(askedAtMs));
     beside.push(...during);
-    const took = during.map(({ fromAcceptedMs }) => fromAcceptedMs);
+    const p99Ms = percentile(
+      during.map(({ fromAcceptedMs }) => fromAcceptedMs),
+      0.99,
+    );
+    p99OfRounds.push(p99Ms);
+    const diskMs = percentile(
+      writes.filter(({ atMs }) => isBeside(atMs)).map(({ tookMs }) => tookMs),
+      1,
+    );
+    diskMsOfRounds.push(diskMs);
     tell(
       `round ${round}: campaign ${Math.round(campaign.messagesPerSecond)}/s, ` +
-        `${during.length} single messages beside it, p99 ${percentile(took, 0.99)} ms`,
+        `${during.length} single messages beside it, p99 ${p99Ms} ms; longest bare write to disk ${diskMs} ms`,
     );
   }
-  return { figures, campaigns, beside };
+  return { figures, campaigns, beside, p99OfRounds, diskMsOfRounds };
 }
 
 /** From the first call of the newest campaign to its last one. */
