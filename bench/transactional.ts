@@ -2,7 +2,6 @@ import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
 import { z } from 'zod';
 import { startGround } from './campaign/ground';
-import { median } from './campaign/numbers';
 import { besideCampaigns, type Busy } from './transactional/beside';
 import {
   measureTransactional,
@@ -102,7 +101,7 @@ function report(quiet: TransactionalFigures, busy: Busy, options: Options): void
   const refused = quiet.refused + busy.figures.refused;
   const figures = {
     transactionalP50Ms: percentile(accepted(busy.beside), 0.5),
-    transactionalP99Ms: median(busy.p99OfRounds),
+    transactionalP99Ms: percentile(accepted(busy.beside), 0.99),
     p99OfRounds: busy.p99OfRounds,
     diskMsOfRounds: busy.diskMsOfRounds,
     transactionalP99FromRequestMs: percentile(asked(busy.beside), 0.99),
