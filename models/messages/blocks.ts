@@ -76,13 +76,15 @@ export function isAllAccepted({ refused, doubtful, notSent }: BlockOutcome): boo
  * answers a row; without one the claim was lost, and `settleBlock` finds out what is to be done.
  */
 export function advance(block: LeftBlock, { accepted }: BlockOutcome): PreparedStatement {
+  // Some mail servers give their messages no ids.
+  const named = accepted.filter(({ providerMessageId }) => providerMessageId !== null);
   return advancing({
     ...keyOf(block),
     claimN: block.claimN,
     firstMessageN: block.firstMessageN,
     lastMessageN: block.lastMessageN,
-    ns: accepted.map(({ n }) => n),
-    ids: accepted.map(({ providerMessageId }) => providerMessageId ?? ''),
+    ns: named.map(({ n }) => n),
+    ids: named.map(({ providerMessageId }) => providerMessageId),
   });
 }
 

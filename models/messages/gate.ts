@@ -4,7 +4,14 @@ import { forTenantInOneTrip, withTenantByKey } from '../base';
 import { advance, type BlockOutcome, type LeftBlock } from './blocks';
 import { keysFirst, reachOf } from '../customers/reach';
 import { holdBackCapped, lookAtCaps, noteContacts } from './contacts';
-import { keysOfCall, lookAtRecipients, passing, type GateCall } from './gateStatements';
+import {
+  keysOfCall,
+  lockDispatch,
+  lookAtRecipients,
+  passing,
+  passingAll,
+  type GateCall,
+} from './gateStatements';
 import { keysOf, ofDispatch } from './recipients';
 
 export type GateAnswer =
@@ -25,7 +32,9 @@ export type GateAnswer =
  * database's clock. After `open` only the provider's outcome may write the dispatch.
  */
 export async function passGate(db: Knex, call: GateCall): Promise<GateAnswer> {
-  const answer = hasQuickWay(call) ? (await passQuickly(db, call, [])).answer : null;
+  const answer = hasQuickWay(call)
+    ? (await passQuickly(db, call, { raw: lockDispatch(call) })).answer
+    : null;
   return answer ?? passSlowly(db, call);
 }
 
@@ -38,14 +47,14 @@ export async function settleAndPass(
   before: { block: LeftBlock; outcome: BlockOutcome },
   call: GateCall,
 ): Promise<{ isSettled: boolean; answer: GateAnswer }> {
+  // What it settles it has locked.
   const settling = { raw: advance(before.block, before.outcome) };
   if (!hasQuickWay(call)) {
     const [settled] = await forTenantInOneTrip(db, call.tenantId, [settling]);
     return { isSettled: settled?.[0] !== undefined, answer: await passSlowly(db, call) };
   }
-  const { first, answer } = await passQuickly(db, call, [settling]);
-  const isSettled = first?.[0] !== undefined;
-  return { isSettled, answer: answer ?? (await passSlowly(db, call)) };
+  const { first, answer } = await passQuickly(db, call, settling);
+  return { isSettled: first?.[0] !== undefined, answer: answer ?? (await passSlowly(db, call)) };
 }
 
 function hasQuickWay({ notRendered, loaded }: GateCall): boolean {
@@ -56,21 +65,17 @@ function hasQuickWay({ notRendered, loaded }: GateCall): boolean {
 async function passQuickly(
   db: Knex,
   call: GateCall,
-  before: TripStatement[],
+  locking: TripStatement,
 ): Promise<{ first: Rows | undefined; answer: GateAnswer | null }> {
-  const rows = await forTenantInOneTrip(db, call.tenantId, [
-    ...before,
-    { raw: lookAtRecipients(call, 'inZone') },
-    { raw: passing(call, { leftOut: 0, isEmpty: false, areCapsKept: false }) },
+  const [first, passed] = await forTenantInOneTrip(db, call.tenantId, [
+    locking,
+    { raw: passingAll(call) },
   ]);
-  const [first] = rows;
-  const [looked, passed] = rows.slice(-2);
-  const attempt: number | undefined = passed?.[0]?.attempt;
-  if (attempt !== undefined) {
-    return { first, answer: { kind: 'open', attempt, leftOut: new Set(), heldBack: 0 } };
-  }
-  const isShut = looked?.[0].isEveryoneReachable === true && looked[0].hasCap !== true;
-  return { first, answer: isShut ? { kind: 'shut' } : null };
+  const attempt: number | null = passed?.[0]?.attempt ?? null;
+  return {
+    first,
+    answer: attempt === null ? null : { kind: 'open', attempt, leftOut: new Set(), heldBack: 0 },
+  };
 }
 
 async function passSlowly(db: Knex, call: GateCall): Promise<GateAnswer> {
@@ -85,8 +90,13 @@ async function passSlowly(db: Knex, call: GateCall): Promise<GateAnswer> {
 }
 
 async function passWithoutSome(trx: Knex.Transaction, call: GateCall): Promise<GateAnswer> {
-  const looked = await inTransaction(trx, lookAtRecipients(call, 'byKey'));
-  const hasRunCap: boolean = looked.rows[0]?.hasCap === true;
+  await inTransaction(trx, lockDispatch(call));
+  const found = await inTransaction(trx, lookAtRecipients(call));
+  const { addresses, hasCap }: Looked = found.rows[0];
+  if (addresses !== call.loaded.addresses) {
+    throw new GateShut();
+  }
+  const hasRunCap = hasCap === true;
   const gone = (await leaveOut(trx, call)).map(({ n }) => n);
   const contact = { ...call, dispatch: keysOfCall(call).dispatch };
   const capped = hasRunCap ? await lookAtCaps(trx, contact) : { later: [], never: [] };
@@ -96,7 +106,7 @@ async function passWithoutSome(trx: Knex.Transaction, call: GateCall): Promise<G
   const isEmpty = call.loaded.ns.every((n) => leftOut.has(n));
   const passed = await inTransaction(
     trx,
-    passing(call, { leftOut: leftOut.size - heldBack, isEmpty, areCapsKept: true }),
+    passing(call, { leftOut: leftOut.size - heldBack, isEmpty }),
   );
   const attempt: number | undefined = passed.rows[0]?.attempt;
   if (attempt === undefined) {
@@ -110,6 +120,13 @@ async function passWithoutSome(trx: Knex.Transaction, call: GateCall): Promise<G
     await noteContacts(trx, contact);
   }
   return { kind: 'open', attempt, leftOut, heldBack };
+}
+
+interface Looked {
+  /** The sum of the hashes of the addresses as they are now. */
+  addresses: number;
+  /** Null where the run is gone. */
+  hasCap: boolean | null;
 }
 
 /** Rolls the gate's transaction back. */

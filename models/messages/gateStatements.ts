@@ -29,18 +29,80 @@ export interface GateBlock {
   accountId: string;
 }
 
+/** What a gate that leaves some out lets through. */
 export interface Passing {
   leftOut: number;
   isEmpty: boolean;
-  /** Without it no call of a run with a cap passes. */
-  areCapsKept: boolean;
 }
 
-export function passing(
-  call: GateCall,
-  { leftOut, isEmpty, areCapsKept }: Passing,
-): PreparedStatement {
-  const { tenantId, runId, dispatch, leaseMs, leaveBefore, loaded, block } = call;
+/**
+ * Locks the dispatch, in a statement of its own: so what comes after it sees the run and its customers
+ * as they are after any waiting.
+ */
+export function lockDispatch({ tenantId, runId, dispatch }: GateCall): PreparedStatement {
+  return locking({ tenantId, runId, n: dispatch.n });
+}
+
+const locking = prepareOnce(
+  'lockDispatch',
+  `select 1 from dispatches d
+    where d.run_id = :runId and d.n = :n and d.tenant_id = :tenantId for update`,
+);
+
+/**
+ * The gate of a locked dispatch whose every recipient may be written to, which is nearly always so: it
+ * answers one row, whose `attempt` is null when that does not hold or it is shut. Counting in one walk
+ * through the customers' index takes a tenth of the time of finding a reason for each; whoever has moved
+ * to another zone is missed by it.
+ */
+export function passingAll(call: GateCall): PreparedStatement {
+  const { channel, dispatch, leaseMs, leaveBefore, loaded, block } = call;
+  const kind = block === undefined ? 'whole' : block.attempt === null ? 'first' : 'next';
+  const zone = dispatch.timeZone === '' ? 'none' : 'zone';
+  const statement = prepareAt(`pass:${channel}:${kind}:${zone}`, () => passingAllSql(call, kind));
+  return statement({
+    ...keysOf(keysOfCall(call)),
+    channel,
+    claimN: dispatch.claimN,
+    leaseMs,
+    leaveBefore,
+    addresses: loaded.addresses,
+    ...(block === undefined ? {} : ofBlock(block)),
+  });
+}
+
+/** A call of all of the dispatch, or of its first block, or of a block after others. */
+type CallKind = 'whole' | 'first' | 'next';
+
+function passingAllSql(call: GateCall, kind: CallKind): string {
+  const begins = `state = 'calling', attempt = d.attempt + 1`;
+  const changes = {
+    whole: `${begins}, settled_at = null, reason = null`,
+    first: `${begins}, intent_upto = :upto, settled_upto = :settledUpto`,
+    next: 'intent_upto = :upto',
+  };
+  const when = {
+    whole: `d.state = 'claimed'`,
+    first: `d.state = 'claimed' and ${takesCalls}`,
+    next: `${isNextBlock} and ${takesCalls}`,
+  };
+  return `with ${looked(call)}, passed as (
+       update dispatches d
+          set ${changes[kind]}, called_at = clock_timestamp(), lease_until = ${lease}
+         from waves w, campaign_runs r, looked
+        where ${isOurs} and ${when[kind]} and ${mayLeave} and not ${hasCap}
+          and looked.are_all_reachable and looked.addresses = cast(:addresses as bigint)
+       returning d.run_id, d.n, d.attempt, d.tenant_id
+     )${kind === 'next' ? '' : `, noted as (${noted})`}
+     select (select attempt from passed) as attempt`;
+}
+
+/**
+ * The same once `lookAtRecipients` has looked and some were left out. Everything above `intent_upto` of
+ * a block has not left, and what is between `settled_upto` and it may have.
+ */
+export function passing(call: GateCall, { leftOut, isEmpty }: Passing): PreparedStatement {
+  const { tenantId, runId, dispatch, leaseMs, leaveBefore, block } = call;
   const values = {
     runId,
     n: dispatch.n,
@@ -50,35 +112,35 @@ export function passing(
     leaveBefore,
     calls: isEmpty ? 0 : 1,
     leftOut,
-    areSomeLeftOut: leftOut > 0,
-    areCapsKept,
-    addresses: String(loaded.addresses),
   };
   return block === undefined
     ? passingWhole({ ...values, state: isEmpty ? 'cancelled' : 'calling' })
-    : passingBlock({
-        ...values,
-        attempt: block.attempt,
-        accountId: block.accountId,
-        settledUpto: block.firstMessageN - 1,
-        upto: block.lastMessageN,
-      });
+    : passingBlock({ ...values, ...ofBlock(block) });
 }
 
-// What has to hold of the run, the wave and the recipients for bytes to leave, in either gate.
+function ofBlock({ firstMessageN, lastMessageN, attempt, accountId }: GateBlock) {
+  return { attempt, accountId, settledUpto: firstMessageN - 1, upto: lastMessageN };
+}
+
+const isOurs = `d.run_id = :runId and d.n = :n and d.tenant_id = :tenantId
+  and d.claim_n = :claimN and d.lease_until > clock_timestamp()`;
+const lease = `clock_timestamp() + :leaseMs * interval '1 millisecond'`;
+
+// What has to hold of the run and the wave for bytes to leave, in any gate.
 const mayLeave = `r.id = d.run_id and r.gate = 'open' and r.plan_version = d.plan_version
   and w.run_id = d.run_id and w.plan_version = d.plan_version and w.n = d.wave_n
   and clock_timestamp() >= w.starts_at and clock_timestamp() < w.closes_at
-  and (cast(:leaveBefore as timestamptz) is null or clock_timestamp() < :leaveBefore)
-  and current_setting('carillon.addresses') = :addresses
-  and (current_setting('carillon.reachable') = 'true' or :areSomeLeftOut)
-  and (:areCapsKept or not ${hasCap})`;
+  and (cast(:leaveBefore as timestamptz) is null or clock_timestamp() < :leaveBefore)`;
 
-/**
- * The gate itself. It asks what `lookAtRecipients` saw in the same transaction: what was rendered for
- * addresses that are not theirs any more is loaded again, and nobody is written to whom nobody left
- * out.
- */
+// Where each message is a call, nothing leaves while the vendor has asked the account to wait.
+const takesCalls = `not exists (select 1 from usable_accounts a
+  where a.id = :accountId and (not a.active or a.blocked_until > clock_timestamp()))`;
+const isNextBlock = `d.state = 'calling' and d.attempt = :attempt
+  and d.settled_upto = :settledUpto and d.intent_upto <= d.settled_upto`;
+
+const noted = `insert into dispatch_attempts (run_id, dispatch_n, attempt, tenant_id, called_at)
+  select run_id, n, attempt, tenant_id, clock_timestamp() from passed`;
+
 const passingWhole = prepareOnce(
   'passGate',
   `with passed as (
@@ -87,25 +149,17 @@ const passingWhole = prepareOnce(
             called_at = case when :calls = 1 then clock_timestamp() else d.called_at end,
             settled_at = case when :calls = 0 then clock_timestamp() end,
             reason = case when :calls = 0 then 'everyoneLeftOut' end,
-            lease_until = case when :calls = 1
-              then clock_timestamp() + :leaseMs * interval '1 millisecond' end,
+            lease_until = case when :calls = 1 then ${lease} end,
             left_out_count = d.left_out_count + :leftOut
        from waves w, campaign_runs r
-      where d.run_id = :runId and d.n = :n and d.tenant_id = :tenantId
-        and d.state = 'claimed' and d.claim_n = :claimN and d.lease_until > clock_timestamp()
-        and ${mayLeave}
+      where ${isOurs} and d.state = 'claimed' and ${mayLeave}
      returning d.run_id, d.n, d.attempt, d.tenant_id
    ), noted as (
-     insert into dispatch_attempts (run_id, dispatch_n, attempt, tenant_id, called_at)
-     select run_id, n, attempt, tenant_id, clock_timestamp() from passed where :calls = 1
+     ${noted} where :calls = 1
    )
    select attempt from passed`,
 );
 
-/**
- * The gate of a block: everything above `intent_upto` has not left, and what is between
- * `settled_upto` and it may have. Nothing leaves while the vendor has asked the account to wait.
- */
 const passingBlock = prepareOnce(
   'passBlock',
   `with passed as (
@@ -116,59 +170,46 @@ const passingBlock = prepareOnce(
             intent_upto = case when :calls = 1 then cast(:upto as int) else d.intent_upto end,
             settled_upto = case when :calls = 1
               then cast(:settledUpto as int) else cast(:upto as int) end,
-            lease_until = clock_timestamp() + :leaseMs * interval '1 millisecond',
-            left_out_count = d.left_out_count + :leftOut
+            lease_until = ${lease}, left_out_count = d.left_out_count + :leftOut
        from waves w, campaign_runs r
-      where d.run_id = :runId and d.n = :n and d.tenant_id = :tenantId
-        and (d.state = 'claimed'
-          or (d.state = 'calling' and d.attempt = :attempt and d.settled_upto = :settledUpto
-            and d.intent_upto <= d.settled_upto))
-        and d.claim_n = :claimN and d.lease_until > clock_timestamp()
-        and not exists (select 1 from usable_accounts a
-                         where a.id = :accountId
-                           and (not a.active or a.blocked_until > clock_timestamp()))
+      where ${isOurs} and (d.state = 'claimed' or (${isNextBlock})) and ${takesCalls}
         and ${mayLeave}
      returning d.run_id, d.n, d.attempt, d.tenant_id
    ), noted as (
-     insert into dispatch_attempts (run_id, dispatch_n, attempt, tenant_id, called_at)
-     select run_id, n, attempt, tenant_id, clock_timestamp() from passed where :calls = 1
-     on conflict do nothing
+     ${noted} where :calls = 1 on conflict do nothing
    )
    select attempt from passed`,
 );
 
 /**
- * Locks the dispatch and looks at whom it would reach now, which the transaction remembers for the
- * gate. The lock comes in a statement of its own, so that the gate itself sees the run as it is after
- * any waiting. Counting in one walk through the customers' index takes a tenth of the time of finding
- * a reason for each, and nearly always suffices; whoever has moved to another zone is missed by it
- * and found by the key. The suppressed are asked for as one list, which the index sorts and walks
- * along; one by one they cost twice as much as all the rest.
+ * Looks, by their keys, at where a locked dispatch would go now: the sum of the addresses' hashes, which
+ * is that of `loaded` unless one has changed since, and whether the run has a cap.
  */
-export function lookAtRecipients(call: GateCall, where: LookWhere): PreparedStatement {
-  const zone = call.dispatch.timeZone === '' ? 'none' : 'zone';
-  const name = `look:${call.channel}:${where}:${zone}`;
-  const looking = looks.get(name) ?? prepareOnce(name, lookSql(call, where));
-  looks.set(name, looking);
-  return looking({ ...keysOf(keysOfCall(call)), channel: call.channel });
+export function lookAtRecipients(call: GateCall): PreparedStatement {
+  const looking = prepareAt(
+    `look:${call.channel}`,
+    () => `with own as materialized (${ownIds})
+     select coalesce(sum(hashtext(${reachOf[call.channel].address})), 0) as addresses,
+            (select ${hasCap} from campaign_runs r where r.id = :runId) as "hasCap"
+       from customers c
+      where c.tenant_id = :tenantId and c.id = any(cast((select ids from own) as uuid[]))`,
+  );
+  return looking(keysOf(keysOfCall(call)));
 }
 
-type LookWhere = 'inZone' | 'byKey';
+const ownIds = `select coalesce(array_agg(m.customer_id), '{}') as ids from messages m
+  where ${ofDispatch}`;
 
-const looks = new Map<string, ReturnType<typeof prepareOnce>>();
-
-function lookSql(call: GateCall, where: LookWhere): string {
+/**
+ * SQL: `looked`, one row. The suppressed are asked for as one list, which the index sorts and walks
+ * along; one by one they cost twice as much as all the rest.
+ */
+function looked(call: GateCall): string {
   const { address, consent, suppressionKey } = reachOf[call.channel];
-  return `with locked as materialized (
-       select d.n from dispatches d
-        where d.run_id = :runId and d.n = :n and d.tenant_id = :tenantId for update
-     ), own as materialized (
-       select coalesce(array_agg(m.customer_id), '{}') as ids
-         from messages m where ${ofDispatch} and exists (select 1 from locked)
-     ), met as materialized (
+  return `own as materialized (${ownIds}), met as materialized (
        select ${address} as address, ${consent} as consent, ${suppressionKey} as suppression_key
          from customers c
-        where c.tenant_id = :tenantId ${where === 'inZone' ? `and ${inZone(call)}` : ''}
+        where c.tenant_id = :tenantId and ${inZone(call)}
           and c.id = any(cast((select ids from own) as uuid[]))
      ), suppressed as (
        select exists (
@@ -176,17 +217,21 @@ function lookSql(call: GateCall, where: LookWhere): string {
           where s.tenant_id = :tenantId and s.channel = :channel
             and s.address = any(cast((select array_agg(suppression_key) from met) as text[]))
          ) as are_some
-     ), looked as (
+     ), looked as materialized (
        select (select cardinality(ids) from own) = count(*) filter (where address is not null
-                and consent <> 'withdrawn') and not (select are_some from suppressed) as reachable,
+                and consent <> 'withdrawn')
+                and not (select are_some from suppressed) as are_all_reachable,
               coalesce(sum(hashtext(address)), 0) as addresses
          from met
-     )
-     select reachable as "isEveryoneReachable",
-            (select ${hasCap} from campaign_runs r where r.id = :runId) as "hasCap",
-            set_config('carillon.reachable', cast(reachable as text), true),
-            set_config('carillon.addresses', cast(addresses as text), true)
-       from looked`;
+     )`;
+}
+
+const prepared = new Map<string, ReturnType<typeof prepareOnce>>();
+
+function prepareAt(name: string, sql: () => string): ReturnType<typeof prepareOnce> {
+  const known = prepared.get(name) ?? prepareOnce(name, sql());
+  prepared.set(name, known);
+  return known;
 }
 
 /** The bindings of the messages that a call is for. */
