@@ -29,8 +29,9 @@ async function main(): Promise<void> {
       sizes.push(await measureSize(ground, { ...options, isPreRendered }, customers, tell));
     }
     if (options['one-by-one'] > 0) {
-      const { workers, rounds, wires, profile } = options;
+      const { workers, wires, profile } = options;
       const messages = options['one-by-one'];
+      const rounds = options['one-by-one-rounds'];
       oneByOne = await measureOneByOne(ground, { messages, workers, rounds, wires, profile }, tell);
     }
     if (options.transactional > 0) {
@@ -38,8 +39,8 @@ async function main(): Promise<void> {
         customers: largest,
         workers: options.workers,
         perSecond: options.transactional,
-        // A campaign is over in seconds, and a few hundred messages beside it.
-        rounds: 3,
+        // A campaign is over in seconds, and one or two hundred messages beside it.
+        rounds: 8,
         tell,
       });
     }
@@ -65,7 +66,7 @@ async function describe(ground: BenchGround, options: BenchOptions): Promise<str
          'synchronous_commit', 'max_wal_size')`,
   );
   return [
-    `${options.workers} worker processes, as many of the bare loop; ${options.rounds} rounds in turn; Node ${process.versions.node}`,
+    `${options.workers} worker processes, as many of the bare loop; ${options.rounds} rounds in turn, one by one ${options['one-by-one-rounds']}; Node ${process.versions.node}`,
     `Postgres of its own on fresh data: ${shown.rows[0].settings}`,
     'Temporal of its own on a file. The plan is the real one of a local hour; its instants are moved to one, seconds ahead.',
     'A ratio is the median of those of the rounds, product and bare loop in turn: not that of the two medians shown.',

@@ -18,7 +18,7 @@ const Flags = z.object({
   customers: count.default(400_000),
   workers: count.default(3),
   'per-second': count.default(50),
-  rounds: count.default(3),
+  rounds: count.default(8),
 });
 type Options = z.infer<typeof Flags>;
 
