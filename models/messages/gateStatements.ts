@@ -30,7 +30,7 @@ export interface GateBlock {
 }
 
 /** What a gate that leaves some out lets through. */
-export interface Passing {
+interface Passing {
   leftOut: number;
   isEmpty: boolean;
 }

@@ -37,6 +37,17 @@ test('an accepted block touches no message, and the lane ends the dispatch', asy
   expect(await lane.providerIds()).toEqual(['id1', 'id2', 'id3', 'id4', 'id5', 'id6']);
 });
 
+test('of what the vendor gave no id none is kept', async () => {
+  const lane = await openLane(6);
+  await lane.pass([1, 3]);
+  await lane.settle([1, 3], { accepted: [1, 2, 3], unnamed: [2] });
+  await lane.pass([4, 6]);
+  await lane.settle([4, 6], { accepted: [4, 5, 6], unnamed: [4, 5, 6] });
+  await lane.end();
+  expect(await lane.counts()).toMatchObject({ planned: 6, accepted: 6, open: 0 });
+  expect(await lane.providerIds()).toEqual(['id1', 'id3']);
+});
+
 test('one trip settles a block and passes the gate for the next, another one the last and the lane', async () => {
   const lane = await openLane(6);
   await lane.pass([1, 3]);
@@ -279,6 +290,8 @@ type Range = [first: number, last: number];
 
 interface Told {
   accepted?: number[];
+  /** Which of the accepted the vendor gave no id. */
+  unnamed?: number[];
   refused?: number[];
   doubtful?: number[];
   notSent?: number[];
@@ -334,7 +347,10 @@ async function openLane(messages: number) {
       lastMessageN,
     },
     outcome: {
-      accepted: (told.accepted ?? []).map((n) => ({ n, providerMessageId: `id${n}` })),
+      accepted: (told.accepted ?? []).map((n) => ({
+        n,
+        providerMessageId: told.unnamed?.includes(n) === true ? null : `id${n}`,
+      })),
       refused: (told.refused ?? []).map((n) => ({
         n,
         status: 400,
