@@ -55,6 +55,16 @@ export function withTenantByKey<T>(
   return withTenant(db, tenantId, work, { arePlansKept: true });
 }
 
+/** Sends statements as `forTenantInOneTrip` does. */
+export type TenantTrip = (
+  tenantId: string,
+  statements: readonly TripStatement[],
+) => Promise<Rows[]>;
+
+export function tripAlone(db: Knex): TenantTrip {
+  return (tenantId, statements) => forTenantInOneTrip(db, tenantId, statements);
+}
+
 /**
  * A few such statements sent together, in one transaction of the tenant: the ledger's steps of a
  * call wait for the database once each, not four times.

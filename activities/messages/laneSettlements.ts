@@ -1,5 +1,6 @@
 import type { Channel } from '../../domain/campaigns/types';
 import type { Knex } from '../../lib/db';
+import { tripAlone, type TenantTrip } from '../../models/base';
 import {
   isAllAccepted,
   settleBlock,
@@ -10,6 +11,7 @@ import type { ClaimedDispatch } from '../../models/messages/claims';
 import { passGate, settleAndPass, type GateAnswer } from '../../models/messages/gate';
 import type { GateCall } from '../../models/messages/gateStatements';
 import { settleAndEnd } from '../../models/messages/laneEnds';
+import type { SharedTrips } from './sharedTrips';
 import { outlastOutage } from './outlastOutage';
 import { outcomeOfBlock, settleAlone, type Reply } from './replies';
 import type { SentCounts } from './sentCounts';
@@ -29,34 +31,39 @@ export class LaneSettlements {
   constructor(
     private readonly db: Knex,
     private readonly lane: {
+      runId: string;
+      accountId: string;
       dispatch: ClaimedDispatch;
       channel: Channel;
       signal: AbortSignal;
       /** What settled messages are counted in. */
       totals: SentCounts;
+      trips: SharedTrips;
     },
   ) {}
 
-  /** A block is to be settled with the next gate. */
+  /** A block is to be settled with the next gate, or its lane's end. */
   get isWaiting(): boolean {
     return this.unsettled !== null;
   }
 
-  /** Leaves a block that was accepted whole to the gate of the next, which has to follow at once. */
-  settleWithNext(ended: EndedBlock): void {
+  /** Leaves a block that was accepted whole to the next gate or `settleRest`, which has to follow at once. */
+  settleLater(ended: EndedBlock): void {
     this.unsettled = ended;
   }
 
   /** The gate, and the settlement of the block before if that is still to be done. */
   async passGate(call: GateCall): Promise<GateAnswer> {
+    // What was counted in a window leaves in it: it waits for nobody.
+    const trip = call.leaveBefore === null ? this.trip : tripAlone(this.db);
     const before = this.unsettled;
     if (before === null) {
-      return passGate(this.db, call);
+      return passGate(this.db, call, trip);
     }
     const settled = this.settlementOf(before);
     let answer: GateAnswer | null = null;
     try {
-      const both = await settleAndPass(this.db, settled, call);
+      const both = await settleAndPass(this.db, settled, call, trip);
       answer = both.answer;
       this.unsettled = both.isSettled ? null : before;
     } catch {
@@ -68,7 +75,7 @@ export class LaneSettlements {
     } else {
       await this.settleRest();
     }
-    return answer ?? passGate(this.db, call);
+    return answer ?? passGate(this.db, call, trip);
   }
 
   /** Settles what was left to a gate that is not asked after all. */
@@ -92,7 +99,7 @@ export class LaneSettlements {
       const isLast = block.lastMessageN === dispatch.lastMessageN;
       const known =
         isLast && isAllAccepted(outcome)
-          ? await settleAndEnd(this.db, block, outcome)
+          ? await settleAndEnd(this.db, block, outcome, this.trip)
           : { isSettled: false, hasEnded: false };
       this.hasEnded = known.hasEnded;
       if (!known.isSettled) {
@@ -100,6 +107,11 @@ export class LaneSettlements {
       }
     });
   }
+
+  private readonly trip: TenantTrip = (tenantId, statements) => {
+    const { dispatch, runId, accountId, trips } = this.lane;
+    return trips.inOneTrip({ tenantId, accountId }, { runId, n: dispatch.n }, statements);
+  };
 
   private settlementOf({ block, replies }: EndedBlock): {
     block: LeftBlock;

@@ -19,6 +19,7 @@ import { createOneRenderer } from './renderOne';
 import { createPressure, type Pressure, type Reply } from './replies';
 import type { RunContent } from './runContent';
 import { nothingSent, type SentCounts } from './sentCounts';
+import { SharedTrips } from './sharedTrips';
 
 type LaneDeps = Pick<ActivityDeps, 'db' | 'leaseMs'> & LinkDeps;
 
@@ -52,6 +53,7 @@ export function createSendLane(deps: LaneDeps): (work: LaneWork) => Promise<Sent
     return pressure;
   };
   const limitsOf = createLimitsOf(deps.db);
+  const trips = new SharedTrips(deps.db);
   return async function sendLane(work) {
     const { wave, dispatch, content, sender } = work;
     const { tenantId, runId } = wave;
@@ -77,6 +79,7 @@ export function createSendLane(deps: LaneDeps): (work: LaneWork) => Promise<Sent
     return new Lane(deps, work, {
       recipients,
       turns,
+      trips,
       pressure: pressureOf(sender.accountId),
     }).run();
   };
@@ -90,6 +93,7 @@ class Lane {
   private readonly totals: SentCounts = { ...nothingSent };
   private readonly recipients: readonly Recipient[];
   private readonly turns: LaneTurns;
+  private readonly trips: SharedTrips;
   private readonly settlements: LaneSettlements;
   private readonly pressure: Pressure;
   private readonly render: (recipient: Recipient) => OneMessage | null;
@@ -105,30 +109,39 @@ class Lane {
   constructor(
     private readonly deps: LaneDeps,
     private readonly work: LaneWork,
-    start: { recipients: readonly Recipient[]; turns: LaneTurns; pressure: Pressure },
+    start: {
+      recipients: readonly Recipient[];
+      turns: LaneTurns;
+      trips: SharedTrips;
+      pressure: Pressure;
+    },
   ) {
     const { dispatch, content, signal } = work;
     this.recipients = start.recipients;
     this.turns = start.turns;
+    this.trips = start.trips;
     this.pressure = start.pressure;
     this.settlements = new LaneSettlements(deps.db, {
+      runId: work.wave.runId,
+      accountId: work.sender.accountId,
       dispatch,
       channel: content.channel,
       signal,
       totals: this.totals,
+      trips: start.trips,
     });
     this.firstMessageN = dispatch.firstMessageN;
     this.render = createOneRenderer(deps, content, work.wave.runId);
   }
 
   async run(): Promise<SentCounts> {
-    const { dispatch, sender, signal, endsAtMs } = this.work;
+    const { dispatch, signal, endsAtMs } = this.work;
     let refusals = 0;
     while (this.firstMessageN <= dispatch.lastMessageN) {
       if (signal.aborted || Date.now() >= endsAtMs) {
         return this.end(null);
       }
-      const block = await sender.inTurn(() => this.nextBlocks());
+      const block = await this.inTurn(() => this.nextBlocks());
       if (block.kind === 'end') {
         return this.end(block.wait);
       }
@@ -145,18 +158,25 @@ class Lane {
     return this.end(null);
   }
 
-  /** Block after block until another lane should have the turn; all of them are settled then. */
-  private async nextBlocks(): Promise<Turned> {
-    this.turnEndsAtMs = performance.now() + longestTurnMs;
+  /** The turn is over when calls are: what became of the last is written while others have it. */
+  private async inTurn(work: () => Promise<Turned>): Promise<Turned> {
+    const { wave, sender } = this.work;
+    const group = { tenantId: wave.tenantId, accountId: sender.accountId };
     try {
-      for (;;) {
-        const turned = await this.nextBlock();
-        if (!this.settlements.isWaiting) {
-          return turned;
-        }
-      }
+      return await sender.inTurn(() => this.trips.atWork(group, work));
     } finally {
       await this.settlements.settleRest();
+    }
+  }
+
+  /** Block after block until another lane should have the turn. */
+  private async nextBlocks(): Promise<Turned> {
+    this.turnEndsAtMs = performance.now() + longestTurnMs;
+    for (;;) {
+      const turned = await this.nextBlock();
+      if (!this.settlements.isWaiting || this.firstMessageN > this.work.dispatch.lastMessageN) {
+        return turned;
+      }
     }
   }
 
@@ -220,8 +240,8 @@ class Lane {
     this.totals.leftOut += gate.leftOut.size - gate.heldBack;
     const replies = await Promise.all(this.startCalls(messages.splice(0), gate));
     const ended = { block: { ...range, tenantId, runId, attempt: gate.attempt }, replies };
-    if (this.maySettleWithNext(ended)) {
-      this.settlements.settleWithNext(ended);
+    if (this.maySettleLater(ended)) {
+      this.settlements.settleLater(ended);
     } else {
       await this.settlements.settle(ended);
     }
@@ -245,17 +265,17 @@ class Lane {
       });
   }
 
-  /** Only where the next gate is asked at once: until then a process that dies leaves a doubt. */
-  private maySettleWithNext({ block, replies }: EndedBlock): boolean {
+  /** Only right afterwards, with the next gate or the end: until then a process that dies leaves a doubt. */
+  private maySettleLater({ block, replies }: EndedBlock): boolean {
     const { dispatch, signal, endsAtMs } = this.work;
     return (
-      this.turns.isUnlimited &&
-      block.lastMessageN < dispatch.lastMessageN &&
       replies.every(({ outcome }) => outcome.kind === 'accepted') &&
-      this.lastRenderingMs < inOneGoMs &&
-      performance.now() < this.turnEndsAtMs &&
-      !signal.aborted &&
-      Date.now() < endsAtMs
+      (block.lastMessageN === dispatch.lastMessageN ||
+        (this.turns.isUnlimited &&
+          this.lastRenderingMs < inOneGoMs &&
+          performance.now() < this.turnEndsAtMs &&
+          !signal.aborted &&
+          Date.now() < endsAtMs))
     );
   }
 

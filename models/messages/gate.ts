@@ -1,6 +1,6 @@
 import type { LeftOutReason } from '../../domain/campaigns/types';
 import { inTransaction, type Knex, type Rows, type TripStatement } from '../../lib/db';
-import { forTenantInOneTrip, withTenantByKey } from '../base';
+import { tripAlone, withTenantByKey, type TenantTrip } from '../base';
 import { advance, type BlockOutcome, type LeftBlock } from './blocks';
 import { keysFirst, reachOf } from '../customers/reach';
 import { holdBackCapped, lookAtCaps, noteContacts } from './contacts';
@@ -31,9 +31,13 @@ export type GateAnswer =
  * claim, its lease, the run's gate, the plan version and the wave's window still hold by the
  * database's clock. After `open` only the provider's outcome may write the dispatch.
  */
-export async function passGate(db: Knex, call: GateCall): Promise<GateAnswer> {
+export async function passGate(
+  db: Knex,
+  call: GateCall,
+  trip = tripAlone(db),
+): Promise<GateAnswer> {
   const answer = hasQuickWay(call)
-    ? (await passQuickly(db, call, { raw: lockDispatch(call) })).answer
+    ? (await passQuickly(trip, call, { raw: lockDispatch(call) })).answer
     : null;
   return answer ?? passSlowly(db, call);
 }
@@ -46,14 +50,15 @@ export async function settleAndPass(
   db: Knex,
   before: { block: LeftBlock; outcome: BlockOutcome },
   call: GateCall,
+  trip = tripAlone(db),
 ): Promise<{ isSettled: boolean; answer: GateAnswer }> {
   // What it settles it has locked.
   const settling = { raw: advance(before.block, before.outcome) };
   if (!hasQuickWay(call)) {
-    const [settled] = await forTenantInOneTrip(db, call.tenantId, [settling]);
+    const [settled] = await trip(call.tenantId, [settling]);
     return { isSettled: settled?.[0] !== undefined, answer: await passSlowly(db, call) };
   }
-  const { first, answer } = await passQuickly(db, call, settling);
+  const { first, answer } = await passQuickly(trip, call, settling);
   return { isSettled: first?.[0] !== undefined, answer: answer ?? (await passSlowly(db, call)) };
 }
 
@@ -63,14 +68,11 @@ function hasQuickWay({ notRendered, loaded }: GateCall): boolean {
 
 /** One trip, which suffices where nobody is to be left out; null when it does not. */
 async function passQuickly(
-  db: Knex,
+  trip: TenantTrip,
   call: GateCall,
   locking: TripStatement,
 ): Promise<{ first: Rows | undefined; answer: GateAnswer | null }> {
-  const [first, passed] = await forTenantInOneTrip(db, call.tenantId, [
-    locking,
-    { raw: passingAll(call) },
-  ]);
+  const [first, passed] = await trip(call.tenantId, [locking, { raw: passingAll(call) }]);
   const attempt: number | null = passed?.[0]?.attempt ?? null;
   return {
     first,

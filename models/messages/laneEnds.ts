@@ -1,5 +1,5 @@
 import { inTransaction, prepareOnce, type Knex, type PreparedStatement } from '../../lib/db';
-import { forTenantInOneTrip, withTenantByKey } from '../base';
+import { tripAlone, withTenantByKey } from '../base';
 import { advance, keyOf, type BlockOutcome, type LeftBlock } from './blocks';
 import { moveOut, type Wait } from './moveOut';
 import type { Call } from './settle';
@@ -46,8 +46,9 @@ export async function settleAndEnd(
   db: Knex,
   block: LeftBlock,
   outcome: BlockOutcome,
+  trip = tripAlone(db),
 ): Promise<{ isSettled: boolean; hasEnded: boolean }> {
-  const [settled, ended] = await forTenantInOneTrip(db, block.tenantId, [
+  const [settled, ended] = await trip(block.tenantId, [
     { raw: advance(block, outcome) },
     { raw: closing(block, block.claimN) },
   ]);

@@ -25,7 +25,11 @@ const customers = 150;
 const nothing = { accepted: 0, refused: 0, leftOut: 0, inDoubt: 0 };
 
 /** Takes the ledger's one dispatch through a lane; `sent` hears of each message that left. */
-async function runLane(ledger: TestLedger, sent: (n: number) => Promise<unknown>) {
+async function runLane(
+  ledger: TestLedger,
+  sent: (n: number) => Promise<unknown>,
+  inTurn: AccountSender['inTurn'] = (work) => work(),
+) {
   const dispatch = await ledger.claimed();
   const sender: AccountSender = {
     accountId: 'sendgrid',
@@ -34,7 +38,7 @@ async function runLane(ledger: TestLedger, sent: (n: number) => Promise<unknown>
     senders: [],
     isActive: true,
     batch: null,
-    inTurn: (work) => work(),
+    inTurn,
     mostInHand: 1,
     async send(_, { messageN }) {
       await sent(messageN);
@@ -111,4 +115,24 @@ test('a first limit, set while a lane is at work, holds for the blocks that begi
   expect(first).toMatchObject({ state: 'accepted', settled_upto: 64 });
   expect(rest).toMatchObject({ state: 'planned', message_count: customers - 64 });
   expect(rest.wait_reason).toContain('rateLimit');
+});
+
+test('a lane leaves its turn to others before it writes what became of its last block', async () => {
+  const ledger = await buildLedger(db, { customers });
+  const settledAtEndOfTurn: number[] = [];
+  const counts = await runLane(
+    ledger,
+    () => Promise.resolve(),
+    async (work) => {
+      const done = await work();
+      const [dispatch] = await db('dispatches').where({ run_id: ledger.run.id });
+      settledAtEndOfTurn.push(dispatch.settled_upto);
+      return done;
+    },
+  );
+  expect(settledAtEndOfTurn).toEqual([128]);
+  expect(counts).toEqual({ ...nothing, dispatches: 1, accepted: customers });
+  expect(await db('dispatches').where({ run_id: ledger.run.id })).toMatchObject([
+    { state: 'accepted', settled_upto: customers },
+  ]);
 });
