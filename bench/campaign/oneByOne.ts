@@ -66,16 +66,23 @@ export async function measureOneByOne(
           startBare(ground, count),
         ]);
         const result: OneByOneResult = { wire, messages, rounds: [] };
+        const sendBare = () => runBare(ground, { tenant, accountId, bare, sinkUrl });
+        const sendProduct = async (round: number): Promise<ProductRun> => {
+          if (profile === undefined) {
+            return runProduct(ground, tenant, workers, sinkUrl);
+          }
+          await countStatements(ground);
+          const product = await runProduct(ground, tenant, workers, sinkUrl);
+          await writeStatements(ground, path.join(profile, `${wire}-${round}`));
+          return product;
+        };
         try {
           for (let round = 0; round <= rounds; round += 1) {
-            if (profile !== undefined) {
-              await countStatements(ground);
-            }
-            const product = await runProduct(ground, tenant, workers, sinkUrl);
-            if (profile !== undefined) {
-              await writeStatements(ground, path.join(profile, `${wire}-${round}`));
-            }
-            const barePerSecond = await runBare(ground, { tenant, accountId, bare, sinkUrl });
+            // By turns the first: whatever gets faster or slower with time does so for both.
+            const isBareFirst = round % 2 === 1;
+            const bareBefore = isBareFirst ? await sendBare() : null;
+            const product = await sendProduct(round);
+            const barePerSecond = bareBefore ?? (await sendBare());
             tell(
               `  ${round === 0 ? 'warming up' : `round ${round}`}: product ` +
                 `${Math.round(product.messagesPerSecond)}/s, bare loop ${Math.round(barePerSecond)}/s`,

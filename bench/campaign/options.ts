@@ -13,9 +13,9 @@ const Flags = z.object({
   workers: count.default(3),
   rounds: count.default(3),
   /** Messages of the runs with one call each; 0 leaves them out. */
-  'one-by-one': z.coerce.number().int().min(0).default(200_000),
-  /** Turns of these take half a minute, in which a machine's speed changes: more of them are needed. */
-  'one-by-one-rounds': count.default(7),
+  'one-by-one': z.coerce.number().int().min(0).default(400_000),
+  /** Turns of these take a minute, in which a machine's speed changes: more of them are needed. */
+  'one-by-one-rounds': count.default(6),
   /** How they travel: by JSON, by SMTP, or one after the other. */
   wires: z
     .string()
