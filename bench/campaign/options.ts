@@ -11,7 +11,8 @@ const Flags = z.object({
     .transform((text) => text.split(',').map(Number))
     .pipe(z.array(z.number().int().min(1))),
   workers: count.default(3),
-  rounds: count.default(3),
+  /** A turn takes some seconds, of which the disk may stand still for one: the median needs a few. */
+  rounds: count.default(7),
   /** Messages of the runs with one call each; 0 leaves them out. */
   'one-by-one': z.coerce.number().int().min(0).default(400_000),
   /** Turns of these take a minute, in which a machine's speed changes: more of them are needed. */
