@@ -2,8 +2,21 @@ import { createConnection, createServer } from 'node:net';
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { commandLineOf } from '../../lib/processes';
 
-/** A port of the loopback address that was free a moment ago. */
+// The system may give a port again as soon as nobody listens on it.
+const given = new Set<number>();
+
+/** A port of the loopback address that was free a moment ago; each time another one. */
 export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = await anyPort();
+    if (!given.has(port)) {
+      given.add(port);
+      return port;
+    }
+  }
+}
+
+async function anyPort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject).listen(0, '127.0.0.1', resolve);
