@@ -1,7 +1,7 @@
 import type { Knex, Rows, TripStatement } from '../../lib/db';
 import { forTenantInOneTrip } from '../../models/base';
 
-/** What a lane asks the database for: statements of one transaction, the first of which lock its dispatch. */
+/** What a lane asks the database for: statements of one transaction, the first of which locks its dispatch. */
 interface Request {
   dispatch: DispatchKey;
   statements: readonly TripStatement[];
@@ -97,15 +97,15 @@ export class SharedTrips {
 
   private async go(tenantId: string, requests: readonly Request[]): Promise<void> {
     try {
-      const rows = await forTenantInOneTrip(
-        this.db,
-        tenantId,
-        requests.flatMap(({ statements }) => statements),
-      );
-      let from = 0;
-      for (const { statements, resolve } of requests) {
-        resolve(rows.slice(from, from + statements.length));
-        from += statements.length;
+      // All that is waited for comes first: no gate is passed and grows old while another waits.
+      const locking = requests.flatMap(({ statements }) => statements.slice(0, 1));
+      const rest = requests.flatMap(({ statements }) => statements.slice(1));
+      const rows = await forTenantInOneTrip(this.db, tenantId, [...locking, ...rest]);
+      let from = locking.length;
+      for (const [index, { statements, resolve }] of requests.entries()) {
+        const end = from + statements.length - 1;
+        resolve([...rows.slice(index, index + 1), ...rows.slice(from, end)]);
+        from = end;
       }
     } catch (error) {
       if (requests.length === 1) {

@@ -46,20 +46,23 @@ function ask(trips: SharedTrips, n: number, statements = [which()], whose = grou
   return trips.inOneTrip(whose, { runId, n }, statements);
 }
 
-test('two of four blocks at work go together, by the order of their dispatches', async () => {
+test('two of four blocks at work go together: all locks first, by the order of their dispatches', async () => {
   const trips = new SharedTrips(db);
-  const lock = (n: number) =>
+  const step = (n: number) =>
     statement(`select ${n} as n, nextval(pg_get_serial_sequence('order_of_trips', 'n')) as turn`);
   await db.raw('create table order_of_trips (n bigserial)');
   await db.raw('grant all on order_of_trips, order_of_trips_n_seq to carillon_tenant');
 
   const [second, first] = await whileAtWork(trips, 4, () =>
-    Promise.all([ask(trips, 2, [lock(2), which()]), ask(trips, 1, [lock(1), which()])]),
+    Promise.all([
+      ask(trips, 2, [step(2), step(2), which()]),
+      ask(trips, 1, [step(1), step(1), which()]),
+    ]),
   );
 
-  expect(first).toMatchObject([[{ n: 1, turn: 1 }], [{}]]);
-  expect(second).toMatchObject([[{ n: 2, turn: 2 }], [{}]]);
-  expect(second?.[1]?.[0].xact).toBe(first?.[1]?.[0].xact);
+  expect(first).toMatchObject([[{ n: 1, turn: 1 }], [{ n: 1, turn: 3 }], [{}]]);
+  expect(second).toMatchObject([[{ n: 2, turn: 2 }], [{ n: 2, turn: 4 }], [{}]]);
+  expect(second?.[2]?.[0].xact).toBe(first?.[2]?.[0].xact);
 });
 
 test('one whose like does not come goes alone', async () => {
