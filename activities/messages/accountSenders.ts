@@ -50,8 +50,15 @@ export interface AccountSender {
   isActive: boolean;
   /** Where one call carries many messages; null where each message is a call. */
   batch: EmailProvider | null;
-  /** One call for one message, made at most once. It never throws for what a vendor may answer. */
-  send(message: OneMessage, reference: MessageReference): Promise<MessageOutcome>;
+  /**
+   * One call for one message, made at most once, and not made when a connection is free for it only at
+   * `leaveByMs` of `performance.now()` or after. It never throws for what a vendor may answer.
+   */
+  send(
+    message: OneMessage,
+    reference: MessageReference,
+    leaveByMs?: number,
+  ): Promise<MessageOutcome>;
   /** Asks the vendor for the message of a call in doubt, where it can be asked. */
   lookUp?: (call: CallInDoubt) => Promise<LookUp>;
   /** The same for a call of many messages, which the vendor knows by our reference. */
@@ -109,7 +116,7 @@ export function createAccountSenders(options: SenderOptions): AccountSenders {
         batch: sender.batch,
         inTurn: sender.inTurn,
         mostInHand: sender.mostInHand,
-        send: (message, reference) => sender.send(message, reference),
+        send: (message, reference, leaveByMs) => sender.send(message, reference, leaveByMs),
         ...(sender.lookUp === undefined ? {} : { lookUp: sender.lookUp }),
         ...(sender.lookUpBatch === undefined ? {} : { lookUpBatch: sender.lookUpBatch }),
       };

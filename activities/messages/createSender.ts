@@ -105,17 +105,17 @@ function smtpSender(
   return {
     batch: null,
     ...turnsOf(smtpBlocks),
-    send(message, reference) {
+    send(message, reference, leaveByMs) {
       if (message.channel !== 'email') {
         return Promise.resolve(wrongChannel(message));
       }
       const mail = { ...message, reference };
-      return server === null ? connectAndSend(mail) : server.send(mail);
+      return server === null ? connectAndSend(mail, leaveByMs) : server.send(mail, leaveByMs);
     },
     close: () => server?.close() ?? Promise.resolve(),
   };
 
-  async function connectAndSend(mail: OneEmail): Promise<MessageOutcome> {
+  async function connectAndSend(mail: OneEmail, leaveByMs?: number): Promise<MessageOutcome> {
     const address = await addressOf(settings, onlyPublic);
     if ('reason' in address) {
       const { reason } = address;
@@ -136,7 +136,7 @@ function smtpSender(
       greetingTimeoutMs: timeoutMs,
       socketTimeoutMs: timeoutMs,
     });
-    return server.send(mail);
+    return server.send(mail, leaveByMs);
   }
 }
 

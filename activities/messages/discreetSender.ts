@@ -12,7 +12,7 @@ export function discreetSender(sender: OpenSender, secrets: readonly string[]): 
   return {
     ...sender,
     batch: batch === null ? null : discreetBatch(batch, clean),
-    send: (message, reference) => sender.send(message, reference).then(clean),
+    send: (message, reference, leaveByMs) => sender.send(message, reference, leaveByMs).then(clean),
     ...(lookUp === undefined ? {} : { lookUp: async (call) => clean(await lookUp(call)) }),
     ...(lookUpBatch === undefined
       ? {}

@@ -1,11 +1,12 @@
 import type { RateLimit } from '../../domain/messages/rateLimits';
 import type { Knex } from '../../lib/db';
+import type { Leave } from '../../models/messages/leave';
 import type { Wait } from '../../models/messages/moveOut';
 import { reserveRate } from '../../models/messages/rates';
 import { waitMs } from './wait';
 
-/** Leave for a block of calls, where a limit asks for it before an instant; or the lane is over. */
-export type Turn = { kind: 'go'; leaveBefore: Date | null } | { kind: 'end'; wait: Wait | null };
+/** Leave for a block of calls, where limits ask for it in time; or the lane is over. */
+export type Turn = { kind: 'go'; leave: Leave | null } | { kind: 'end'; wait: Wait | null };
 
 // A turn that is near is waited for: giving the rest to another dispatch moves its messages.
 const longestWaitMs = 15_000;
@@ -47,7 +48,7 @@ export class LaneTurns {
     const { accountId, tenantId, signal, endsAtMs } = this.lane;
     this.isUnlimited = !this.isRefused && (await this.lane.limitsNow()).length === 0;
     if (this.isUnlimited) {
-      return { kind: 'go', leaveBefore: null };
+      return { kind: 'go', leave: null };
     }
     await beforeWaiting();
     let size = messages;
@@ -58,13 +59,11 @@ export class LaneTurns {
         case 'unlimited':
           this.isRefused = false;
           this.isUnlimited = true;
-          return { kind: 'go', leaveBefore: null };
+          return { kind: 'go', leave: null };
         case 'reserved':
           this.isRefused = false;
           await waitMs(rate.waitMs, signal);
-          return signal.aborted
-            ? { kind: 'end', wait: null }
-            : { kind: 'go', leaveBefore: rate.leaveBefore };
+          return signal.aborted ? { kind: 'end', wait: null } : { kind: 'go', leave: rate.leave };
         case 'tooLarge':
           size = Math.max(rate.most, 1);
           this.mostInBlock = size;

@@ -4,6 +4,7 @@ import { suppressRefused, type BlockOutcome, type LeftBlock } from '../../models
 import type { Wait } from '../../models/messages/moveOut';
 import { settleAccepted, settleCall } from '../../models/messages/settle';
 import type { MessageOutcome } from '../../providers/types';
+import { waitReasonOf } from './notTaken';
 
 /**
  * What a vendor made of the call for one message. Not the message itself: replies live as long as their
@@ -81,7 +82,7 @@ function isGivenUp(outcome: NotTaken, attempt: number): boolean {
 type NotTaken = Extract<MessageOutcome, { kind: 'throttled' | 'notSent' }>;
 
 function waitFor(outcome: NotTaken): Wait {
-  const reason = isOfRecipient(outcome) ? 'recipientBusy' : waitReason[outcome.kind];
+  const reason = isOfRecipient(outcome) ? 'recipientBusy' : waitReasonOf(outcome);
   return { delayMs: outcome.retryAfterMs, reason };
 }
 
@@ -123,8 +124,6 @@ export function createPressure(): Pressure {
     },
   };
 }
-
-const waitReason = { throttled: 'providerThrottled', notSent: 'providerUnreachable' } as const;
 
 /** A dispatch of one message is settled as a whole, as any call is. */
 export async function settleAlone(

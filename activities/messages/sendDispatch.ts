@@ -1,6 +1,7 @@
 import { withTenantByKey } from '../../models/base';
 import { unclaimDispatch, type ClaimedDispatch, type WaveKey } from '../../models/messages/claims';
 import { passGate } from '../../models/messages/gate';
+import { isOver, type Leave } from '../../models/messages/leave';
 import { loadRecipients } from '../../models/messages/recipients';
 import {
   blockAccount,
@@ -22,11 +23,15 @@ import type { ActivityDeps } from '../deps';
 import type { AccountSender } from './accountSenders';
 import { createLimiter } from './limiter';
 import { outlastOutage } from './outlastOutage';
+import type { LinkDeps } from './recipient';
 import { startRendering, type RenderedMail } from './renderMail';
 import { holdRun, refusedMessage } from './holdRun';
+import { missedTurn, waitReasonOf } from './notTaken';
 import { nothingSent, type SentCounts } from './sentCounts';
 import type { RunMail } from './runContent';
 import { waitMs } from './wait';
+
+type DispatchDeps = Pick<ActivityDeps, 'db' | 'leaseMs' | 'writeCall'> & LinkDeps;
 
 /** One claimed dispatch, and what its lane knows about it. */
 export interface DispatchWork {
@@ -47,7 +52,7 @@ const mostPreparedAtOnce = 3;
  * back to planned.
  */
 export function createSendDispatch(
-  deps: ActivityDeps,
+  deps: DispatchDeps,
 ): (work: DispatchWork) => Promise<SentCounts> {
   const preparing = createLimiter(mostPreparedAtOnce);
   return async function sendDispatch(work) {
@@ -80,10 +85,10 @@ export function createSendDispatch(
     const outcome = await call.reply;
     const reference = { tenantId, runId, dispatchN: dispatch.n, attempt: call.attempt };
     await outlastOutage(work.signal, () => settle(deps, reference, outcome));
-    if (outcome.kind === 'throttled' || outcome.kind === 'notSent') {
+    if ('retryAfterMs' in outcome && outcome.retryAfterMs > 0) {
       await blockAccount(deps.db, work.sender.accountId, {
         forMs: outcome.retryAfterMs,
-        reason: waitReason[outcome.kind],
+        reason: waitReasonOf(outcome),
       });
     }
     if (outcome.kind === 'throttled') {
@@ -107,7 +112,7 @@ type LeavingCall =
 
 /** Loads and renders. Null when the dispatch went back instead. */
 async function writeCall(
-  deps: ActivityDeps,
+  deps: DispatchDeps,
   work: DispatchWork,
   draft: EmailDraft,
 ): Promise<RenderedMail | null> {
@@ -137,7 +142,7 @@ async function writeCall(
  * written, so that it leaves in the window in which it was counted.
  */
 async function whenItsTurn(
-  deps: ActivityDeps,
+  deps: DispatchDeps,
   work: DispatchWork,
   written: RenderedMail,
 ): Promise<LeavingCall | null> {
@@ -153,7 +158,7 @@ async function whenItsTurn(
     await giveBack(deps, work, null);
     return null;
   }
-  return letLeave(deps, work, written, rate.kind === 'reserved' ? rate.leaveBefore : null);
+  return letLeave(deps, work, written, rate.kind === 'reserved' ? rate.leave : null);
 }
 
 function rateCall({ wave, dispatch, sender }: DispatchWork): RateCall {
@@ -163,10 +168,10 @@ function rateCall({ wave, dispatch, sender }: DispatchWork): RateCall {
 
 /** Passes the gate and starts the call; resolves without waiting for its reply. */
 async function letLeave(
-  deps: ActivityDeps,
+  deps: DispatchDeps,
   work: DispatchWork,
   written: RenderedMail,
-  leaveBefore: Date | null,
+  leave: Leave | null,
 ): Promise<LeavingCall | null> {
   const { wave, dispatch, mail } = work;
   const { tenantId, runId } = wave;
@@ -176,7 +181,7 @@ async function letLeave(
     channel: 'email',
     dispatch,
     leaseMs: deps.leaseMs,
-    leaveBefore,
+    leaveBefore: leave?.before ?? null,
     loaded: written.loaded,
     notRendered: written.failed,
   });
@@ -192,20 +197,22 @@ async function letLeave(
     attempt: gate.attempt,
     messages: written.messageNs.filter((n) => !gate.leftOut.has(n)).length,
     leftOut: gate.leftOut.size - gate.heldBack,
-    reply: written.draft.send(
-      {
-        ...written.message,
-        from: mail.from,
-        replyTo: mail.replyTo,
-        reference: { runId, dispatchN: dispatch.n, attempt: gate.attempt },
-      },
-      gate.leftOut,
-    ),
+    reply: isOver(leave)
+      ? Promise.resolve(missedTurn)
+      : written.draft.send(
+          {
+            ...written.message,
+            from: mail.from,
+            replyTo: mail.replyTo,
+            reference: { runId, dispatchN: dispatch.n, attempt: gate.attempt },
+          },
+          gate.leftOut,
+        ),
   };
 }
 
 function giveBack(
-  deps: ActivityDeps,
+  deps: DispatchDeps,
   { wave, dispatch }: DispatchWork,
   wait: { notBefore: Date; reason: string } | null,
 ): Promise<void> {
@@ -214,10 +221,8 @@ function giveBack(
   );
 }
 
-const waitReason = { throttled: 'providerThrottled', notSent: 'providerUnreachable' } as const;
-
 /** Writes what the provider's outcome makes of the dispatch and the run. */
-function settle(deps: ActivityDeps, call: Call, outcome: EmailOutcome): Promise<void> {
+function settle(deps: DispatchDeps, call: Call, outcome: EmailOutcome): Promise<void> {
   if (outcome.kind === 'accepted') {
     return settleAccepted(deps.db, call, outcome);
   }
@@ -240,7 +245,7 @@ function settle(deps: ActivityDeps, call: Call, outcome: EmailOutcome): Promise<
         await settleCall(trx, call, {
           outcome: outcome.kind === 'throttled' ? 'throttled' : 'not_sent',
           status: outcome.status,
-          reason: waitReason[outcome.kind],
+          reason: waitReasonOf(outcome),
           delayMs: outcome.retryAfterMs,
         });
         return;

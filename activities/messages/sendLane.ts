@@ -3,6 +3,7 @@ import { withTenantByKey } from '../../models/base';
 import { unclaimDispatch, type ClaimedDispatch, type WaveKey } from '../../models/messages/claims';
 import type { GateAnswer } from '../../models/messages/gate';
 import { endLane } from '../../models/messages/laneEnds';
+import { isOver, type Leave } from '../../models/messages/leave';
 import type { Wait } from '../../models/messages/moveOut';
 import { blockAccount, slowDown } from '../../models/messages/rates';
 import { loadRecipients, type Recipient } from '../../models/messages/recipients';
@@ -12,6 +13,7 @@ import { holdRun, refusedMessage } from './holdRun';
 import { LaneSettlements, type EndedBlock } from './laneSettlements';
 import { LaneTurns } from './laneTurns';
 import { createLimitsOf } from './limitsOf';
+import { missedTurn } from './notTaken';
 import { outlastOutage } from './outlastOutage';
 import type { LinkDeps } from './recipient';
 import { inOneGoMs, renderBlock } from './renderBlock';
@@ -195,7 +197,7 @@ class Lane {
       ? dispatch.lastMessageN
       : (block.at(-1)?.n ?? dispatch.lastMessageN);
     const range = { firstMessageN: this.firstMessageN, lastMessageN };
-    const gone = await this.sendBlock(block, range, turn.leaveBefore);
+    const gone = await this.sendBlock(block, range, turn.leave);
     if (gone === 'held') {
       return { kind: 'end', wait: null };
     }
@@ -209,7 +211,7 @@ class Lane {
   private async sendBlock(
     recipients: readonly Recipient[],
     range: { firstMessageN: number; lastMessageN: number },
-    leaveBefore: Date | null,
+    leave: Leave | null,
   ): Promise<'sent' | 'shut' | 'held'> {
     const { wave, dispatch, content, sender } = this.work;
     const { tenantId, runId } = wave;
@@ -221,7 +223,7 @@ class Lane {
       channel: content.channel,
       dispatch,
       leaseMs: this.deps.leaseMs,
-      leaveBefore,
+      leaveBefore: leave?.before ?? null,
       loaded: {
         ns: recipients.map(({ n }) => n),
         addresses: recipients.reduce((sum, { addressHash }) => sum + (addressHash ?? 0), 0),
@@ -238,7 +240,7 @@ class Lane {
     }
     this.attempt = gate.attempt;
     this.totals.leftOut += gate.leftOut.size - gate.heldBack;
-    const replies = await Promise.all(this.startCalls(messages.splice(0), gate));
+    const replies = await Promise.all(this.startCalls(messages.splice(0), gate, leave));
     const ended = { block: { ...range, tenantId, runId, attempt: gate.attempt }, replies };
     if (this.maySettleLater(ended)) {
       this.settlements.settleLater(ended);
@@ -253,6 +255,7 @@ class Lane {
   private startCalls(
     messages: { n: number; message: OneMessage }[],
     { attempt, leftOut }: Extract<GateAnswer, { kind: 'open' }>,
+    leave: Leave | null,
   ): Promise<Reply>[] {
     const { wave, dispatch, sender } = this.work;
     const { runId } = wave;
@@ -261,7 +264,10 @@ class Lane {
       .map(({ n, message }) => {
         const reference = { runId, dispatchN: dispatch.n, attempt, messageN: n };
         const address = message.channel === 'email' ? message.to.email : message.to;
-        return sender.send(message, reference).then((outcome) => ({ n, address, outcome }));
+        const called = isOver(leave)
+          ? Promise.resolve(missedTurn)
+          : sender.send(message, reference, leave?.beforeMs);
+        return called.then((outcome) => ({ n, address, outcome }));
       });
   }
 

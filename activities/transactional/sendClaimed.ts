@@ -1,9 +1,11 @@
 import type { TransactionalContent } from '../../domain/messages/transactional/content';
 import { putBack, type ClaimedMessage } from '../../models/transactional/claims';
 import { passGate, type PassedMessage } from '../../models/transactional/gate';
+import { isOver, type Leave } from '../../models/messages/leave';
 import { reserveKept } from '../../models/transactional/rates';
 import type { ActivityDeps } from '../deps';
 import type { AccountSender, OneMessage } from '../messages/accountSenders';
+import { missedTurn } from '../messages/notTaken';
 import type { Settler } from './settler';
 
 /** What a lane works with. */
@@ -42,7 +44,7 @@ export async function sendClaimed(
   const sent = await Promise.all(
     [...groups].map(([accountId, messages]) =>
       accountId === ''
-        ? callAll(deps, { messages, leaveBefore: null, settler, onSettled })
+        ? callAll(deps, { messages, leave: null, settler, onSettled })
         : callWithinLimits(deps, { accountId, messages, settler, onSettled }),
     ),
   );
@@ -54,7 +56,7 @@ export async function sendClaimed(
 
 async function callWithinLimits(
   deps: LaneDeps,
-  work: Omit<CallWork, 'leaveBefore'> & { accountId: string },
+  work: Omit<CallWork, 'leave'> & { accountId: string },
 ): Promise<SentMessages> {
   const { accountId, messages } = work;
   const rate = await reserveKept(deps.db, accountId, messages.length);
@@ -63,14 +65,14 @@ async function callWithinLimits(
     return nothing;
   }
   if (rate.kind === 'unlimited') {
-    return callAll(deps, { ...work, leaveBefore: null });
+    return callAll(deps, { ...work, leave: null });
   }
   const later = messages.slice(rate.calls);
   const [sent] = await Promise.all([
     callAll(deps, {
       ...work,
       messages: messages.slice(0, rate.calls),
-      leaveBefore: rate.leaveBefore,
+      leave: rate.leave,
     }),
     later.length === 0 ? undefined : putBack(deps.db, { messages: later, wait: null }),
   ]);
@@ -79,13 +81,14 @@ async function callWithinLimits(
 
 interface CallWork {
   messages: readonly ClaimedMessage[];
-  /** When the windows end in which the calls were counted. */
-  leaveBefore: Date | null;
+  /** Null where nobody counts the calls. */
+  leave: Leave | null;
   settler: Settler;
   onSettled: (message: ClaimedMessage) => void;
 }
 
 async function callAll(deps: LaneDeps, work: CallWork): Promise<SentMessages> {
+  const { leave } = work;
   const senders = await sendersOf(deps, work.messages);
   const unusable = work.messages.filter((message) => !senders.has(senderKey(message)));
   if (unusable.length > 0) {
@@ -102,7 +105,7 @@ async function callAll(deps: LaneDeps, work: CallWork): Promise<SentMessages> {
   }
   const passed = await passGate(
     deps.db,
-    [...ready.values()].map((message) => ({ ...message, leaveBefore: work.leaveBefore })),
+    [...ready.values()].map((message) => ({ ...message, leaveBefore: leave?.before ?? null })),
     deps.leaseMs,
   );
   const outcomes = await Promise.all(
@@ -112,20 +115,20 @@ async function callAll(deps: LaneDeps, work: CallWork): Promise<SentMessages> {
       if (asked === undefined || asked.content === null || sender === undefined) {
         throw new Error('a message passed the gate that was not asked for');
       }
-      const outcome = await sender.send(toSend(asked.content, message), {
-        runId: message.runId,
-        messageN: message.n,
-        dispatchN: message.n,
-        attempt: message.attempt,
-      });
+      const { runId, n, attempt } = message;
+      const reference = { runId, messageN: n, dispatchN: n, attempt };
+      const written = toSend(asked.content, message);
+      const outcome = isOver(leave)
+        ? missedTurn
+        : await sender.send(written, reference, leave?.beforeMs);
       await work.settler.settle({ message, accountId: sender.accountId, outcome });
       work.onSettled(asked);
-      return outcome.kind;
+      return outcome;
     }),
   );
   return {
-    calls: outcomes.length,
-    accepted: outcomes.filter((kind) => kind === 'accepted').length,
+    calls: outcomes.filter((outcome) => outcome !== missedTurn).length,
+    accepted: outcomes.filter(({ kind }) => kind === 'accepted').length,
   };
 }
 

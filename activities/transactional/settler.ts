@@ -3,6 +3,7 @@ import { blockAccount, slowDown } from '../../models/messages/rates';
 import type { PassedMessage } from '../../models/transactional/gate';
 import { settleCalls, type SettledCall } from '../../models/transactional/settle';
 import type { MessageOutcome } from '../../providers/types';
+import { waitReasonOf } from '../messages/notTaken';
 import { outlastOutage } from '../messages/outlastOutage';
 
 /** A call that was made, and what came of it. */
@@ -83,24 +84,22 @@ const ledgerOutcomes = {
 
 const suppressions = { suppress: 'unsubscribed', addressInvalid: 'invalid' } as const;
 
-const blockReasons = { throttled: 'providerThrottled', notSent: 'providerUnreachable' } as const;
-
 /** A refusal for now is of the whole account; those of one burst say it once. */
 async function tellAccounts(db: Knex, calls: readonly MadeCall[]): Promise<void> {
-  const blocks = new Map<string, { forMs: number; kind: keyof typeof blockReasons }>();
+  const blocks = new Map<string, { forMs: number; reason: string }>();
+  const throttled = new Set<string>();
   for (const { accountId, outcome } of calls) {
-    if (outcome.kind === 'throttled' || outcome.kind === 'notSent') {
-      const known = blocks.get(accountId);
-      blocks.set(accountId, {
-        forMs: Math.max(known?.forMs ?? 0, outcome.retryAfterMs),
-        kind: known?.kind === 'throttled' ? 'throttled' : outcome.kind,
-      });
+    if (outcome.kind === 'throttled') {
+      throttled.add(accountId);
+    }
+    if ('retryAfterMs' in outcome && outcome.retryAfterMs > (blocks.get(accountId)?.forMs ?? 0)) {
+      blocks.set(accountId, { forMs: outcome.retryAfterMs, reason: waitReasonOf(outcome) });
     }
   }
-  for (const [accountId, { forMs, kind }] of blocks) {
-    await blockAccount(db, accountId, { forMs, reason: blockReasons[kind] });
-    if (kind === 'throttled') {
-      await slowDown(db, accountId);
-    }
+  for (const [accountId, block] of blocks) {
+    await blockAccount(db, accountId, block);
+  }
+  for (const accountId of throttled) {
+    await slowDown(db, accountId);
   }
 }

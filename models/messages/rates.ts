@@ -2,16 +2,17 @@ import type { Knex } from 'knex';
 import { describeLimit, type RateLimit } from '../../domain/messages/rateLimits';
 import type { Rows } from '../../lib/db';
 import { acrossTenantsInOneTrip } from '../base';
+import { leaveOf, type Leave } from './leave';
 
 /** Whether a call may be made for an account, shared by all workers and campaigns. */
 export type RateAnswer =
   /** Nobody counts the calls of this account. */
   | { kind: 'unlimited' }
   /**
-   * Yes, after this many milliseconds (at most a second) and not at or after `leaveBefore`, when the
-   * windows it was counted in end.
+   * Yes, after this many milliseconds (at most a second) and before the windows end that it was
+   * counted in.
    */
-  | { kind: 'reserved'; waitMs: number; leaveBefore: Date }
+  | { kind: 'reserved'; waitMs: number; leave: Leave }
   | { kind: 'wait'; until: Date; reason: string }
   /** Never in one call: a limit is lower than its messages. */
   | { kind: 'tooLarge'; most: number };
@@ -137,6 +138,7 @@ export interface RateCall {
 }
 
 async function answerRate(db: Knex, call: RateCall, isReserved: boolean): Promise<RateAnswer> {
+  const askedAtMs = performance.now();
   const [answer]: AccountRow[] = await ofAccounts(
     db,
     db
@@ -243,7 +245,7 @@ async function answerRate(db: Knex, call: RateCall, isReserved: boolean): Promis
                 then clock_timestamp() + interval '50 milliseconds' else turn."freeAt" end as "askAgainAt", turn."limitedBy", turn."isTooLarge",
               turn."mostMessages", (
                 select min(date_trunc(per, due_start + 1.5 * length, time_zone) - margin / 2) from due
-              ) as "leaveBefore",
+              ) as "leaveBefore", statement_timestamp() as "heardAt",
               greatest(extract(epoch from turn."freeAt" - clock_timestamp()) * 1000, 0)::float8 as "waitMs"
          from account a, turn`,
         { ...call },
@@ -266,13 +268,18 @@ async function answerRate(db: Knex, call: RateCall, isReserved: boolean): Promis
   if (answer.isTooLarge === true) {
     return { kind: 'tooLarge', most: Number(answer.mostMessages) };
   }
-  return answer.leaveBefore === null
+  const { leaveBefore, heardAt } = answer;
+  return leaveBefore === null
     ? {
         kind: 'wait',
         until: answer.askAgainAt ?? answer.freeAt,
         reason: describeLimit(answer.limitedBy),
       }
-    : { kind: 'reserved', waitMs: answer.waitMs ?? 0, leaveBefore: answer.leaveBefore };
+    : {
+        kind: 'reserved',
+        waitMs: answer.waitMs ?? 0,
+        leave: leaveOf(askedAtMs, { leaveBefore, heardAt }),
+      };
 }
 
 // After a refusal for now the account goes at half its pace and takes ten minutes to be back.
@@ -296,8 +303,8 @@ export function keptOf(limit: string, windowStart: string): string {
 const marginOf = `case l.per when 'second' then interval '250 milliseconds' else interval '1 second' end`;
 
 /**
- * Stops the whole account for a while, as the vendor asked or because it can't be reached. Alone for
- * the same reason; lost in a crash, the next call is told again.
+ * Stops the whole account for a while, as the vendor asked or because it can't be reached, unless it
+ * is stopped for longer. Alone for the same reason; lost in a crash, the next call is told again.
  */
 export async function blockAccount(
   db: Knex,
@@ -308,10 +315,10 @@ export async function blockAccount(
     db,
     db.raw(
       `update provider_accounts
-        set blocked_until = greatest(coalesce(blocked_until, '-infinity'),
-              clock_timestamp() + :forMs * interval '1 millisecond'),
+        set blocked_until = clock_timestamp() + :forMs * interval '1 millisecond',
             blocked_reason = :reason
-      where id = :accountId`,
+      where id = :accountId
+        and coalesce(blocked_until, '-infinity') < clock_timestamp() + :forMs * interval '1 millisecond'`,
       { accountId, ...block },
     ),
   );
@@ -341,5 +348,6 @@ interface AccountRow {
   mostMessages: number | null;
   /** Null when nothing was reserved. */
   leaveBefore: Date | null;
+  heardAt: Date;
   waitMs: number | null;
 }

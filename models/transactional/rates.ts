@@ -1,13 +1,14 @@
 import type { Knex } from 'knex';
 import { describeLimit, type RateLimit } from '../../domain/messages/rateLimits';
+import { leaveOf, type Leave } from '../messages/leave';
 import { keptOf, lengthOf, ofAccounts } from '../messages/rates';
 
 /** How many of the calls that were asked for may leave now. */
 export type KeptAnswer =
   /** Nobody counts the calls of this account. */
   | { kind: 'unlimited' }
-  /** So many, at least one, before `leaveBefore`; the rest asks again at once. */
-  | { kind: 'granted'; calls: number; leaveBefore: Date }
+  /** So many, at least one; the rest asks again at once. */
+  | { kind: 'granted'; calls: number; leave: Leave }
   | { kind: 'wait'; until: Date; reason: string };
 
 /**
@@ -16,6 +17,7 @@ export type KeptAnswer =
  * campaigns are, which leave them the kept share of every window. Run it alone, as `reserveRate`.
  */
 export async function reserveKept(db: Knex, accountId: string, calls: number): Promise<KeptAnswer> {
+  const askedAtMs = performance.now();
   const [answer]: KeptRow[] = await ofAccounts(
     db,
     db
@@ -64,7 +66,7 @@ export async function reserveKept(db: Knex, accountId: string, calls: number): P
           where l.account_id = r.account_id and l.per = r.per and l.unit = r.unit
             and turn.granted > 0
        )
-       select a."blockedUntil", a."blockedReason", turn.*
+       select a."blockedUntil", a."blockedReason", turn.*, statement_timestamp() as "heardAt"
          from account a, turn`,
         { accountId, calls },
       )
@@ -77,15 +79,16 @@ export async function reserveKept(db: Knex, accountId: string, calls: number): P
     const reason = answer.blockedReason ?? 'providerThrottled';
     return { kind: 'wait', until: answer.blockedUntil, reason };
   }
-  if (answer.granted === null || answer.leaveBefore === null || answer.limitedBy === null) {
+  const { granted, leaveBefore, limitedBy, heardAt } = answer;
+  if (granted === null || leaveBefore === null || limitedBy === null) {
     return { kind: 'unlimited' };
   }
-  return answer.granted > 0
-    ? { kind: 'granted', calls: answer.granted, leaveBefore: answer.leaveBefore }
+  return granted > 0
+    ? { kind: 'granted', calls: granted, leave: leaveOf(askedAtMs, { leaveBefore, heardAt }) }
     : {
         kind: 'wait',
-        until: answer.freeAt ?? answer.leaveBefore,
-        reason: describeLimit(answer.limitedBy),
+        until: answer.freeAt ?? leaveBefore,
+        reason: describeLimit(limitedBy),
       };
 }
 
@@ -97,4 +100,5 @@ interface KeptRow {
   leaveBefore: Date | null;
   freeAt: Date | null;
   limitedBy: (RateLimit & { isSlowed: boolean }) | null;
+  heardAt: Date;
 }

@@ -18,8 +18,11 @@ export interface OneEmail {
 export interface OneByOneEmailProvider {
   /** Names the account whose limits all calls share. */
   accountId: string;
-  /** Makes the call at most once. */
-  send(mail: OneEmail): Promise<MessageOutcome>;
+  /**
+   * Makes the call at most once, and not when its turn at a connection comes only at `leaveByMs` of
+   * `performance.now()` or after.
+   */
+  send(mail: OneEmail, leaveByMs?: number): Promise<MessageOutcome>;
   /** Lets what is under way finish, then ends every connection; later calls are `notSent`. */
   close(): Promise<void>;
 }

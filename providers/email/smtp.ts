@@ -30,9 +30,12 @@ export function createSmtp(options: SmtpOptions): OneByOneEmailProvider {
   const pool = new SmtpPool({ server: options, maxConnections, maxMessages, idleMs, timeoutMs });
   return { accountId, send, close: () => pool.close() };
 
-  function send(mail: OneEmail): Promise<MessageOutcome> {
+  function send(mail: OneEmail, leaveByMs?: number): Promise<MessageOutcome> {
     return pool
-      .send(() => writeMessage(mail, { date: new Date(), boundary: `=_${randomUUID()}` }))
+      .send(
+        () => writeMessage(mail, { date: new Date(), boundary: `=_${randomUUID()}` }),
+        leaveByMs,
+      )
       .then((result) => ('of' in result ? refusedHere(result) : outcomeOf(result)));
   }
 }

@@ -41,10 +41,15 @@ export class SmtpPool {
 
   /**
    * Hands one message to the server, once, within twice `timeoutMs`. It is written when a connection is
-   * free for it: who stands in line holds no second copy of it.
+   * free for it: who stands in line holds no second copy of it. It is not sent when a connection is
+   * ready for it only at `leaveByMs` of `performance.now()` or after.
    */
-  async send(write: () => SmtpMessage | Unsendable): Promise<SmtpAttempt | Unsendable> {
-    const askedAtMs = performance.now();
+  async send(
+    write: () => SmtpMessage | Unsendable,
+    leaveByMs = Infinity,
+  ): Promise<SmtpAttempt | Unsendable> {
+    // Behind a server that hangs a line takes minutes: its calls would leave after their lease.
+    const latestMs = Math.min(performance.now() + this.options.timeoutMs, leaveByMs);
     this.underWay += 1;
     try {
       for (;;) {
@@ -52,10 +57,9 @@ export class SmtpPool {
         if (turn === null) {
           return notBegun('connection', 'the pool is closed');
         }
-        // Behind a server that hangs a line takes minutes: its calls would leave after their lease.
-        if (performance.now() - askedAtMs >= this.options.timeoutMs) {
+        if (performance.now() >= latestMs) {
           this.giveBack(turn);
-          return notBegun('turn', 'no connection became free in time');
+          return tooLate;
         }
         const message = this.written(turn, write);
         if ('of' in message) {
@@ -64,6 +68,10 @@ export class SmtpPool {
         const session = turn === 'open' ? await this.open() : turn;
         if ('kind' in session) {
           return session;
+        }
+        if (performance.now() >= leaveByMs) {
+          this.handOver(session);
+          return tooLate;
         }
         const isFirst = session.messages === 0;
         const attempt = await session.send(message);
@@ -224,6 +232,8 @@ function endedBeforeUse(attempt: SmtpAttempt): boolean {
     attempt.code !== 'ETIMEDOUT'
   );
 }
+
+const tooLate = notBegun('turn', 'no connection became free in time');
 
 function notBegun(step: SmtpStep, code: string): SmtpFailure {
   return { kind: 'failed', step, reply: null, code, mayBeTaken: false };

@@ -32,7 +32,7 @@ function turnsWith(limitsNow: () => RateLimit[]): LaneTurns {
 
 test('nothing has to be done before a turn at an account without limits', async () => {
   const before = jest.fn(async () => undefined);
-  expect(await turnsWith(() => []).take(10, before)).toEqual({ kind: 'go', leaveBefore: null });
+  expect(await turnsWith(() => []).take(10, before)).toEqual({ kind: 'go', leave: null });
   expect(before).not.toHaveBeenCalled();
 });
 

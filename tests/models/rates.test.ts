@@ -75,6 +75,22 @@ test.each(['hour', 'day'] as const)('no %s gets more than its limit', async (per
   expect(await used(id)).toBe(990);
 });
 
+test('how long a call may leave is known here too, and never as longer than it is', async () => {
+  const id = await account([{ per: 'day', unit: 'messages', most: 10 }]);
+  const askedAtMs = performance.now();
+  const answer = await reserveRate(db, callOf(id, 1));
+  const { rows } = await db.raw('select clock_timestamp() as now');
+  const answeredAtMs = performance.now();
+  if (answer.kind !== 'reserved') {
+    throw new Error(`no room: ${answer.kind}`);
+  }
+  const { before, beforeMs } = answer.leave;
+  const leftMs = before.getTime() - rows[0].now.getTime();
+  // Instants come in whole milliseconds.
+  expect(beforeMs - answeredAtMs).toBeLessThanOrEqual(leftMs + 1);
+  expect(beforeMs - askedAtMs).toBeGreaterThanOrEqual(leftMs - 1);
+});
+
 test('seconds are filled in order, each call with its turn and the end of its window', async () => {
   const id = await account([{ per: 'second', unit: 'calls', most: 10 }]);
   const turns: number[] = [];
@@ -85,9 +101,9 @@ test('seconds are filled in order, each call with its turn and the end of its wi
     }
     const turnMs = Date.now() + answer.waitMs;
     // Neither process's clock is the database's: what is promised is compared among itself.
-    expect(answer.leaveBefore.getTime() % 1_000).toBe(875);
-    turns.push(answer.leaveBefore.getTime() - 875);
-    expect(answer.leaveBefore.getTime() - turnMs).toBeLessThan(1_100);
+    expect(answer.leave.before.getTime() % 1_000).toBe(875);
+    turns.push(answer.leave.before.getTime() - 875);
+    expect(answer.leave.before.getTime() - turnMs).toBeLessThan(1_100);
   }
   const bySecond = new Map<number, number>();
   for (const second of turns) {

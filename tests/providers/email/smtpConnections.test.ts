@@ -278,6 +278,24 @@ test('who has waited as long as a call may take is not sent when a connection co
   expect(played.connections()).toBe(2);
 });
 
+test('what may only leave before an instant is not sent after it, and its connection serves others', async () => {
+  const leaveByMs = performance.now() + 300;
+  const played = await openPlayedServer(async (peer) => {
+    await eventually(() => performance.now() >= leaveByMs);
+    await greet(peer);
+    await takeMessage(peer);
+  });
+  const provider = openProvider(played.port, { maxConnections: 1 });
+  const late = { ...notSent, reason: 'no connection became free in time', retryAfterMs: 0 };
+  const outcomes = await Promise.all([
+    provider.send(oneEmail(), leaveByMs),
+    provider.send(oneEmail(), leaveByMs),
+    provider.send(oneEmail()),
+  ]);
+  expect(outcomes).toMatchObject([late, late, { kind: 'accepted' }]);
+  expect(played.connections()).toBe(1);
+});
+
 test('a server that never ends its answer to RSET keeps nobody waiting', async () => {
   const played = await openPlayedServer(async (peer, n) => {
     await greet(peer);
