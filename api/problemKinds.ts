@@ -6,6 +6,7 @@ export const problemKinds = {
   accountInactive: 'conflict',
   accountInUse: 'conflict',
   accountIsDefault: 'conflict',
+  accountWaits: 'unavailable',
   alreadyInvited: 'conflict',
   alreadyMember: 'conflict',
   apiKeyRevoked: 'conflict',

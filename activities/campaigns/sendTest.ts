@@ -7,11 +7,14 @@ import {
   type ShownCustomer,
 } from '../../domain/messages/preview';
 import { renderStored, type RenderedStored } from '../../domain/messages/renderStored';
+import type { Knex } from '../../lib/db';
 import { withTenant } from '../../models/base';
 import { loadCampaignContent, type CampaignContent } from '../../models/campaigns/contents';
 import {
   claimTestSend,
   getTestSend,
+  noTurn,
+  onlySome,
   settleTestSend,
   suppressedAmong,
   type TestSend,
@@ -19,10 +22,15 @@ import {
 } from '../../models/campaigns/testSends';
 import { findCustomer } from '../../models/customers/customers';
 import { resolveAccount, type ResolvedAccount } from '../../models/messages/accounts';
+import type { Leave } from '../../models/messages/leave';
+import { blockAccount, slowDown } from '../../models/messages/rates';
 import type { EmailOutcome, EmailProvider } from '../../providers/email/types';
 import type { MessageOutcome } from '../../providers/types';
 import type { ActivityDeps } from '../deps';
 import type { AccountSender, OneMessage } from '../messages/accountSenders';
+import { LaneTurns } from '../messages/laneTurns';
+import { createLimitsOf } from '../messages/limitsOf';
+import { waitReasonOf } from '../messages/notTaken';
 import { outlastOutage } from '../messages/outlastOutage';
 
 export interface TestSendRef {
@@ -35,8 +43,10 @@ export interface TestSendResult {
   state: TestSendState;
 }
 
-/** The one call of a test. It stands beside all ledgers and waits for no campaign's rate. */
-export function createSendTest(deps: ActivityDeps) {
+type TestDeps = Pick<ActivityDeps, 'db' | 'senders' | 'leaseMs' | 'publicUrl'>;
+
+/** The calls of a test, which stand beside all ledgers and under the account's limits. */
+export function createSendTest(deps: TestDeps) {
   return async function sendTest({ tenantId, testSendId }: TestSendRef): Promise<TestSendResult> {
     // Only the first of all attempts gets the test to call: one that is lost leaves it in doubt.
     const key = { tenantId, id: testSendId };
@@ -60,8 +70,10 @@ export function createSendTest(deps: ActivityDeps) {
       };
     });
     if (work !== null) {
-      const end = work.suppressed.size > 0 ? suppressedEnd : await call(deps, tenantId, work);
-      await outlastOutage(Context.current().cancellationSignal, () =>
+      const signal = Context.current().cancellationSignal;
+      const end =
+        work.suppressed.size > 0 ? suppressedEnd : await call(deps, { ...work, tenantId, signal });
+      await outlastOutage(signal, () =>
         withTenant(deps.db, tenantId, (trx) => settleTestSend(trx, key, end)),
       );
     }
@@ -76,16 +88,17 @@ type End = Parameters<typeof settleTestSend>[2];
 const suppressedEnd: End = { state: 'refused', reason: 'suppressed' };
 
 async function call(
-  deps: ActivityDeps,
-  tenantId: string,
+  deps: TestDeps,
   work: {
+    tenantId: string;
     test: TestSend;
     account: ResolvedAccount | null;
     content: CampaignContent;
     customer: ShownCustomer | null;
+    signal: AbortSignal;
   },
 ): Promise<End> {
-  const { test, account, content } = work;
+  const { tenantId, test, account, content, signal } = work;
   if (account === null) {
     return { state: 'refused', reason: 'noProviderAccount' };
   }
@@ -97,56 +110,135 @@ async function call(
     return { state: 'refused', reason: 'renderFailed' };
   }
   const sender = await deps.senders.of(tenantId, account.id);
-  return message.channel === 'email' && sender.batch !== null
-    ? sendBatch(deps, sender.batch, { test, message })
-    : sendEach(deps, sender, { test, message });
+  return sendWithinLimits(deps, { tenantId, sender, message, test, signal });
+}
+
+// Its author looks on for fifteen seconds.
+const longestWaitMs = 10_000;
+
+/** All at once, or by parts where a limit is lower than that; nobody whose turn is far away. */
+async function sendWithinLimits(
+  deps: TestDeps,
+  work: {
+    tenantId: string;
+    sender: AccountSender;
+    message: RenderedStored;
+    test: TestSend;
+    signal: AbortSignal;
+  },
+): Promise<End> {
+  const { tenantId, sender, message, test, signal } = work;
+  const { accountId, batch } = sender;
+  const limitsOf = createLimitsOf(deps.db);
+  const turns = new LaneTurns(deps.db, {
+    accountId,
+    tenantId,
+    signal,
+    endsAtMs: Date.now() + longestWaitMs,
+    leaseMs: deps.leaseMs,
+    mostInBlock: test.addresses.length,
+    limitsNow: () => limitsOf(tenantId, accountId),
+  });
+  const ends: End[] = [];
+  let called = 0;
+  while (called < test.addresses.length) {
+    // No gate asks for it whether the vendor has told the account to wait.
+    turns.noteRefusal();
+    const turn = await turns.take(Math.min(turns.mostInBlock, test.addresses.length - called), () =>
+      Promise.resolve(),
+    );
+    if (turn.kind === 'end') {
+      ends.push({ state: 'not_sent', reason: `${noTurn}${turn.wait?.reason ?? 'stopped'}` });
+      break;
+    }
+    const addresses = test.addresses.slice(called, called + turns.mostInBlock);
+    const part = { test, addresses, firstN: called + 1, leave: turn.leave };
+    const outcomes =
+      message.channel === 'email' && batch !== null
+        ? [await sendBatch(deps, batch, { ...part, message })]
+        : await sendEach(deps, sender, { ...part, message });
+    await noteRefusals(deps.db, accountId, outcomes);
+    ends.push(...outcomes.map(endOf));
+    called += addresses.length;
+  }
+  return endOfAll(ends);
 }
 
 type RenderedMail = Extract<RenderedStored, { channel: 'email' }>;
 
-async function sendBatch(
-  { publicUrl }: ActivityDeps,
+/** Some of a test's addresses, and the number of the first. */
+interface Part {
+  test: TestSend;
+  addresses: readonly string[];
+  firstN: number;
+  leave: Leave | null;
+}
+
+function sendBatch(
+  { publicUrl }: TestDeps,
   batch: EmailProvider,
-  { test, message }: { test: TestSend; message: RenderedMail },
-): Promise<End> {
+  { test, addresses, firstN, message }: Part & { message: RenderedMail },
+): Promise<EmailOutcome> {
   const { subject, html, text, from, replyTo } = message;
   const { unsubscribe: unsubscribeUrl } = previewLinks(publicUrl);
-  const outcome = await batch.send({
+  return batch.send({
     from,
     replyTo,
     subject: subjectOfTest(subject),
     html,
     text,
     reference: referenceOf(test),
-    recipients: test.addresses.map((email, index) => ({
-      messageN: index + 1,
+    recipients: addresses.map((email, index) => ({
+      messageN: firstN + index,
       email,
       name: null,
       substitutionsJson: '{}',
       unsubscribeUrl,
     })),
   });
-  return endOf(outcome);
 }
 
-async function sendEach(
-  deps: ActivityDeps,
+function sendEach(
+  deps: TestDeps,
   sender: AccountSender,
-  { test, message }: { test: TestSend; message: RenderedStored },
-): Promise<End> {
-  const ends = await Promise.all(
-    test.addresses.map(async (address, index) =>
-      endOf(
-        await sender.send(addressed(deps, message, address), {
-          ...referenceOf(test),
-          messageN: index + 1,
-        }),
+  { test, addresses, firstN, leave, message }: Part & { message: RenderedStored },
+): Promise<MessageOutcome[]> {
+  return Promise.all(
+    addresses.map((address, index) =>
+      sender.send(
+        addressed(deps, message, address),
+        { ...referenceOf(test), messageN: firstN + index },
+        leave?.beforeMs,
       ),
     ),
   );
-  return ends.reduce((worst, end) =>
-    severity.indexOf(end.state) > severity.indexOf(worst.state) ? end : worst,
+}
+
+/** What the vendor says about waiting is of the whole account, whoever called. */
+async function noteRefusals(
+  db: Knex,
+  accountId: string,
+  outcomes: readonly (EmailOutcome | MessageOutcome)[],
+): Promise<void> {
+  for (const outcome of outcomes) {
+    if (outcome.kind === 'throttled') {
+      await blockAccount(db, accountId, {
+        forMs: outcome.retryAfterMs,
+        reason: waitReasonOf(outcome),
+      });
+      await slowDown(db, accountId);
+    }
+  }
+}
+
+/** The worst of them. What some have got is not sent to them again for the others' sake. */
+function endOfAll(ends: readonly End[]): End {
+  const worst = ends.reduce((found, end) =>
+    severity.indexOf(end.state) > severity.indexOf(found.state) ? end : found,
   );
+  return worst.state === 'not_sent' && ends.some(({ state }) => state === 'accepted')
+    ? { state: 'refused', reason: `${onlySome}${worst.reason}` }
+    : worst;
 }
 
 // No run has this id, so that the events of a test touch no ledger.
@@ -154,11 +246,7 @@ function referenceOf(test: TestSend) {
   return { runId: test.id, dispatchN: 1, attempt: 1 };
 }
 
-function addressed(
-  { publicUrl }: ActivityDeps,
-  message: RenderedStored,
-  address: string,
-): OneMessage {
+function addressed({ publicUrl }: TestDeps, message: RenderedStored, address: string): OneMessage {
   switch (message.channel) {
     case 'email':
       return {
@@ -193,7 +281,7 @@ const severity: End['state'][] = ['accepted', 'not_sent', 'refused', 'in_doubt']
 
 // Links of a test lead straight to their pages: there is no message to count clicks for.
 function render(
-  deps: ActivityDeps,
+  deps: TestDeps,
   content: CampaignContent,
   customer: ShownCustomer,
 ): RenderedStored | null {

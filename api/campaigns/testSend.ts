@@ -9,6 +9,8 @@ import { publicUrl } from '../../lib/publicUrl';
 import { loadCampaignContent } from '../../models/campaigns/contents';
 import {
   getTestSend,
+  noTurn,
+  onlySome,
   suppressedAmong,
   withdrawTestSend,
   writeTestSend,
@@ -40,6 +42,7 @@ const sendTest = route({
     'providerFailed',
     'providerOutcomeUnknown',
     'workflowsUnavailable',
+    'accountWaits',
     'emailNotVerified',
   ],
   async handler(request) {
@@ -198,12 +201,24 @@ function notSent(reason: string): AppError {
     case 'renderFailed':
       return invalidField('customerId', 'renderFailed', 'The message cannot be rendered any more.');
     default:
-      return new AppError(
-        'providerFailed',
-        'providerFailed',
-        `The provider did not take the test: ${reason}`,
-      );
+      return notTaken(reason);
   }
+}
+
+function notTaken(reason: string): AppError {
+  if (reason.startsWith(noTurn)) {
+    const waitsFor = reason.slice(noTurn.length);
+    return new AppError(
+      'unavailable',
+      'accountWaits',
+      `Nothing may be sent by the account now (${waitsFor}), and nothing was: ask again later.`,
+      { retryAfterSeconds: 60 },
+    );
+  }
+  const says = reason.startsWith(onlySome)
+    ? `Some of the addresses got the test, and this one is not sent again: ${reason.slice(onlySome.length)}`
+    : `The provider did not take the test: ${reason}`;
+  return new AppError('providerFailed', 'providerFailed', says);
 }
 
 function presentTest(test: StoredTest): z.output<typeof TestSend> {

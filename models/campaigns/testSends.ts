@@ -13,6 +13,11 @@ export type TestSendState =
   | 'expired'
   | 'cancelled';
 
+/** How the reason of a test begins that had no turn at its account in time: what it waited for follows. */
+export const noTurn = 'noTurn: ';
+/** The same where some of the addresses were taken: why not the others follows. */
+export const onlySome = 'onlySome: ';
+
 /** A campaign's message sent to people its author named, beside all runs. */
 export interface TestSend {
   id: string;

@@ -7,7 +7,7 @@ export function testSendWorkflowId(tenantId: string, testSendId: string): string
   return `test-send/${tenantId}/${testSendId}`;
 }
 
-/** Sends a campaign's message to the few people its author named: one call, never repeated. */
+/** Sends a campaign's message to the few people its author named, never twice. */
 export async function testSend(test: TestSendRef): Promise<TestSendResult> {
   const result = await testCalls.sendTest(test);
   setCurrentDetails(`Ended: ${result.state}.`);

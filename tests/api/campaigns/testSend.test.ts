@@ -6,6 +6,7 @@ import {
   expireTestSends,
   settleTestSend,
 } from '../../../models/campaigns/testSends';
+import { setLimits } from '../../../models/messages/rates';
 import { testSendWorkflowId } from '../../../workflows/campaigns/testSend';
 import { startTestApi, type TestApi } from '../../support/api';
 import { campaignsPath, contentBody, dataOf, postCampaign } from '../../support/campaigns';
@@ -122,6 +123,29 @@ test('sends to several addresses in one call, to each once', async () => {
   const calls = await sandboxCalls(ground.sandbox, id);
   expect(calls.length).toBe(1);
   expect(await test.received()).toHaveLength(1);
+});
+
+test('counts under the limits of the account, and is sent when asked again with room', async () => {
+  const limit = (most: number) =>
+    ground.db.transaction((trx) =>
+      setLimits(trx, 'sendgrid', [{ per: 'day', unit: 'messages', most }]),
+    );
+  const test = await buildTest();
+  const key = newId();
+  try {
+    await limit(2);
+    const { id } = dataOf(await test.ask({ to: [test.to, `second-${newId()}@example.com`] }), 200);
+    expect(await rowOf(id)).toMatchObject({ state: 'accepted' });
+    const answer = await test.ask({}, { key });
+    expect([answer.status, answer.body.code]).toEqual([503, 'accountWaits']);
+    expect(answer.body.detail).toContain('rateLimit: 2 messages a day');
+    expect(await test.received()).toHaveLength(1);
+    await limit(3);
+    expect(dataOf(await test.ask({}, { key }), 200)).toMatchObject({ state: 'accepted' });
+    expect(await test.received()).toHaveLength(2);
+  } finally {
+    await ground.db.transaction((trx) => setLimits(trx, 'sendgrid', []));
+  }
 });
 
 test('is sent once for one Idempotency-Key', async () => {

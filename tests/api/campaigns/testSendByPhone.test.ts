@@ -1,5 +1,7 @@
 import { createTestSends } from '../../../clients/testSends';
+import type { RateLimit } from '../../../domain/messages/rateLimits';
 import { newId } from '../../../lib/ids';
+import { setLimits } from '../../../models/messages/rates';
 import { ensurePlatformAccount } from '../../../models/messages/platformAccounts';
 import { DEMO_TWILIO_ACCOUNT } from '../../../sandbox';
 import { testSendWorkflowId } from '../../../workflows/campaigns/testSend';
@@ -67,6 +69,9 @@ async function receivedBy(to: string) {
   );
 }
 
+const limitTexts = (limits: RateLimit[]) =>
+  ground.db.transaction((trx) => setLimits(trx, 'twilio-sms', limits));
+
 let lastNumber = 49_30_100_000;
 function newNumber(): string {
   lastNumber += 2;
@@ -95,6 +100,29 @@ test('sends to each number once what the preview shows', async () => {
   }
   expect(preview.body.data.body).toBe('Hi Zoë <3 "&To=+1, the sale is on');
 });
+
+test.each([
+  ['second', 200, 'accepted', 2],
+  ['day', 502, 'refused', 1],
+] as const)(
+  'a test of two numbers under a limit of one a %s goes by parts',
+  async (per, status, state, count) => {
+    const tenant = await buildTenant(api.deps);
+    const { id: campaignId } = await postCampaign(api, tenant, smsBody());
+    const numbers = [newNumber(), newNumber()];
+    const key = newId();
+    await limitTexts([{ per, unit: 'messages', most: 1 }]);
+    const answer = await ask(tenant, campaignId, { to: numbers }, key);
+    await limitTexts([]);
+    expect(answer.status).toBe(status);
+    expect(await ground.db('test_sends').where({ campaign_id: campaignId })).toMatchObject([
+      { state },
+    ]);
+    const again = await ask(tenant, campaignId, { to: numbers }, key);
+    expect(again.status).toBe(status);
+    expect((await Promise.all(numbers.map(receivedBy))).flat()).toHaveLength(count);
+  },
+);
 
 test('keeps numbers out of Temporal, and forgets them once it has ended', async () => {
   const tenant = await buildTenant(api.deps);
