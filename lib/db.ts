@@ -76,6 +76,12 @@ export interface TripStatement {
   onRow?: (cells: Cells) => void;
 }
 
+export interface TripOptions {
+  deadlineMs?: number;
+  /** Is told when there is a connection for the statements. */
+  onLeaving?: () => void;
+}
+
 /** A statement as the driver takes it. */
 export interface PreparedStatement {
   readonly name: string;
@@ -126,9 +132,10 @@ export function inTransaction(
 export function inOneTrip(
   db: Knex,
   statements: readonly TripStatement[],
-  options: { deadlineMs?: number } = {},
+  options: TripOptions = {},
 ): Promise<Rows[]> {
   return onConnection(db, options, async (connection) => {
+    options.onLeaving?.();
     // Held back until all is written: one packet, not one for each.
     connection.connection.stream.cork();
     // One alone is a transaction by itself.

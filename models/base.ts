@@ -6,6 +6,7 @@ import {
   onConnection,
   prepareOnce,
   type Rows,
+  type TripOptions,
   type TripStatement,
 } from '../lib/db';
 
@@ -153,15 +154,15 @@ export async function acrossTenantsInOneTrip(
   db: Knex,
   purpose: CrossTenantPurpose,
   statements: readonly TripStatement[],
-  options: { arePlansKept?: boolean; deadlineMs?: number } = {},
+  options: TripOptions & { arePlansKept?: boolean } = {},
 ): Promise<Rows[]> {
-  const { arePlansKept = false, deadlineMs } = options;
+  const { arePlansKept = false, ...ofTrip } = options;
   const first = {
     raw: forPurpose(db, purpose, arePlansKept).options({
       name: arePlansKept ? `${purpose}:kept` : purpose,
     }),
   };
-  const [, ...rows] = await inOneTrip(db, [first, ...statements], { deadlineMs });
+  const [, ...rows] = await inOneTrip(db, [first, ...statements], ofTrip);
   return rows;
 }
 

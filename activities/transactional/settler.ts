@@ -92,7 +92,8 @@ async function tellAccounts(db: Knex, calls: readonly MadeCall[]): Promise<void>
     if (outcome.kind === 'throttled') {
       throttled.add(accountId);
     }
-    if ('retryAfterMs' in outcome && outcome.retryAfterMs > (blocks.get(accountId)?.forMs ?? 0)) {
+    const isOfAccount = 'retryAfterMs' in outcome && !('onlyRecipient' in outcome);
+    if (isOfAccount && outcome.retryAfterMs > (blocks.get(accountId)?.forMs ?? 0)) {
       blocks.set(accountId, { forMs: outcome.retryAfterMs, reason: waitReasonOf(outcome) });
     }
   }

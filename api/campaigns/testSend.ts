@@ -9,6 +9,7 @@ import { publicUrl } from '../../lib/publicUrl';
 import { loadCampaignContent } from '../../models/campaigns/contents';
 import {
   getTestSend,
+  interrupted,
   noTurn,
   onlySome,
   suppressedAmong,
@@ -180,12 +181,7 @@ function answer(test: StoredTest) {
       );
     case 'cancelled':
     case 'expired':
-      throw new AppError(
-        'unavailable',
-        'workflowsUnavailable',
-        'The test could not be sent now and will not be: ask again.',
-        { retryAfterSeconds: 5 },
-      );
+      throw notNow();
   }
 }
 
@@ -200,9 +196,20 @@ function notSent(reason: string): AppError {
       return invalidField('customerId', 'unknownCustomer', 'The customer has just been removed.');
     case 'renderFailed':
       return invalidField('customerId', 'renderFailed', 'The message cannot be rendered any more.');
+    case interrupted:
+      return notNow();
     default:
       return notTaken(reason);
   }
+}
+
+function notNow(): AppError {
+  return new AppError(
+    'unavailable',
+    'workflowsUnavailable',
+    'The test could not be sent now and will not be: ask again.',
+    { retryAfterSeconds: 5 },
+  );
 }
 
 function notTaken(reason: string): AppError {

@@ -17,6 +17,8 @@ export type TestSendState =
 export const noTurn = 'noTurn: ';
 /** The same where some of the addresses were taken: why not the others follows. */
 export const onlySome = 'onlySome: ';
+/** The reason of a test that was not called because its worker or the database went away. */
+export const interrupted = 'interrupted';
 
 /** A campaign's message sent to people its author named, beside all runs. */
 export interface TestSend {

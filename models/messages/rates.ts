@@ -124,8 +124,12 @@ async function isFree(db: Knex, accountId: string): Promise<boolean> {
  * Runs a statement about accounts that several tenants may share, alone and in one trip: whoever asks,
  * all of them wait in one line.
  */
-export async function ofAccounts(db: Knex, raw: Knex.Raw): Promise<Rows> {
-  const [rows] = await acrossTenantsInOneTrip(db, 'rates', [{ raw }]);
+export async function ofAccounts(
+  db: Knex,
+  raw: Knex.Raw,
+  onLeaving = () => undefined,
+): Promise<Rows> {
+  const [rows] = await acrossTenantsInOneTrip(db, 'rates', [{ raw }], { onLeaving });
   return rows ?? [];
 }
 
@@ -138,7 +142,7 @@ export interface RateCall {
 }
 
 async function answerRate(db: Knex, call: RateCall, isReserved: boolean): Promise<RateAnswer> {
-  const askedAtMs = performance.now();
+  let askedAtMs = 0;
   const [answer]: AccountRow[] = await ofAccounts(
     db,
     db
@@ -251,6 +255,7 @@ async function answerRate(db: Knex, call: RateCall, isReserved: boolean): Promis
         { ...call },
       )
       .options({ name: isReserved ? 'reserveRate' : 'lookAtRate' }),
+    () => void (askedAtMs = performance.now()),
   );
   if (answer === undefined) {
     throw new Error(`There is no provider account ${call.accountId}`);

@@ -17,7 +17,7 @@ export type KeptAnswer =
  * campaigns are, which leave them the kept share of every window. Run it alone, as `reserveRate`.
  */
 export async function reserveKept(db: Knex, accountId: string, calls: number): Promise<KeptAnswer> {
-  const askedAtMs = performance.now();
+  let askedAtMs = 0;
   const [answer]: KeptRow[] = await ofAccounts(
     db,
     db
@@ -71,6 +71,7 @@ export async function reserveKept(db: Knex, accountId: string, calls: number): P
         { accountId, calls },
       )
       .options({ name: 'reserveKept' }),
+    () => void (askedAtMs = performance.now()),
   );
   if (answer === undefined) {
     throw new Error(`There is no provider account ${accountId}`);

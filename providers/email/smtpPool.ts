@@ -70,13 +70,13 @@ export class SmtpPool {
           return session;
         }
         if (performance.now() >= leaveByMs) {
+          session.passOn();
           this.handOver(session);
           return tooLate;
         }
-        const isFirst = session.messages === 0;
         const attempt = await session.send(message);
         this.release(session, attempt);
-        if (isFirst || session.isTooSlow || !endedBeforeUse(attempt)) {
+        if (turn === 'open' || session.isTooSlow || !endedBeforeUse(attempt)) {
           return attempt;
         }
       }

@@ -43,6 +43,7 @@ export class SmtpSession {
   messages = 0;
   /** When it was put back, for the pool. */
   idleSince = 0;
+  private isJustOpened = true;
   /** It was ended because a message took too long. */
   isTooSlow = false;
   private isOver = false;
@@ -70,7 +71,7 @@ export class SmtpSession {
 
   /**
    * Connects and logs in; gives the failure instead when that is not to be. `timeoutMs` is the time for
-   * this and the first message together, and for each message after it.
+   * this and a message that is sent at once together, and for each message after that.
    */
   static open(
     server: SmtpServer,
@@ -111,14 +112,20 @@ export class SmtpSession {
     return !this.isOver;
   }
 
+  /** It was opened for a message that is not sent: the next one has all the time of its own. */
+  passOn(): void {
+    this.isJustOpened = false;
+  }
+
   /** Sends one message, once. When it takes too long the connection ends, and with it the attempt. */
   send(message: SmtpMessage): Promise<SmtpAttempt> {
     const { sender: from, recipient: to, source } = message;
     const body = new MessageBody(source);
     const nowMs = performance.now();
-    if (this.messages > 0) {
+    if (!this.isJustOpened) {
       this.endsAtMs = nowMs + this.timeoutMs;
     }
+    this.isJustOpened = false;
     this.messages += 1;
     this.watch ??= setTimeout(() => this.lookAtTime(), this.endsAtMs - nowMs);
     return new Promise((resolve) => {

@@ -65,6 +65,15 @@ const limit = () =>
     most: 100,
   });
 
+/** Reserved early in a second, a call comes to its gate before the second is over. */
+const earlyInASecond = () =>
+  until('the first half of a second', async () => {
+    const { rows } = await db.raw(
+      'select extract(milliseconds from clock_timestamp())::int % 1000 < 400 as "isEarly"',
+    );
+    return rows[0].isEarly;
+  });
+
 async function workOf(ledger: TestLedger) {
   return {
     wave: ledger.wave(),
@@ -93,6 +102,7 @@ test('a call of many messages that missed its window is not made, and another on
   const sendDispatch = createSendDispatch({ db, leaseMs: 60_000, ...links });
   const send = async () => {
     const { content, ...work } = await workOf(ledger);
+    await earlyInASecond();
     if (content.channel !== 'email') {
       throw new Error('the campaign sends mail');
     }
@@ -113,35 +123,43 @@ test('calls of a block that missed their window are not made, and others are', a
   const ledger = await buildLedger(db, { customers });
   await limit();
   const called: number[] = [];
+  const leaveByMs: unknown[] = [];
   const sender = senderOf({
-    async send(_, { messageN }) {
+    async send(_, { messageN }, byMs) {
       called.push(messageN);
+      leaveByMs.push(byMs);
       return accepted;
     },
   });
   const sendLane = createSendLane({ db, leaseMs: 60_000, ...links });
-  const send = async () =>
-    sendLane({ ...(await workOf(ledger)), sender, endsAtMs: Date.now() + 60_000 });
+  const send = async () => {
+    const work = await workOf(ledger);
+    await earlyInASecond();
+    return sendLane({ ...work, sender, endsAtMs: Date.now() + 60_000 });
+  };
   expect(await send()).toMatchObject({ accepted: 0, refused: 0, inDoubt: 0 });
   expect(called).toEqual([]);
   await db.raw('drop trigger slow_commit on dispatches');
   expect(await send()).toMatchObject({ accepted: customers });
   expect(called.toSorted((a, b) => a - b)).toEqual([1, 2, 3]);
+  // Where calls stand in line for a connection, they know until when.
+  expect(leaveByMs).toEqual(called.map(() => expect.any(Number)));
 });
 
 test('single messages that missed their window are not called, and asked for again', async () => {
   const { tenantId } = await askForMessages(db, 1);
   await limit();
-  const called: number[] = [];
+  const called: unknown[] = [];
   const openAccount = async () =>
     senderOf({
-      async send(_, { messageN }) {
-        called.push(messageN);
+      async send(_, { messageN }, byMs) {
+        called.push([messageN, byMs]);
         return accepted;
       },
     });
   const send = async () => {
     const slice = { workflowRunId: newId(), activityId: '1', attempt: 1 };
+    await earlyInASecond();
     return sendClaimed(
       { db, logger: quiet, leaseMs: 60_000, openAccount },
       await claimMessages(db, slice, 10),
@@ -150,7 +168,7 @@ test('single messages that missed their window are not called, and asked for aga
   };
   expect(await send()).toEqual({ calls: 0, accepted: 0 });
   expect(called).toEqual([]);
-  expect(await dispatchesOf(db, tenantId)).toMatchObject([{ state: 'planned' }]);
+  expect(await dispatchesOf(db, tenantId)).toMatchObject([{ state: 'planned', attempt: 1 }]);
   await until('accepted', async () => (await send()).accepted === 1);
-  expect(called).toEqual([1]);
+  expect(called).toEqual([[1, expect.any(Number)]]);
 });

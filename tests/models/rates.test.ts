@@ -75,6 +75,17 @@ test.each(['hour', 'day'] as const)('no %s gets more than its limit', async (per
   expect(await used(id)).toBe(990);
 });
 
+test('an account that is stopped for long stays so, and keeps its reason', async () => {
+  const id = await account([]);
+  await blockAccount(db, id, { forMs: 3_600_000, reason: 'providerThrottled' });
+  const long = await reserveRate(db, callOf(id, 1));
+  expect(long).toMatchObject({ kind: 'wait', reason: 'providerThrottled' });
+  await blockAccount(db, id, { forMs: 60_000, reason: 'providerUnreachable' });
+  expect(await reserveRate(db, callOf(id, 1))).toEqual(long);
+  await blockAccount(db, id, { forMs: 7_200_000, reason: 'providerUnreachable' });
+  expect(await reserveRate(db, callOf(id, 1))).toMatchObject({ reason: 'providerUnreachable' });
+});
+
 test('how long a call may leave is known here too, and never as longer than it is', async () => {
   const id = await account([{ per: 'day', unit: 'messages', most: 10 }]);
   const askedAtMs = performance.now();

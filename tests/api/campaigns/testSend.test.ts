@@ -133,7 +133,12 @@ test('counts under the limits of the account, and is sent when asked again with 
   const test = await buildTest();
   const key = newId();
   try {
-    await limit(2);
+    await ground.db.transaction((trx) =>
+      setLimits(trx, 'sendgrid', [
+        { per: 'day', unit: 'messages', most: 2 },
+        { per: 'day', unit: 'calls', most: 2 },
+      ]),
+    );
     const { id } = dataOf(await test.ask({ to: [test.to, `second-${newId()}@example.com`] }), 200);
     expect(await rowOf(id)).toMatchObject({ state: 'accepted' });
     const answer = await test.ask({}, { key });

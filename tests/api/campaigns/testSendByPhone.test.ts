@@ -42,6 +42,8 @@ beforeAll(async () => {
   api = await startTestApi({ db: ground.deps.db, testSends: createTestSends(ground.temporal) });
 });
 
+afterEach(() => limitTexts([]));
+
 afterAll(async () => {
   await api.stop();
   await ground.stop();
@@ -113,7 +115,6 @@ test.each([
     const key = newId();
     await limitTexts([{ per, unit: 'messages', most: 1 }]);
     const answer = await ask(tenant, campaignId, { to: numbers }, key);
-    await limitTexts([]);
     expect(answer.status).toBe(status);
     expect(await ground.db('test_sends').where({ campaign_id: campaignId })).toMatchObject([
       { state },
