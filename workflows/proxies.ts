@@ -63,7 +63,8 @@ export const eventWork = proxyActivities<Activities>({
 
 /**
  * A test of a campaign: its record lets only the first attempt call, so that another one just finds
- * out what is known. A minute is well above the longest a provider is waited for.
+ * out what is known. A minute is well above ten seconds of waiting for turns and the longest a provider is
+ * waited for.
  */
 export const testCalls = proxyActivities<Activities>({
   taskQueue: queues.email,

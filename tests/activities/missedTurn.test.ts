@@ -1,4 +1,3 @@
-import type { AccountSender } from '../../activities/messages/accountSenders';
 import { createRunContents } from '../../activities/messages/runContent';
 import { createSendDispatch } from '../../activities/messages/sendDispatch';
 import { createSendLane } from '../../activities/messages/sendLane';
@@ -9,6 +8,7 @@ import { newId } from '../../lib/ids';
 import { claimMessages } from '../../models/transactional/claims';
 import type { EmailProvider } from '../../providers/email/types';
 import { quiet } from '../sandbox/support';
+import { acceptingSender } from '../support/accountSender';
 import { ensureTestAccount } from '../support/accounts';
 import { until } from '../support/conditions';
 import { buildLedger, type TestLedger } from '../support/ledger';
@@ -41,21 +41,6 @@ const links = {
   trackingTokens: { token: ({ messageN }: { messageN: number }) => `token-${messageN}` },
 };
 const signal = new AbortController().signal;
-
-function senderOf(change: Partial<AccountSender>): AccountSender {
-  return {
-    accountId: 'sendgrid',
-    channel: 'email',
-    vendor: 'sendgrid',
-    senders: [],
-    isActive: true,
-    batch: null,
-    inTurn: (work) => work(),
-    mostInHand: 1,
-    send: () => Promise.resolve(accepted),
-    ...change,
-  };
-}
 
 const limit = () =>
   db('provider_limits').insert({
@@ -106,7 +91,7 @@ test('a call of many messages that missed its window is not made, and another on
     if (content.channel !== 'email') {
       throw new Error('the campaign sends mail');
     }
-    return sendDispatch({ ...work, mail: content, sender: senderOf({ batch }), batch });
+    return sendDispatch({ ...work, mail: content, sender: acceptingSender({ batch }), batch });
   };
   expect(await send()).toMatchObject({ accepted: 0, inDoubt: 0 });
   expect(calls).toHaveLength(0);
@@ -124,7 +109,7 @@ test('calls of a block that missed their window are not made, and others are', a
   await limit();
   const called: number[] = [];
   const leaveByMs: unknown[] = [];
-  const sender = senderOf({
+  const sender = acceptingSender({
     async send(_, { messageN }, byMs) {
       called.push(messageN);
       leaveByMs.push(byMs);
@@ -151,7 +136,7 @@ test('single messages that missed their window are not called, and asked for aga
   await limit();
   const called: unknown[] = [];
   const openAccount = async () =>
-    senderOf({
+    acceptingSender({
       async send(_, { messageN }, byMs) {
         called.push([messageN, byMs]);
         return accepted;

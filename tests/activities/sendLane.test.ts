@@ -2,6 +2,7 @@ import type { AccountSender } from '../../activities/messages/accountSenders';
 import { createRunContents } from '../../activities/messages/runContent';
 import { createSendLane } from '../../activities/messages/sendLane';
 import type { Knex } from '../../lib/db';
+import { acceptingSender } from '../support/accountSender';
 import { buildLedger, type TestLedger } from '../support/ledger';
 import { createTestDatabase, type TestDatabase } from '../support/postgres';
 
@@ -31,20 +32,13 @@ async function runLane(
   inTurn: AccountSender['inTurn'] = (work) => work(),
 ) {
   const dispatch = await ledger.claimed();
-  const sender: AccountSender = {
-    accountId: 'sendgrid',
-    channel: 'email',
-    vendor: 'sendgrid',
-    senders: [],
-    isActive: true,
-    batch: null,
+  const sender = acceptingSender({
     inTurn,
-    mostInHand: 1,
     async send(_, { messageN }) {
       await sent(messageN);
       return { kind: 'accepted', status: 202, providerMessageId: null };
     },
-  };
+  });
   const sendLane = createSendLane({
     db,
     leaseMs: 60_000,
