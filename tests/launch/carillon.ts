@@ -1,12 +1,14 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { setTimeout as wait } from 'node:timers/promises';
 import { isAlive } from '../../lib/processes';
 import { ourScript } from '../../workers/launch/ourScript';
-import { freePort, isPortTaken } from '../../workers/launch/ports';
+import { freeBlock, freePort, isPortTaken } from '../../workers/launch/ports';
 import { testGround } from '../support/ground';
+
+// The ports that follow the first are those of more workers.
+const mostWorkerProcesses = 4;
 
 /** Where everything of one installation listens. */
 export interface CarillonPorts {
@@ -27,23 +29,8 @@ export async function freePorts(): Promise<CarillonPorts> {
     TEMPORAL_UI_PORT: await freePort(),
     SANDBOX_PORT: await freePort(),
     CODEC_PORT: await freePort(),
-    WORKER_PORT: await firstOfFree(),
+    WORKER_PORT: await freeBlock(mostWorkerProcesses),
   };
-}
-
-// The ports that follow are those of more workers.
-const mostWorkerProcesses = 4;
-
-async function firstOfFree(): Promise<number> {
-  for (;;) {
-    // Below those that systems give to outgoing connections, which come and go all the time.
-    const first = randomInt(12_000, 32_000);
-    const block = Array.from({ length: mostWorkerProcesses }, (_, index) => first + index);
-    const taken = await Promise.all(block.map((port) => isPortTaken(port)));
-    if (!taken.includes(true)) {
-      return first;
-    }
-  }
 }
 
 export interface StartedCarillon {

@@ -1,34 +1,34 @@
+import { randomInt } from 'node:crypto';
 import { createConnection, createServer } from 'node:net';
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { commandLineOf } from '../../lib/processes';
 
-// The system may give a port again as soon as nobody listens on it.
+/**
+ * Below those that systems give to outgoing connections (from 32,768 on Linux, from 49,152 elsewhere):
+ * one of those may be taken between being found free and being listened on.
+ */
+const firstChoice = 12_000;
+const lastChoice = 32_000;
+
 const given = new Set<number>();
 
 /** A port of the loopback address that was free a moment ago; each time another one. */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const port = await anyPort();
-    if (!given.has(port)) {
-      given.add(port);
-      return port;
-    }
-  }
+export function freePort(): Promise<number> {
+  return freeBlock(1);
 }
 
-async function anyPort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject).listen(0, '127.0.0.1', resolve);
-  });
-  const address = server.address();
-  await new Promise<void>((resolve) => {
-    server.close(() => resolve());
-  });
-  if (address === null || typeof address === 'string') {
-    throw new Error('The system gave no port');
+/** The first of so many free ports in a row; none of them is given again. */
+export async function freeBlock(count: number): Promise<number> {
+  for (;;) {
+    const first = randomInt(firstChoice, lastChoice - count);
+    const ports = Array.from({ length: count }, (_, index) => first + index);
+    const taken = await Promise.all(ports.map((port) => isPortTaken(port)));
+    // Looked at after the wait: another caller may have drawn the same in between.
+    if (!taken.includes(true) && !ports.some((port) => given.has(port))) {
+      ports.forEach((port) => given.add(port));
+      return first;
+    }
   }
-  return address.port;
 }
 
 /** Whether somebody listens on the port, on this host. */
