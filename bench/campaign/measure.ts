@@ -4,7 +4,6 @@ import { createTenant } from './customers';
 import type { BenchGround, BenchProcess } from './ground';
 import type { BenchOptions } from './options';
 import { prepareBodies } from './prepareBodies';
-import { peakMiB } from './processes';
 import { countStatements, writeStatements } from './statements';
 import { runProduct, type ProductRun } from './product';
 
@@ -15,7 +14,6 @@ export interface SizeResult {
   rounds: Round[];
   /** The same with bodies that were rendered beforehand; none when it was not asked for. */
   preRendered: Round[];
-  workerPeaksMiB: number[];
 }
 
 export interface Round {
@@ -46,7 +44,6 @@ export async function measureSize(
     bodyBytesPerMessage: bodies.bytes / customers,
     rounds: [],
     preRendered: [],
-    workerPeaksMiB: [],
   };
   const takeTurns = async (
     name: string,
@@ -70,7 +67,6 @@ export async function measureSize(
   };
   try {
     result.rounds = await takeTurns('', workers, bareProcesses);
-    result.workerPeaksMiB = workers.map(({ pid }) => peakMiB(pid));
     await Promise.all(workers.map((each) => each.stop()));
     if (options.isPreRendered) {
       const prepared = await ground.startWorkers(options.workers, [

@@ -1,5 +1,10 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { execFileSync } from 'node:child_process';
+
+/** From now on `peakMiB` tells the most memory held after this. */
+export function forgetPeak(pid: number): void {
+  writeFileSync(`/proc/${pid}/clear_refs`, '5');
+}
 
 /** The most memory a living process has held at once, in MiB. */
 export function peakMiB(pid: number): number {

@@ -9,7 +9,7 @@ import { waveCount, type BenchTenant } from './customers';
 import { newsletter } from './content';
 import type { BenchGround, BenchProcess } from './ground';
 import { countHistory } from './history';
-import { cpuSeconds } from './processes';
+import { cpuSeconds, forgetPeak, peakMiB } from './processes';
 import { writeRun } from './runs';
 import { clearSink, readSink } from './sink';
 
@@ -25,6 +25,8 @@ export interface ProductRun {
   waves: number;
   historyEvents: number;
   databaseBytesPerMessage: number;
+  /** Of the worker that held the most at once. */
+  workerPeakMiB: number;
   /** CPU seconds while it ran, planning included. */
   cpu: { workers: number; postgres: number; temporal: number; sandbox: number };
 }
@@ -41,6 +43,7 @@ export async function runProduct(
   await clearSink(sinkUrl);
   const bytesBefore = await ledgerBytes(ground);
   const cpuBefore = cpuNow(ground, workers);
+  workers.forEach(({ pid }) => forgetPeak(pid));
   const run = await writeRun(db, tenant);
   await createCampaignWorkflows(temporal).startCampaign({ ...run, name: newsletter.subject });
   await withTenant(db, tenant.tenantId, (trx) => markWorkflowStarted(trx, tenant.tenantId, run.id));
@@ -69,6 +72,7 @@ export async function runProduct(
     // The campaign, its run and the waves.
     historyEvents: await countHistory(ground, run.campaignId, waveCount + 2),
     databaseBytesPerMessage: ((await ledgerBytes(ground)) - bytesBefore) / counts.planned,
+    workerPeakMiB: Math.max(...workers.map(({ pid }) => peakMiB(pid))),
     cpu: {
       workers: cpuAfter.workers - cpuBefore.workers,
       postgres: cpuAfter.postgres - cpuBefore.postgres,

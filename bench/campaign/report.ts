@@ -13,7 +13,13 @@ export interface SizeFigures {
   ratio: number;
   preRenderedRatio: number | null;
   historyEvents: number;
+  /** Of all rounds. */
   workerPeakMiB: number;
+  /**
+   * The peak of a round: by when garbage is collected it is a fifth higher or lower, so that of more
+   * rounds the highest is higher.
+   */
+  medianPeakMiB: number;
   planningSeconds: number;
   databaseBytesPerMessage: number;
 }
@@ -41,7 +47,8 @@ export function figuresOf(size: SizeResult): SizeFigures {
     ratio: ratioOf(size.rounds),
     preRenderedRatio: size.preRendered.length === 0 ? null : ratioOf(size.preRendered),
     historyEvents: Math.max(...products.map((run) => run.historyEvents)),
-    workerPeakMiB: rounded(Math.max(...size.workerPeaksMiB), 1),
+    workerPeakMiB: rounded(Math.max(...products.map((run) => run.workerPeakMiB)), 1),
+    medianPeakMiB: rounded(median(products.map((run) => run.workerPeakMiB)), 1),
     planningSeconds: rounded(median(products.map((run) => run.planningSeconds)), 2),
     databaseBytesPerMessage: Math.round(median(products.map((run) => run.databaseBytesPerMessage))),
   };
@@ -96,7 +103,7 @@ export function barsOf(sizes: SizeResult[], others: OtherResults): Bar[] {
       },
     ];
   });
-  const peaks = figures.map((size) => size.workerPeakMiB);
+  const peaks = figures.map((size) => size.medianPeakMiB);
   const growth = Math.max(...peaks) / Math.min(...peaks);
   return [
     {
@@ -110,8 +117,8 @@ export function barsOf(sizes: SizeResult[], others: OtherResults): Bar[] {
       ? []
       : [
           {
-            name: 'memory of a worker within 10 % over the sizes',
-            found: `${rounded((growth - 1) * 100, 1)} %`,
+            name: 'peak memory of a round within 10 % over the sizes',
+            found: `${rounded((growth - 1) * 100, 1)} %, ${peaks.join(' and ')} MiB`,
             isMet: growth <= mostGrowth,
           },
         ]),
@@ -138,8 +145,9 @@ export function renderTable(sizes: SizeResult[], bars: Bar[], about: string[]): 
   row('waves', (_, each) => `${each.waves}`);
   row('calls', ({ rounds }) => `${last(rounds).calls}`);
   row('history events', (_, each) => `${each.historyEvents}`);
-  row('peak memory of each worker, MiB', ({ workerPeaksMiB }) =>
-    workerPeaksMiB.map((peak) => Math.round(peak)).join(' '),
+  row('peak memory of a worker, MiB (median)', (_, each) => `${each.medianPeakMiB}`);
+  row('  each round', ({ rounds }) =>
+    rounds.map(({ product }) => Math.round(product.workerPeakMiB)).join(' '),
   );
   row('schedule to sealed plan, s', (_, each) => `${each.planningSeconds}`);
   row('Postgres, bytes a message', (_, each) => `${each.databaseBytesPerMessage}`);
