@@ -3,7 +3,7 @@ import Table from 'cli-table3';
 import { createCampaignWorkflows } from '../clients/campaigns';
 import type { RateLimit } from '../domain/messages/rateLimits';
 import { newId } from '../lib/ids';
-import { setLimits } from '../models/messages/rates';
+import { setLimits } from '../models/messages/accountLimits';
 import { campaignWorkflowId } from '../workflows/campaigns/messages';
 import { insertCampaign, insertCustomers, insertTenant } from '../tests/support/records';
 import { startGround, type BenchGround } from './campaign/ground';

@@ -19,7 +19,7 @@ import {
 } from '../../models/campaigns/testSends';
 import { findCustomer } from '../../models/customers/customers';
 import { resolveAccount, type ResolvedAccount } from '../../models/messages/accounts';
-import { blockAccount, slowDown } from '../../models/messages/rates';
+import { blockAccount, slowDown } from '../../models/messages/accountPace';
 import type { ActivityDeps } from '../deps';
 import { waitReasonOf } from '../messages/notTaken';
 import { outlastOutage } from '../messages/outlastOutage';

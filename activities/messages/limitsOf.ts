@@ -1,7 +1,7 @@
 import type { RateLimit } from '../../domain/messages/rateLimits';
 import type { Knex } from '../../lib/db';
 import { withTenantByKey } from '../../models/base';
-import { listLimits } from '../../models/messages/rates';
+import { listLimits } from '../../models/messages/accountLimits';
 
 const keepLimitsMs = 1_000;
 

@@ -3,13 +3,8 @@ import { unclaimDispatch, type ClaimedDispatch, type WaveKey } from '../../model
 import { passGate } from '../../models/messages/gate';
 import { isOver, type Leave } from '../../models/messages/leave';
 import { loadRecipients } from '../../models/messages/recipients';
-import {
-  blockAccount,
-  lookAtRate,
-  reserveRate,
-  slowDown,
-  type RateCall,
-} from '../../models/messages/rates';
+import { blockAccount, slowDown } from '../../models/messages/accountPace';
+import { lookAtRate, reserveRate, type RateCall } from '../../models/messages/rates';
 import {
   setAsideRecipients,
   settleAccepted,

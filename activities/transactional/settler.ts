@@ -1,5 +1,5 @@
 import type { Knex } from '../../lib/db';
-import { blockAccount, slowDown } from '../../models/messages/rates';
+import { blockAccount, slowDown } from '../../models/messages/accountPace';
 import type { PassedMessage } from '../../models/transactional/gate';
 import { settleCalls, type SettledCall } from '../../models/transactional/settle';
 import type { MessageOutcome } from '../../providers/types';

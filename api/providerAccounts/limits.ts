@@ -10,7 +10,7 @@ import {
   type AccountRate,
   type WokenRun,
 } from '../../models/messages/limits';
-import { listLimits } from '../../models/messages/rates';
+import { listLimits } from '../../models/messages/accountLimits';
 import { auditOf } from '../audit';
 import { json } from '../bodies';
 import type { ApiDeps } from '../deps';

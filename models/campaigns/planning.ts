@@ -10,7 +10,7 @@ import {
   type WaveWait,
 } from '../../domain/campaigns/waves';
 import { resolveAccount, type ResolvedAccount } from '../messages/accounts';
-import { listLimits } from '../messages/rates';
+import { listLimits } from '../messages/accountLimits';
 import { countAudience } from './audience';
 import { logCampaign } from './log';
 import { insertDispatches, insertMessages, insertWaves } from './planRows';

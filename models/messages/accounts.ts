@@ -17,7 +17,7 @@ import {
   type NewAccountValues,
 } from './accountCredentials';
 import { ProviderAccount } from './ProviderAccount';
-import { ensureAccount } from './rates';
+import { ensureAccount } from './accountLimits';
 import { UsableAccount } from './UsableAccount';
 
 export const accountSorts = {

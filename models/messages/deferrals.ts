@@ -1,5 +1,5 @@
 import type { Knex } from 'knex';
-import { slowedTo } from './rates';
+import { slowedTo } from './accountPace';
 
 // A few mailboxes that are full are nobody's wish to slow down.
 const leastDeferred = 20;

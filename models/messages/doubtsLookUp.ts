@@ -1,7 +1,7 @@
 import type { Knex } from 'knex';
 import type { LookUpRule } from '../../domain/messages/doubts/lookUps';
 import type { LookUpAnswer } from '../../domain/messages/doubts/types';
-import { ofAccounts } from './rates';
+import { ofAccounts } from './accountPace';
 
 interface RunKey {
   tenantId: string;

@@ -1,6 +1,7 @@
 import type { Knex } from 'knex';
 import type { RateLimit } from '../../domain/messages/rateLimits';
-import { setLimits, slowedTo } from './rates';
+import { setLimits } from './accountLimits';
+import { slowedTo } from './accountPace';
 
 /** A run whose workflow is to hear that it need not wait any more. */
 export interface WokenRun {

@@ -11,7 +11,7 @@ import {
   type NewAccountValues,
 } from './accountCredentials';
 import { ProviderAccount } from './ProviderAccount';
-import { ensureAccount } from './rates';
+import { ensureAccount } from './accountLimits';
 
 /**
  * Keeps an account of the platform as the configuration says, which is where its credentials come

@@ -1,7 +1,6 @@
 import type { Knex } from 'knex';
 import { describeLimit, type RateLimit } from '../../domain/messages/rateLimits';
-import type { Rows } from '../../lib/db';
-import { acrossTenantsInOneTrip } from '../base';
+import { ofAccounts, slowedTo } from './accountPace';
 import { leaveOf, type Leave } from './leave';
 
 /** Whether a call may be made for an account, shared by all workers and campaigns. */
@@ -18,73 +17,11 @@ export type RateAnswer =
   | { kind: 'tooLarge'; most: number };
 
 /**
- * Writes a new account, the tenant's or (null) the platform's, with the limit that is configured (0
- * means none); a row that is there counts.
- */
-export async function ensureAccount(
-  trx: Knex.Transaction,
-  { id, tenantId }: { id: string; tenantId: string | null },
-  limitPerMinute: number,
-): Promise<void> {
-  const written = await trx.raw(
-    `insert into provider_accounts (id, tenant_id) values (:id, :tenantId)
-     on conflict (id) do nothing returning id`,
-    { id, tenantId },
-  );
-  // In a statement of its own: what is asked of a limit's account has to see it.
-  if (written.rows.length > 0 && limitPerMinute > 0) {
-    await trx.raw(
-      `insert into provider_limits (account_id, per, unit, most)
-       values (:id, 'minute', 'messages', :limitPerMinute)`,
-      { id, limitPerMinute },
-    );
-  }
-}
-
-/** Gives an account these limits and no others. What its windows have counted stays. */
-export async function setLimits(
-  trx: Knex.Transaction,
-  accountId: string,
-  limits: readonly RateLimit[],
-): Promise<void> {
-  await trx.raw(
-    `delete from provider_limits
-      where account_id = :accountId
-        and per || ' ' || unit <> all (cast(:kept as text[]))`,
-    { accountId, kept: limits.map(({ per, unit }) => `${per} ${unit}`) },
-  );
-  await trx.raw(
-    `insert into provider_limits
-       (account_id, per, unit, most, time_zone, grows_from, grows_by, grows_since)
-     select :accountId, l.per, l.unit, l.most, coalesce(l."timeZone", 'UTC'),
-            (l.growth->>'from')::int, (l.growth->>'by')::numeric, (l.growth->>'since')::date
-       from jsonb_to_recordset(cast(:limits as jsonb)) as l
-         (per text, unit text, most int, "timeZone" text, growth jsonb)
-     on conflict (account_id, per, unit) do update
-        set most = excluded.most, time_zone = excluded.time_zone,
-            grows_from = excluded.grows_from, grows_by = excluded.grows_by,
-            grows_since = excluded.grows_since`,
-    { accountId, limits: JSON.stringify(limits) },
-  );
-}
-
-/** The limits of an account, as they were given. */
-export async function listLimits(trx: Knex.Transaction, accountId: string): Promise<RateLimit[]> {
-  const found = await trx.raw(
-    `select per, unit, most, time_zone as "timeZone",
-            case when grows_from is not null then jsonb_build_object('from', grows_from,
-              'by', grows_by, 'since', grows_since) end as growth
-       from provider_limits where account_id = ? order by unit, per`,
-    [accountId],
-  );
-  return found.rows;
-}
-
-/**
- * Reserves a call of so many messages, or several calls of one each, under all of the account's limits, in one statement under
- * its rows. In no window of the vendor's calendar are more reserved than it allows: a reservation
- * takes the first instant at which every limit has room. Within seconds and minutes they are spread
- * evenly and end a little before the window does, because a call needs a moment to arrive.
+ * Reserves a call of so many messages, or several calls of one each, under all of the account's
+ * limits, in one statement under its rows. In no window of the vendor's calendar are more reserved
+ * than it allows: a reservation takes the first instant at which every limit has room. Within seconds
+ * and minutes they are spread evenly and end a little before the window does, because a call needs a
+ * moment to arrive.
  *
  * Tenants that ask for the same account at the same time are served alike: whoever was served more
  * than another one may only take a turn that is about to come, so that the other's is never far.
@@ -118,19 +55,6 @@ async function isFree(db: Knex, accountId: string): Promise<boolean> {
       .options({ name: 'isFree' }),
   );
   return found.length > 0;
-}
-
-/**
- * Runs a statement about accounts that several tenants may share, alone and in one trip: whoever asks,
- * all of them wait in one line.
- */
-export async function ofAccounts(
-  db: Knex,
-  raw: Knex.Raw,
-  onLeaving = () => undefined,
-): Promise<Rows> {
-  const [rows] = await acrossTenantsInOneTrip(db, 'rates', [{ raw }], { onLeaving });
-  return rows ?? [];
 }
 
 /** Calls of a tenant that leave together, with so many messages in all. */
@@ -287,10 +211,6 @@ async function answerRate(db: Knex, call: RateCall, isReserved: boolean): Promis
       };
 }
 
-// After a refusal for now the account goes at half its pace and takes ten minutes to be back.
-export const slowedTo = `least(1, slowed_to
-  + extract(epoch from clock_timestamp() - coalesce(slowed_at, '-infinity')) / 600)`;
-
 /** How long the window of a limit `l` is. */
 export const lengthOf = `case l.per when 'second' then interval '1 second' when 'minute' then interval '1 minute'
   when 'hour' then interval '1 hour' else interval '1 day' end`;
@@ -306,41 +226,6 @@ export function keptOf(limit: string, windowStart: string): string {
 
 // What a call may take from its turn to its arrival, at the end of a window.
 const marginOf = `case l.per when 'second' then interval '250 milliseconds' else interval '1 second' end`;
-
-/**
- * Stops the whole account for a while, as the vendor asked or because it can't be reached, unless it
- * is stopped for longer. Alone for the same reason; lost in a crash, the next call is told again.
- */
-export async function blockAccount(
-  db: Knex,
-  accountId: string,
-  block: { forMs: number; reason: string },
-): Promise<void> {
-  await ofAccounts(
-    db,
-    db.raw(
-      `update provider_accounts
-        set blocked_until = clock_timestamp() + :forMs * interval '1 millisecond',
-            blocked_reason = :reason
-      where id = :accountId
-        and coalesce(blocked_until, '-infinity') < clock_timestamp() + :forMs * interval '1 millisecond'`,
-      { accountId, ...block },
-    ),
-  );
-}
-
-/** The vendor asked to slow down: the account goes at half its pace. Calls of one burst count once. */
-export async function slowDown(db: Knex, accountId: string): Promise<void> {
-  await ofAccounts(
-    db,
-    db.raw(
-      `update provider_accounts
-        set slowed_to = greatest(${slowedTo} / 2, 0.05), slowed_at = clock_timestamp()
-      where id = ? and coalesce(slowed_at, '-infinity') < clock_timestamp() - interval '10 seconds'`,
-      [accountId],
-    ),
-  );
-}
 
 interface AccountRow {
   blockedUntil: Date | null;

@@ -1,7 +1,8 @@
 import type { Knex } from 'knex';
 import { describeLimit, type RateLimit } from '../../domain/messages/rateLimits';
 import { leaveOf, type Leave } from '../messages/leave';
-import { keptOf, lengthOf, ofAccounts } from '../messages/rates';
+import { ofAccounts } from '../messages/accountPace';
+import { keptOf, lengthOf } from '../messages/rates';
 
 /** How many of the calls that were asked for may leave now. */
 export type KeptAnswer =

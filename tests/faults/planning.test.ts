@@ -1,5 +1,6 @@
 import { startProcessGround, type ProcessGround } from '../../bench/chaos/ground';
 import type { OurProcess } from '../../bench/chaos/ourProcess';
+import type { Knex } from '../../lib/db';
 import { until } from '../support/conditions';
 import { everybodyOnce, fire, settle, timings } from './support';
 
@@ -7,20 +8,28 @@ jest.setTimeout(150_000);
 
 let ground: ProcessGround;
 let worker: OurProcess;
+let holder: Knex.Transaction | undefined;
 
 beforeAll(async () => {
   ground = await startProcessGround({ ...timings, workers: 1, areWorkersIdle: true });
   worker = ground.workers[0] ?? ground.api;
 });
 
-afterEach(() => worker.stop());
+afterEach(async () => {
+  // Held by a test that failed, it would keep everything from ending.
+  if (holder?.isCompleted() === false) {
+    await holder.rollback();
+  }
+  await worker.stop();
+});
 
 afterAll(() => ground.stop());
 
 /** Starts a campaign and holds its planning in the middle of the transaction. */
 async function fireAndHoldPlanning() {
-  const holder = await ground.db.transaction();
-  await holder.raw('lock table messages in share row exclusive mode');
+  const held = await ground.db.transaction();
+  holder = held;
+  await held.raw('lock table messages in share row exclusive mode');
   const campaign = await fire(ground, 20);
   await until('the planning to wait in its transaction', async () => {
     const found = await ground.db.raw(
@@ -46,7 +55,7 @@ async function fireAndHoldPlanning() {
       messages: messages?.rows,
     };
   };
-  return { campaign, letGo: () => holder.commit(), written };
+  return { campaign, letGo: () => held.commit(), written };
 }
 
 test('planning killed before its commit leaves nothing and is done again', async () => {

@@ -1,7 +1,7 @@
 import { startProcessGround, type ProcessGround } from '../../bench/chaos/ground';
 import type { OurProcess } from '../../bench/chaos/ourProcess';
 import { sandboxFigures, setSandboxFaults } from '../../bench/chaos/sandboxFigures';
-import { setLimits } from '../../models/messages/rates';
+import { setLimits } from '../../models/messages/accountLimits';
 import { until } from '../support/conditions';
 import { insertTenant } from '../support/records';
 import { dispatchesOf } from '../support/transactional';

@@ -4,7 +4,7 @@ import { newId } from '../../lib/ids';
 import { acrossTenants } from '../../models/base';
 import { noteDeferrals } from '../../models/messages/deferrals';
 import { applyEvents, storeEvents } from '../../models/messages/events';
-import { ensureAccount } from '../../models/messages/rates';
+import { ensureAccount } from '../../models/messages/accountLimits';
 import { buildLedger, type TestLedger } from '../support/ledger';
 import { createTestDatabase, type TestDatabase } from '../support/postgres';
 

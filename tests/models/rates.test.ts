@@ -1,15 +1,9 @@
 import type { RateLimit } from '../../domain/messages/rateLimits';
 import type { Knex } from '../../lib/db';
 import { newId } from '../../lib/ids';
-import {
-  blockAccount,
-  ensureAccount,
-  listLimits,
-  lookAtRate,
-  reserveRate,
-  setLimits,
-  slowDown,
-} from '../../models/messages/rates';
+import { blockAccount, slowDown } from '../../models/messages/accountPace';
+import { ensureAccount, listLimits, setLimits } from '../../models/messages/accountLimits';
+import { lookAtRate, reserveRate } from '../../models/messages/rates';
 import { until } from '../support/conditions';
 import { createTestDatabase, type TestDatabase } from '../support/postgres';
 

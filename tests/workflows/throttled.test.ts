@@ -1,6 +1,6 @@
 import type { Knex } from '../../lib/db';
 import { liftBlock, replaceLimits, type WokenRun } from '../../models/messages/limits';
-import { setLimits } from '../../models/messages/rates';
+import { setLimits } from '../../models/messages/accountLimits';
 import {
   campaignWorkflowId,
   cancelUpdate,

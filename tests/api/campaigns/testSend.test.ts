@@ -6,7 +6,7 @@ import {
   expireTestSends,
   settleTestSend,
 } from '../../../models/campaigns/testSends';
-import { setLimits } from '../../../models/messages/rates';
+import { setLimits } from '../../../models/messages/accountLimits';
 import { testSendWorkflowId } from '../../../workflows/campaigns/testSend';
 import { startTestApi, type TestApi } from '../../support/api';
 import { campaignsPath, contentBody, dataOf, postCampaign } from '../../support/campaigns';

@@ -1,7 +1,7 @@
 import { createTestSends } from '../../../clients/testSends';
 import type { RateLimit } from '../../../domain/messages/rateLimits';
 import { newId } from '../../../lib/ids';
-import { setLimits } from '../../../models/messages/rates';
+import { setLimits } from '../../../models/messages/accountLimits';
 import { ensurePlatformAccount } from '../../../models/messages/platformAccounts';
 import { DEMO_TWILIO_ACCOUNT } from '../../../sandbox';
 import { testSendWorkflowId } from '../../../workflows/campaigns/testSend';

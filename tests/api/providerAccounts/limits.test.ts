@@ -1,5 +1,6 @@
 import { withTenant } from '../../../models/base';
-import { blockAccount, reserveRate, slowDown } from '../../../models/messages/rates';
+import { blockAccount, slowDown } from '../../../models/messages/accountPace';
+import { reserveRate } from '../../../models/messages/rates';
 import { startTestApi, type TestApi } from '../../support/api';
 import { dataOf } from '../../support/campaigns';
 import { buildTenant, type TestTenant } from '../../support/factories';

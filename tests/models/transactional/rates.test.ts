@@ -1,12 +1,9 @@
 import type { Knex } from '../../../lib/db';
 import { newId } from '../../../lib/ids';
 import type { RateLimit } from '../../../domain/messages/rateLimits';
-import {
-  blockAccount,
-  ensureAccount,
-  reserveRate,
-  setLimits,
-} from '../../../models/messages/rates';
+import { blockAccount } from '../../../models/messages/accountPace';
+import { ensureAccount, setLimits } from '../../../models/messages/accountLimits';
+import { reserveRate } from '../../../models/messages/rates';
 import { reserveKept } from '../../../models/transactional/rates';
 import { liftBlock, readRate } from '../../../models/messages/limits';
 import { claimMessages } from '../../../models/transactional/claims';
