@@ -84,15 +84,17 @@ function activityOf(
 // Servers take a handful of connections from one place; many replace one after a hundred messages.
 const smtpConnections = 20;
 const messagesAConnection = 1_000;
-// All lanes share the connections: two blocks that are at work keep them busy while others are settled.
-const smtpBlocks = 4;
+// All lanes share the connections: two blocks whose calls are made keep them busy while two pass the
+// gate. Where the database is slower than that, more of them wait for it: so that connections are not
+// idle, more get a turn, up to what a crash may leave in doubt.
+const smtpBlocks = { usual: 4, most: 8 };
 
 // Some hundreds of calls at a time hide a vendor's slowest answers; thousands only fill the memory.
-const httpBlocks = 6;
+const httpBlocks = { usual: 6, most: 6 };
 
 // While blocks of some dispatches are sent, others are claimed, loaded and ended.
-function turnsOf(blocks: number): Pick<OpenSender, 'inTurn' | 'mostInHand'> {
-  return { inTurn: createLimiter(blocks), mostInHand: 2 * blocks };
+function turnsOf({ usual, most }: { usual: number; most: number }) {
+  return { inTurn: createLimiter(usual, most), mostInHand: usual + most };
 }
 
 function smtpSender(
@@ -102,9 +104,10 @@ function smtpSender(
 ): OpenSender {
   // The name is looked up at the first call.
   let server: OneByOneEmailProvider | null = null;
+  const turns = turnsOf(smtpBlocks);
   return {
     batch: null,
-    ...turnsOf(smtpBlocks),
+    ...turns,
     send(message, reference, leaveByMs) {
       if (message.channel !== 'email') {
         return Promise.resolve(wrongChannel(message));
@@ -135,6 +138,7 @@ function smtpSender(
       connectionTimeoutMs: timeoutMs,
       greetingTimeoutMs: timeoutMs,
       socketTimeoutMs: timeoutMs,
+      onIdle: () => turns.inTurn.letOneMore(),
     });
     return server.send(mail, leaveByMs);
   }

@@ -20,14 +20,30 @@ export interface SmtpOptions extends SmtpServer {
    * is in doubt. Keep twice of it below the lease.
    */
   timeoutMs: number;
+  /** Is told when nobody is left in line and the first connection has nothing to do. */
+  onIdle?: () => void;
 }
 
 const usualIdleMs = 60_000;
 
 /** Any server that takes mail by SMTP: one call per message over connections that stay open. */
 export function createSmtp(options: SmtpOptions): OneByOneEmailProvider {
-  const { accountId, maxConnections, maxMessages, idleMs = usualIdleMs, timeoutMs } = options;
-  const pool = new SmtpPool({ server: options, maxConnections, maxMessages, idleMs, timeoutMs });
+  const {
+    accountId,
+    maxConnections,
+    maxMessages,
+    idleMs = usualIdleMs,
+    timeoutMs,
+    onIdle,
+  } = options;
+  const pool = new SmtpPool({
+    server: options,
+    maxConnections,
+    maxMessages,
+    idleMs,
+    timeoutMs,
+    onIdle,
+  });
   return { accountId, send, close: () => pool.close() };
 
   function send(mail: OneEmail, leaveByMs?: number): Promise<MessageOutcome> {

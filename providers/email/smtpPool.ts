@@ -19,6 +19,8 @@ export interface SmtpPoolOptions {
    * when its turn comes is not sent.
    */
   timeoutMs: number;
+  /** Is told when nobody is left in line and the first connection has nothing to do. */
+  onIdle?: (() => void) | undefined;
 }
 
 /** What someone who waited gets: a session, or leave to open one; null when the pool was closed. */
@@ -182,6 +184,9 @@ export class SmtpPool {
       session.idleSince = Date.now();
       this.idle.push(session);
       this.watchIdle();
+      if (this.idle.length === 1) {
+        this.options.onIdle?.();
+      }
     }
   }
 

@@ -227,6 +227,20 @@ test('messages share connections, never more than allowed', async () => {
   expect(await api(sandbox, '/stats')).toMatchObject({ delivered: 40 });
 });
 
+test('tells when the line is empty and a connection has nothing to do, once', async () => {
+  const onIdle = jest.fn();
+  const { provider } = await openMailSandbox({ maxConnections: 2, onIdle });
+  const send = (count: number) =>
+    Promise.all(Array.from({ length: count }, () => provider.send(oneEmail())));
+  await send(6);
+  expect(onIdle).toHaveBeenCalledTimes(1);
+  // The other connection has nothing to do all the while.
+  await send(1);
+  expect(onIdle).toHaveBeenCalledTimes(1);
+  await send(2);
+  expect(onIdle).toHaveBeenCalledTimes(2);
+});
+
 test('a connection is replaced after its share of messages', async () => {
   let quits = 0;
   const played = await openPlayedServer(async (peer) => {
