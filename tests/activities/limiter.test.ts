@@ -1,3 +1,4 @@
+import { setImmediate as othersTurn } from 'node:timers/promises';
 import { createLimiter, type ElasticLimiter } from '../../activities/messages/limiter';
 
 test('lets no more through than it was told, in the order they came, and goes on after a failure', async () => {
@@ -58,6 +59,7 @@ describe('more than usual', () => {
     expect(started).toEqual([1]);
     limited.letOneMore();
     limited.letOneMore();
+    await othersTurn();
     expect(started).toEqual([1, 2]);
     await end(1);
     expect(started).toEqual([1, 2, 3]);
@@ -79,9 +81,10 @@ describe('more than usual', () => {
       await end(n);
     }
     limited.letOneMore();
-    const started6 = jest.fn(() => Promise.resolve());
-    const sixth = limited(started6);
-    expect(started6).not.toHaveBeenCalled();
+    const work = jest.fn(() => Promise.resolve());
+    const sixth = limited(work);
+    await othersTurn();
+    expect(work).not.toHaveBeenCalled();
     await end(5);
     await sixth;
   });
