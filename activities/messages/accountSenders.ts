@@ -42,7 +42,10 @@ export interface AccountSender {
   channel: Channel;
   vendor: Vendor;
   senders: readonly Sender[];
-  /** Lets as many blocks of calls through as the account's connections carry in good time. */
+  /**
+   * Lets as many blocks of calls through as the account's connections carry in good time; more while
+   * connections are idle, of those that wait for no limit.
+   */
   inTurn: Limiter;
   /** Dispatches of single calls that a process holds of each run: enough for the turns to be taken. */
   mostInHand: number;

@@ -83,6 +83,7 @@ export function createSendLane(deps: LaneDeps): (work: LaneWork) => Promise<Sent
       turns,
       trips,
       pressure: pressureOf(sender.accountId),
+      mayBeExtra: limits.length === 0,
     }).run();
   };
 }
@@ -98,6 +99,8 @@ class Lane {
   private readonly trips: SharedTrips;
   private readonly settlements: LaneSettlements;
   private readonly pressure: Pressure;
+  /** Idle connections are no reason for more of what waits for a limit. */
+  private readonly mayBeExtra: boolean;
   private readonly render: (recipient: Recipient) => OneMessage | null;
   /** How many recipients have been called or left out, and the first message that has not. */
   private position = 0;
@@ -116,6 +119,7 @@ class Lane {
       turns: LaneTurns;
       trips: SharedTrips;
       pressure: Pressure;
+      mayBeExtra: boolean;
     },
   ) {
     const { dispatch, content, signal } = work;
@@ -123,6 +127,7 @@ class Lane {
     this.turns = start.turns;
     this.trips = start.trips;
     this.pressure = start.pressure;
+    this.mayBeExtra = start.mayBeExtra;
     this.settlements = new LaneSettlements(deps.db, {
       runId: work.wave.runId,
       accountId: work.sender.accountId,
@@ -165,7 +170,7 @@ class Lane {
     const { wave, sender } = this.work;
     const group = { tenantId: wave.tenantId, accountId: sender.accountId };
     try {
-      return await sender.inTurn(() => this.trips.atWork(group, work));
+      return await sender.inTurn(() => this.trips.atWork(group, work), this.mayBeExtra);
     } finally {
       await this.settlements.settleRest();
     }

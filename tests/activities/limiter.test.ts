@@ -44,7 +44,7 @@ describe('more than usual', () => {
       limited(async () => {
         started.push(n);
         await new Promise<void>((resolve) => finish.set(n, resolve));
-      }),
+      }, n < 5),
     );
   });
 
@@ -76,13 +76,22 @@ describe('more than usual', () => {
     expect(started).toEqual([1, 2, 3, 4]);
   });
 
+  test('lets only those through beyond what is usual who may go', async () => {
+    for (const n of [1, 2, 3]) {
+      await end(n);
+    }
+    limited.letOneMore();
+    await othersTurn();
+    expect(started).toEqual([1, 2, 3, 4]);
+  });
+
   test('lets nobody more through when nobody waits', async () => {
     for (const n of [1, 2, 3, 4]) {
       await end(n);
     }
     limited.letOneMore();
     const work = jest.fn(() => Promise.resolve());
-    const sixth = limited(work);
+    const sixth = limited(work, true);
     await othersTurn();
     expect(work).not.toHaveBeenCalled();
     await end(5);

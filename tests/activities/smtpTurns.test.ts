@@ -35,7 +35,7 @@ test('a connection without a message lets another block have its turn', async ()
     sender.inTurn(() => {
       started.push(n);
       return held;
-    }),
+    }, true),
   );
   expect(started).toEqual([1, 2, 3, 4]);
   const { reference, ...mail } = oneEmail();
