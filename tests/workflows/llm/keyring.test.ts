@@ -523,7 +523,7 @@ test('goes on in a new history when the server asks for one, and forgets no wait
   const resetsAt = Date.now() + 60 * 60_000;
   await callFails(account, 'platformRateLimit', { scope: 'account', status: 429, resetsAt });
   const { runId } = await handle.describe();
-  // The server asks after some four thousand events.
+  // The server asks after some four thousand events: a minute of a machine that is busy.
   await until(
     'the new history',
     async () => {
@@ -531,7 +531,7 @@ test('goes on in a new history when the server asks for one, and forgets no wait
       await Promise.allSettled(Array.from({ length: 20 }, () => changed(account)));
       return (await handle.describe()).runId !== runId;
     },
-    60_000,
+    200_000,
   );
   const status = await until('its first look', () => handle.query(keyringStatusQuery));
   expect(status?.keys[0]).toMatchObject({
@@ -542,7 +542,7 @@ test('goes on in a new history when the server asks for one, and forgets no wait
     args: [{ keyId: account.keyIds[0] ?? '' }],
   });
   expect(paused.state).toBe('paused');
-});
+}, 240_000);
 
 test('no key is in anything that Temporal keeps, not even after decrypting it', async () => {
   const { workflows, others } = await exportWorkflows(ground.temporal.client, ground.namespace);
