@@ -85,8 +85,8 @@ function activityOf(
 const smtpConnections = 20;
 const messagesAConnection = 1_000;
 // All lanes share the connections: two blocks whose calls are made keep them busy while two pass the
-// gate. Where the database is slower than that, more of them wait for it: so that connections are not
-// idle, more get a turn, up to what a crash may leave in doubt.
+// gate. Where the database is slower than that, connections are idle and more blocks get a turn; not
+// many more, because a crash leaves all of them in doubt.
 const smtpBlocks = { usual: 4, most: 8 };
 
 // Some hundreds of calls at a time hide a vendor's slowest answers; thousands only fill the memory.

@@ -1,11 +1,11 @@
 import { messagesPerCall } from '../../domain/messages/rateLimits';
 import { withTenantByKey } from '../../models/base';
+import { blockAccount, slowDown } from '../../models/messages/accountPace';
 import { unclaimDispatch, type ClaimedDispatch, type WaveKey } from '../../models/messages/claims';
 import type { GateAnswer } from '../../models/messages/gate';
 import { endLane } from '../../models/messages/laneEnds';
 import { isOver, type Leave } from '../../models/messages/leave';
 import type { Wait } from '../../models/messages/moveOut';
-import { blockAccount, slowDown } from '../../models/messages/accountPace';
 import { loadRecipients, type Recipient } from '../../models/messages/recipients';
 import type { ActivityDeps } from '../deps';
 import type { AccountSender, OneMessage } from './accountSenders';
