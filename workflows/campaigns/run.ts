@@ -3,16 +3,12 @@ import {
   condition,
   continueAsNew,
   executeChild,
-  getExternalWorkflowHandle,
   log,
   ParentClosePolicy,
   patched,
-  setCurrentDetails,
   setHandler,
   sleep,
-  upsertSearchAttributes,
   workflowInfo,
-  type ExternalWorkflowHandle,
 } from '@temporalio/workflow';
 import type { Gate } from '../../domain/campaigns/types';
 import type { PlannedWaveRef, RunPlan } from '../../activities/campaigns/runs';
@@ -22,7 +18,6 @@ import {
   gateSignal,
   heldUpSignal,
   ledgerSignal,
-  progressSignal,
   replanSignal,
   statusQuery,
   stopSignal,
@@ -34,10 +29,12 @@ import {
   type RunStatus,
 } from './messages';
 import { summary } from '../summary';
+import { LivingWaves } from './livingWaves';
 import { RunDoubts } from './runDoubts';
+import { tellStatus } from './tellStatus';
 import { WavesSaid } from './wavesSaid';
 import { campaignWave, type WaveResult } from './wave';
-import { count, describeStatus, describeWave, describeWaveWait } from './words';
+import { count, describeWave, describeWaveWait } from './words';
 
 const system = { kind: 'system', id: null } as const;
 // A doubt that events settle wakes the run by a signal; this only bounds a lost one.
@@ -108,8 +105,7 @@ class CampaignRunState {
   private explanation = 'Counting the audience.';
   private nextRunAt: string | null = null;
   private totalWaves = 0;
-  /** Waves that are waiting or sending, by workflow id. */
-  private readonly living = new Map<string, PlannedWaveRef>();
+  private readonly living = new LivingWaves();
   private queue: PlannedWaveRef[] = [];
   private readonly wavesSaid = new WavesSaid();
 
@@ -244,7 +240,7 @@ class CampaignRunState {
         this.areWavesAdded ||
         this.isReplanAsked ||
         this.isClosed();
-      const next = nextToOpen([...this.living.values()]);
+      const { next } = this.living;
       const openMs = next === null ? null : Date.parse(next.startsAt) - Date.now() + 100;
       const doubtsMs = doubtsAtMs === null ? null : Math.max(doubtsAtMs - Date.now(), 1_000);
       if (doubtsMs !== null && (openMs === null || doubtsMs < openMs)) {
@@ -264,7 +260,7 @@ class CampaignRunState {
       if (this.gateMessages !== toldMessages) {
         toldMessages = this.gateMessages;
         this.wavesSaid.forgetWhatHoldsUp();
-        await this.signalWaves((wave) =>
+        await this.living.signal((wave) =>
           wave.signal(gateSignal, this.gate, this.steering, this.gateReason),
         );
       }
@@ -354,7 +350,7 @@ class CampaignRunState {
 
   private hasBegun(): boolean {
     const hasSent = this.sent.accepted + this.sent.inDoubt + this.sent.refused > 0;
-    return hasSent || [...this.living.values()].some((wave) => !isAhead(wave));
+    return hasSent || this.living.sending > 0;
   }
 
   private take(plan: RunPlan): void {
@@ -380,7 +376,7 @@ class CampaignRunState {
 
   private async runWave(wave: PlannedWaveRef): Promise<void> {
     const workflowId = this.idOf(wave);
-    this.living.set(workflowId, wave);
+    this.living.add(workflowId, wave);
     this.doubts.lookSoon();
     let result: WaveResult | null = null;
     try {
@@ -411,7 +407,7 @@ class CampaignRunState {
       log.warn('a wave ended without a result', { wave: workflowId, error: String(error) });
       await sleep(pauseAfterLostWave, { summary: `Lost: ${workflowId.slice(-20)}` });
     } finally {
-      this.living.delete(workflowId);
+      this.living.remove(workflowId);
       this.wavesSaid.forget(workflowId);
     }
     if (result === null) {
@@ -463,32 +459,18 @@ class CampaignRunState {
   /** Asks the living waves to stop until all have: one that has not begun yet hears no signal. */
   private async stopWaves(): Promise<void> {
     for (let waitMs = 1_000; this.living.size > 0; waitMs = Math.min(waitMs * 2, 30_000)) {
-      await this.signalWaves((wave) => wave.signal(stopSignal));
+      await this.living.signal((wave) => wave.signal(stopSignal));
       await condition(() => this.living.size === 0, waitMs, {
         summary: `Until ${count(this.living.size, 'wave')} ended the calls under way`,
       });
     }
   }
 
-  private async signalWaves(send: (wave: ExternalWorkflowHandle) => Promise<void>): Promise<void> {
-    await Promise.all(
-      [...this.living.keys()].map(async (workflowId) => {
-        try {
-          await send(getExternalWorkflowHandle(workflowId));
-        } catch {
-          // A wave that has ended needs no message. One that has not begun is asked to stop again, and
-          // looks by itself whether it is paused.
-        }
-      }),
-    );
-  }
-
   private describe(): string {
     if (this.gate === 'paused') {
       return this.gateReason === undefined ? 'Paused.' : `Paused: ${this.gateReason}`;
     }
-    const next = nextToOpen([...this.living.values()]);
-    const sending = [...this.living.values()].filter((wave) => !isAhead(wave)).length;
+    const { next, sending } = this.living;
     const parts = [
       sending > 0 ? `${count(sending, 'wave')} sending` : null,
       this.wavesSaid.describe(),
@@ -499,31 +481,11 @@ class CampaignRunState {
     return parts.length === 0 ? 'All waves have returned.' : `${parts.join('; ')}.`;
   }
 
-  /** Shows how the run stands: here, in the search attributes, and to the campaign. */
+  /** Shows how the run stands: here, in the Temporal UI, and to the campaign. */
   private async tell(explanation: string): Promise<void> {
     this.explanation = explanation;
-    const waiting = nextToOpen([...this.living.values()])?.startsAt ?? null;
-    this.nextRunAt = this.living.size > 0 ? waiting : this.nextRunAt;
-    const status = this.status();
-    setCurrentDetails(describeStatus(status));
-    upsertSearchAttributes([
-      { key: searchAttributes.status, value: status.status },
-      {
-        key: searchAttributes.nextRunAt,
-        value: status.nextRunAt === null ? null : new Date(status.nextRunAt),
-      },
-      { key: searchAttributes.recipients, value: status.planned },
-      { key: searchAttributes.failed, value: status.refused },
-    ]);
-    const parent = workflowInfo().parent;
-    if (parent !== undefined) {
-      try {
-        await getExternalWorkflowHandle(parent.workflowId).signal(progressSignal, status);
-      } catch (error) {
-        // What it shows is behind then; what the run does is not changed by it.
-        log.warn('the campaign did not hear how its run stands', { error: String(error) });
-      }
-    }
+    this.nextRunAt = this.living.size > 0 ? (this.living.next?.startsAt ?? null) : this.nextRunAt;
+    await tellStatus(this.status());
   }
 }
 
@@ -536,14 +498,6 @@ function sumOf(parts: readonly DoneByLanes[]): DoneByLanes {
     sum.inDoubt += part.inDoubt;
   }
   return sum;
-}
-
-function isAhead(wave: PlannedWaveRef): boolean {
-  return Date.parse(wave.startsAt) > Date.now();
-}
-
-function nextToOpen(waves: PlannedWaveRef[]): PlannedWaveRef | null {
-  return waves.filter(isAhead).sort((a, b) => a.startsAt.localeCompare(b.startsAt))[0] ?? null;
 }
 
 function earliestStart(waves: PlannedWaveRef[]): string | null {
