@@ -70,6 +70,7 @@ async function describe(ground: BenchGround, options: BenchOptions): Promise<str
     `Postgres of its own on fresh data: ${shown.rows[0].settings}`,
     'Temporal of its own on a file. The plan is the real one of a local hour; its instants are moved to one, seconds ahead.',
     'A ratio is the median of those of the rounds, product and bare loop in turn: not that of the two medians shown.',
+    'One by one, product and bare loop run by turns of three seconds, the other one stopped, until each has sent all.',
     'Messages a second count from the first call the sandbox sees to the last; planning is before that.',
     'The bare loop claims, selects, posts the bytes the product sent and settles: no workflow, gate, rendering.',
   ];

@@ -7,7 +7,7 @@ import { apiKey } from './content';
 import { startProcess, type BenchGround, type BenchProcess } from './ground';
 import type { PreparedBodies } from './prepareBodies';
 import { writePlannedRun } from './runs';
-import { clearSink, readSink } from './sink';
+import { clearSink, readSink, secondsBetween } from './sink';
 
 /** What a bare process is told: send this run. */
 export interface BareOrder {
@@ -80,5 +80,5 @@ export async function runBare(
       `The bare loop planned ${plan.planned}, selected ${selected}, posted ${sink.messages}`,
     );
   }
-  return { messages: sink.messages, messagesPerSecond: sink.messages / sink.seconds };
+  return { messages: sink.messages, messagesPerSecond: sink.messages / secondsBetween(sink) };
 }

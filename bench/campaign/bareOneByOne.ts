@@ -1,13 +1,11 @@
-import { createSender } from '../../activities/messages/createSender';
 import { createOneRenderer } from '../../activities/messages/renderOne';
 import { createRunContents } from '../../activities/messages/runContent';
 import { createDatabase } from '../../lib/db';
 import { createSealing, parseSealingKeys } from '../../lib/sealing';
 import { createTrackingTokens } from '../../lib/trackingTokens';
-import { openAccount } from '../../models/messages/accountCredentials';
-import { ProviderAccount } from '../../models/messages/ProviderAccount';
 import { loadRecipients, type Recipient } from '../../models/messages/recipients';
 import type { BareReport } from './bare';
+import { openBareSender, type BareClient } from './bareClients';
 import { publicUrl, sealingKeys, trackingSecret } from './ground';
 
 /** What a bare process is told: send this run of the tenant, so many calls at a time in each lane. */
@@ -15,6 +13,7 @@ export interface OneByOneOrder {
   tenantId: string;
   runId: string;
   accountId: string;
+  client: BareClient;
   lanes: number;
 }
 
@@ -22,8 +21,7 @@ const atOnce = 64;
 
 /**
  * The least that a sender of one call a message must do, in a process of its own: claim a dispatch,
- * load and render its recipients as the product does, call through the same vendor's client, settle
- * the dispatch. No workflow, no gate, no rate, nothing kept of single calls.
+ * load and render its recipients as the product does, call, settle the dispatch. No workflow, no gate, no rate, nothing kept of single calls.
  */
 function main(): void {
   const [databaseUrl] = process.argv.slice(2);
@@ -51,10 +49,8 @@ function main(): void {
   process.send?.({ kind: 'ready' });
 
   async function send(order: OneByOneOrder): Promise<BareReport> {
-    const { tenantId, runId, accountId } = order;
-    const account = await ProviderAccount.query(db).findById(accountId).throwIfNotFound();
-    const options = { db, sealing, timeoutMs: 15_000, publicUrl, onlyPublic: false };
-    const sender = createSender(options, account, openAccount(sealing, account));
+    const { tenantId, runId, accountId, client } = order;
+    const sender = await openBareSender({ db, sealing }, accountId, client);
     const content = await contentOf(tenantId, runId);
     const render = createOneRenderer(links, content, runId);
     const report: BareReport = { kind: 'done', dispatches: 0, messages: 0 };
@@ -78,10 +74,7 @@ function main(): void {
                 throw new Error(`Message ${recipient.n} cannot be rendered`);
               }
               const reference = { runId, dispatchN: dispatch.n, attempt: 1, messageN: recipient.n };
-              const { kind } = await sender.send(message, reference);
-              if (kind !== 'accepted') {
-                throw new Error(`A call was ${kind}`);
-              }
+              await sender.send(message, reference);
             }),
           );
         }

@@ -105,18 +105,7 @@ export async function startGround(
       }),
     ),
   );
-  const sandboxPort = await freePort();
-  const sandboxUrl = `http://127.0.0.1:${sandboxPort}`;
-  const sandbox = await startProcess(
-    [
-      path.join(dist, 'sandbox/main.js'),
-      `--port=${sandboxPort}`,
-      '--mode=sink',
-      `--parent-pid=${process.pid}`,
-    ],
-    {},
-    `${sandboxUrl}/health`,
-  );
+  const { process: sandbox, url: sandboxUrl } = await startSandbox(dist);
   const startWorker = async (flags: string[]) => {
     const port = await freePort();
     return startProcess(
@@ -165,6 +154,23 @@ export async function startGround(
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** Starts a sandbox that takes everything and keeps nothing but its count. */
+export async function startSandbox(dist: string): Promise<{ process: BenchProcess; url: string }> {
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const sandbox = await startProcess(
+    [
+      path.join(dist, 'sandbox/main.js'),
+      `--port=${port}`,
+      '--mode=sink',
+      `--parent-pid=${process.pid}`,
+    ],
+    {},
+    `${url}/health`,
+  );
+  return { process: sandbox, url };
 }
 
 const countedStatements = { shared_preload_libraries: 'pg_stat_statements' };

@@ -1,31 +1,31 @@
 import { once } from 'node:events';
 import path from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { plannedLanes } from '../../domain/campaigns/lanes';
-import { newId } from '../../lib/ids';
-import { createSealing, parseSealingKeys } from '../../lib/sealing';
-import { withTenant } from '../../models/base';
-import type { NewAccountValues } from '../../models/messages/accountCredentials';
-import { createProviderAccount, makeDefault } from '../../models/messages/accounts';
 import { workerNodeFlags } from '../../workers/launch/ourScript';
 import type { BareReport } from './bare';
+import type { BareClient } from './bareClients';
 import type { OneByOneOrder } from './bareOneByOne';
-import { apiKey } from './content';
 import { createTenant, type BenchTenant } from './customers';
-import { sealingKeys, startProcess, type BenchGround, type BenchProcess } from './ground';
+import { startProcess, type BenchGround, type BenchProcess } from './ground';
+import { startSink, type OneByOneSink, type Wire } from './oneByOneSinks';
 import { runProduct, type ProductRun } from './product';
 import { writePlannedRun } from './runs';
+import { ShortTurns } from './shortTurns';
 import { countStatements, writeStatements } from './statements';
 import { clearSink, readSink } from './sink';
-import type { SinkPorts } from './smtpSink';
-
-export const wires = ['json', 'smtp'] as const;
-export type Wire = (typeof wires)[number];
 
 /** One call for each message over one wire, beside the bare loop that renders, too. */
 export interface OneByOneResult {
   wire: Wire;
+  client: BareClient;
   messages: number;
-  rounds: { product: ProductRun; barePerSecond: number }[];
+  rounds: OneByOneRound[];
+}
+
+interface OneByOneRound {
+  product: ProductRun;
+  barePerSecond: number;
 }
 
 interface OneByOneOptions {
@@ -33,11 +33,34 @@ interface OneByOneOptions {
   workers: number;
   rounds: number;
   wires: readonly Wire[];
-  /** Where to write what statements cost in each round; not given, nobody counts them. */
+  /** Where to write what statements cost in each round, of both sides; not given, nobody counts them. */
   profile: string | undefined;
 }
 
+/** Both sides of a wire, each with its processes and the vendor that it calls. */
+interface Sides {
+  tenant: BenchTenant;
+  product: { processes: BenchProcess[]; sink: OneByOneSink };
+  bare: { processes: BenchProcess[]; sink: OneByOneSink };
+}
+
+/**
+ * What the bare loop calls by. SendGrid's library opens a connection for each call where nobody gives
+ * it others. Of mail servers both: the product has a client of its own around nodemailer's protocol,
+ * and a loop that had to have it, too, would be no bar to making it faster.
+ */
+const clients: Record<Wire, readonly BareClient[]> = {
+  json: ['product'],
+  smtp: ['library', 'product'],
+};
+
+export const clientNames: Record<BareClient, string> = {
+  library: "the library's client",
+  product: "the product's client",
+};
+
 const slotsOfWorker = 100;
+const lookEveryMs = 100;
 
 /** Sends the same campaign one call a message, by HTTP and by SMTP, in turn with the bare loop. */
 export async function measureOneByOne(
@@ -45,96 +68,135 @@ export async function measureOneByOne(
   options: OneByOneOptions,
   tell: (text: string) => void,
 ): Promise<OneByOneResult[]> {
-  const { messages, workers: count, rounds, profile } = options;
-  const sink = await startProcess([path.join(ground.dist, 'bench/campaign/smtpSink.js')], {}, null);
-  const [ports]: SinkPorts[] = await once(sink.child, 'message');
-  if (ports === undefined) {
-    throw new Error('The mail sink did not say where it listens');
-  }
   const results: OneByOneResult[] = [];
-  try {
-    for (const wire of options.wires) {
-      tell(`one by one over ${wire}: ${messages} customers`);
-      const tenant = await createTenant(ground.db, messages);
-      const accountId = await openAccount(ground, tenant, accountOf(wire, ground, ports));
-      const sinkUrl = wire === 'smtp' ? `http://127.0.0.1:${ports.httpPort}` : ground.sandboxUrl;
-      results.push(await measureWire());
-
-      async function measureWire(): Promise<OneByOneResult> {
-        const [workers, bare] = await Promise.all([
-          ground.startWorkers(count),
-          startBare(ground, count),
-        ]);
-        const result: OneByOneResult = { wire, messages, rounds: [] };
-        const sendBare = () => runBare(ground, { tenant, accountId, bare, sinkUrl });
-        const sendProduct = async (round: number): Promise<ProductRun> => {
-          if (profile === undefined) {
-            return runProduct(ground, tenant, workers, sinkUrl);
-          }
-          await countStatements(ground);
-          const product = await runProduct(ground, tenant, workers, sinkUrl);
-          await writeStatements(ground, path.join(profile, `${wire}-${round}`));
-          return product;
-        };
-        try {
-          for (let round = 0; round <= rounds; round += 1) {
-            // By turns the first: whatever gets faster or slower with time does so for both.
-            const isBareFirst = round % 2 === 1;
-            const bareBefore = isBareFirst ? await sendBare() : null;
-            const product = await sendProduct(round);
-            const barePerSecond = bareBefore ?? (await sendBare());
-            tell(
-              `  ${round === 0 ? 'warming up' : `round ${round}`}: product ` +
-                `${Math.round(product.messagesPerSecond)}/s, bare loop ${Math.round(barePerSecond)}/s`,
-            );
-            if (round > 0) {
-              result.rounds.push({ product, barePerSecond });
-            }
-          }
-        } finally {
-          await Promise.all([...workers, ...bare].map((each) => each.stop()));
-        }
-        return result;
-      }
-    }
-  } finally {
-    await sink.stop();
+  for (const wire of options.wires) {
+    tell(`one by one over ${wire}: ${options.messages} customers`);
+    results.push(...(await measureWire(ground, wire, options, tell)));
   }
   return results;
 }
 
-function accountOf(wire: Wire, ground: BenchGround, ports: SinkPorts): NewAccountValues {
-  const shared = { name: 'One by one', senders: [], active: true };
-  return wire === 'json'
-    ? {
-        ...shared,
-        channel: 'email',
-        vendor: 'sendgrid',
-        settings: { region: 'global', baseUrl: ground.sandboxUrl, messagesPerCall: 1 },
-        credentials: { apiKey },
+async function measureWire(
+  ground: BenchGround,
+  wire: Wire,
+  { messages, workers: count, rounds, profile }: OneByOneOptions,
+  tell: (text: string) => void,
+): Promise<OneByOneResult[]> {
+  const tenant = await createTenant(ground.db, messages);
+  const bareSink = await startSink(ground, tenant, wire);
+  // The default account of the tenant is the one opened last.
+  const productSink = await startSink(ground, tenant, wire);
+  const [workers, bare] = await Promise.all([ground.startWorkers(count), startBare(ground, count)]);
+  const sides: Sides = {
+    tenant,
+    product: { processes: workers, sink: productSink },
+    bare: { processes: bare, sink: bareSink },
+  };
+  const takeRounds = async (client: BareClient, isWarm: boolean): Promise<OneByOneResult> => {
+    const result: OneByOneResult = { wire, client, messages, rounds: [] };
+    for (let round = isWarm ? 1 : 0; round <= rounds; round += 1) {
+      if (profile !== undefined) {
+        await countStatements(ground);
       }
-    : {
-        ...shared,
-        channel: 'email',
-        vendor: 'smtp',
-        settings: { host: '127.0.0.1', port: ports.smtpPort, security: 'none' },
-        credentials: { username: 'bench', password: 'bench' },
-      };
+      const { product, barePerSecond } = await runBoth(ground, sides, client);
+      if (profile !== undefined) {
+        await writeStatements(ground, path.join(profile, `${wire}-${client}-${round}`));
+      }
+      tell(
+        `  ${round === 0 ? 'warming up' : `round ${round}`}: product ` +
+          `${Math.round(product.messagesPerSecond)}/s, bare loop by ${clientNames[client]} ` +
+          `${Math.round(barePerSecond)}/s`,
+      );
+      if (round > 0) {
+        result.rounds.push({ product, barePerSecond });
+      }
+    }
+    return result;
+  };
+  const results: OneByOneResult[] = [];
+  try {
+    for (const client of clients[wire]) {
+      results.push(await takeRounds(client, results.length > 0));
+    }
+  } finally {
+    await Promise.all([...workers, ...bare, productSink, bareSink].map((each) => each.stop()));
+  }
+  return results;
 }
 
-async function openAccount(
-  { db }: BenchGround,
-  { tenantId }: BenchTenant,
-  values: NewAccountValues,
-): Promise<string> {
-  const sealing = createSealing(parseSealingKeys(sealingKeys));
-  const key = { tenantId, id: newId() };
-  await withTenant(db, tenantId, async (trx) => {
-    const extra = { createdBy: newId(), limitPerMinute: 0 };
-    await createProviderAccount(trx, sealing, key, values, extra);
-    await makeDefault(trx, key);
+/** Both send the same number of messages, each to its own vendor, by short turns. */
+async function runBoth(
+  ground: BenchGround,
+  sides: Sides,
+  client: BareClient,
+): Promise<OneByOneRound> {
+  const { tenant, product, bare } = sides;
+  const planned = await writePlannedRun(ground.db, tenant, { isEnded: true });
+  await Promise.all([clearSink(product.sink.url), clearSink(bare.sink.url)]);
+  const turns = new ShortTurns({
+    product: product.processes.map(({ pid }) => pid),
+    bare: bare.processes.map(({ pid }) => pid),
   });
-  return key.id;
+  const sendProduct = () =>
+    runProduct(ground, tenant, product.processes, {
+      sinkUrl: product.sink.url,
+      secondsOf: (sink) => turns.secondsOf('product', sink),
+      onEnd: () => turns.stop(),
+    });
+  const sendBare = async (): Promise<number> => {
+    await firstCall(product.sink.url);
+    turns.begin();
+    const { accountId } = bare.sink;
+    const sent = await sendRun(bare.processes, planned, { accountId, client });
+    turns.stop();
+    const sink = await readSink(bare.sink.url);
+    if (sink.messages !== planned.plan.planned || sent !== planned.plan.planned) {
+      throw new Error(
+        `The bare loop planned ${planned.plan.planned}, sent ${sent}, ${sink.messages} arrived`,
+      );
+    }
+    return sink.messages / turns.secondsOf('bare', sink);
+  };
+  try {
+    const [run, barePerSecond] = await Promise.all([sendProduct(), sendBare()]);
+    return { product: run, barePerSecond };
+  } finally {
+    turns.stop();
+  }
+}
+
+const mostPlanningMs = 120_000;
+
+/** Resolves when the product, which plans first, has begun to call. */
+async function firstCall(sinkUrl: string): Promise<void> {
+  const deadlineMs = Date.now() + mostPlanningMs;
+  while ((await readSink(sinkUrl)).messages === 0) {
+    if (Date.now() > deadlineMs) {
+      throw new Error('The product has not begun to call');
+    }
+    await wait(lookEveryMs);
+  }
+}
+
+/** Has the bare loop send a planned run, with as many lanes as the product has; answers how many it sent. */
+async function sendRun(
+  processes: BenchProcess[],
+  { run, plan }: Awaited<ReturnType<typeof writePlannedRun>>,
+  by: Pick<OneByOneOrder, 'accountId' | 'client'>,
+): Promise<number> {
+  const lanes = plan.waves.reduce((sum, wave) => sum + plannedLanes(wave), 0);
+  const lanesEach = Math.min(Math.ceil(lanes / processes.length), slotsOfWorker);
+  const { tenantId, id: runId } = run;
+  const order: OneByOneOrder = { tenantId, runId, ...by, lanes: lanesEach };
+  const reports = await Promise.all(
+    processes.map(async ({ child }) => {
+      const answered = once(child, 'message');
+      child.send(order);
+      const [report]: BareReport[] = await answered;
+      return report?.messages ?? 0;
+    }),
+  );
+  return reports.reduce((sum, messages) => sum + messages, 0);
 }
 
 function startBare(ground: BenchGround, count: number): Promise<BenchProcess[]> {
@@ -150,38 +212,4 @@ function startBare(ground: BenchGround, count: number): Promise<BenchProcess[]> 
       return bare;
     }),
   );
-}
-
-async function runBare(
-  ground: BenchGround,
-  {
-    tenant,
-    accountId,
-    bare,
-    sinkUrl,
-  }: { tenant: BenchTenant; accountId: string; bare: BenchProcess[]; sinkUrl: string },
-): Promise<number> {
-  const { tenantId } = tenant;
-  await ground.db.raw('checkpoint');
-  const { run, plan } = await writePlannedRun(ground.db, tenant, { isEnded: true });
-  await clearSink(sinkUrl);
-  const lanes = plan.waves.reduce((sum, wave) => sum + plannedLanes(wave), 0);
-  const lanesEach = Math.min(Math.ceil(lanes / bare.length), slotsOfWorker);
-  const reports = await Promise.all(
-    bare.map(async ({ child }) => {
-      const answered = once(child, 'message');
-      const order: OneByOneOrder = { tenantId, runId: run.id, accountId, lanes: lanesEach };
-      child.send(order);
-      const [report]: BareReport[] = await answered;
-      return report?.messages ?? 0;
-    }),
-  );
-  const sink = await readSink(sinkUrl);
-  const sent = reports.reduce((sum, messages) => sum + messages, 0);
-  if (sink.messages !== plan.planned || sent !== plan.planned) {
-    throw new Error(
-      `The bare loop planned ${plan.planned}, sent ${sent}, ${sink.messages} arrived`,
-    );
-  }
-  return sink.messages / sink.seconds;
 }

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
-import { wires } from './oneByOne';
+import { wires } from './oneByOneSinks';
 
 const count = z.coerce.number().int().min(1);
 
@@ -15,8 +15,7 @@ const Flags = z.object({
   rounds: count.default(7),
   /** Messages of the runs with one call each; 0 leaves them out. */
   'one-by-one': z.coerce.number().int().min(0).default(400_000),
-  /** Turns of these take a minute, in which a machine's speed changes: more of them are needed. */
-  'one-by-one-rounds': count.default(6),
+  'one-by-one-rounds': count.default(2),
   /** How they travel: by JSON, by SMTP, or one after the other. */
   wires: z
     .string()

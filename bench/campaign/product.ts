@@ -11,7 +11,7 @@ import type { BenchGround, BenchProcess } from './ground';
 import { countHistory } from './history';
 import { cpuSeconds, forgetPeak, peakMiB } from './processes';
 import { writeRun } from './runs';
-import { clearSink, readSink } from './sink';
+import { clearSink, readSink, secondsBetween, type SinkFigures } from './sink';
 
 export interface ProductRun {
   planned: number;
@@ -31,12 +31,21 @@ export interface ProductRun {
   cpu: { workers: number; postgres: number; temporal: number; sandbox: number };
 }
 
+interface ProductRunOptions {
+  /** Whose figures count; the sandbox's when not given. */
+  sinkUrl?: string;
+  /** How long it sent, by what arrived. */
+  secondsOf?: (sink: SinkFigures) => number;
+  /** Is told when the workflow has ended, before anything is counted. */
+  onEnd?: () => void;
+}
+
 /** Sends the campaign as a customer's would be: a run in the records, then its workflow to its end. */
 export async function runProduct(
   ground: BenchGround,
   tenant: BenchTenant,
   workers: BenchProcess[],
-  sinkUrl = ground.sandboxUrl,
+  { sinkUrl = ground.sandboxUrl, secondsOf = secondsBetween, onEnd }: ProductRunOptions = {},
 ): Promise<ProductRun> {
   const { db, temporal } = ground;
   await db.raw('checkpoint');
@@ -51,6 +60,7 @@ export async function runProduct(
     temporal.client.workflow.getHandle(campaignWorkflowId(tenant.tenantId, run.campaignId)),
   );
 
+  onEnd?.();
   const cpuAfter = cpuNow(ground, workers);
   const sink = await readSink(sinkUrl);
   const counts = await withTenant(db, tenant.tenantId, (trx) =>
@@ -65,7 +75,7 @@ export async function runProduct(
     accepted: counts.accepted,
     received: sink.messages,
     calls: sink.calls,
-    messagesPerSecond: sink.messages / sink.seconds,
+    messagesPerSecond: sink.messages / secondsOf(sink),
     planningSeconds:
       ((ended.planSealedAt ?? ended.createdAt).getTime() - ended.createdAt.getTime()) / 1000,
     waves: Number(waves?.n ?? 0),

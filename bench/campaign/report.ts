@@ -27,7 +27,8 @@ export interface SizeFigures {
 export interface Bar {
   name: string;
   found: string;
-  isMet: boolean;
+  /** Null for what is only told. */
+  isMet: boolean | null;
 }
 
 const leastRatio = 0.4;
@@ -157,8 +158,12 @@ export function renderTable(sizes: SizeResult[], bars: Bar[], about: string[]): 
   row('  Temporal', ({ rounds }) => last(rounds).cpu.temporal.toFixed(1));
   row('  sandbox', ({ rounds }) => last(rounds).cpu.sandbox.toFixed(1));
   const verdicts = new Table({ head: ['bar', 'found', ''], style });
-  verdicts.push(...bars.map((bar) => [bar.name, bar.found, bar.isMet ? 'met' : 'NOT MET']));
+  verdicts.push(...bars.map((bar) => [bar.name, bar.found, wordOf(bar)]));
   return `${table.toString()}\n${about.join('\n')}\n${verdicts.toString()}`;
+}
+
+function wordOf({ isMet }: Bar): string {
+  return isMet === null ? 'no bar' : isMet ? 'met' : 'NOT MET';
 }
 
 const style = { head: [], border: [] };
