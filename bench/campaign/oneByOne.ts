@@ -46,8 +46,7 @@ interface Sides {
 
 /**
  * What the bare loop calls by. SendGrid's library opens a connection for each call where nobody gives
- * it others. Of mail servers both: the product has a client of its own around nodemailer's protocol,
- * and a loop that had to have it, too, would be no bar to making it faster.
+ * it others. To mail servers by both: the product has a client of its own around nodemailer's protocol.
  */
 const clients: Record<Wire, readonly BareClient[]> = {
   json: ['product'],
