@@ -7,7 +7,7 @@ import { createSendGridActivity } from '../../providers/email/sendgridActivity';
 import { createSmtp } from '../../providers/email/smtp';
 import type { OneByOneEmailProvider, OneEmail } from '../../providers/email/oneByOne';
 import { createSmsProvider } from '../../providers/sms';
-import type { MessageOutcome } from '../../providers/types';
+import type { MessageOutcome, MessageReference } from '../../providers/types';
 import { createWhatsAppProvider } from '../../providers/whatsapp';
 import { secretsOf } from '../../providers/withoutSecrets';
 import { discreetSender } from './discreetSender';
@@ -112,7 +112,7 @@ function smtpSender(
       if (message.channel !== 'email') {
         return Promise.resolve(wrongChannel(message));
       }
-      const mail = { ...message, reference };
+      const mail = mailOf(message, reference);
       return server === null ? connectAndSend(mail, leaveByMs) : server.send(mail, leaveByMs);
     },
     close: () => server?.close() ?? Promise.resolve(),
@@ -142,6 +142,24 @@ function smtpSender(
     });
     return server.send(mail, leaveByMs);
   }
+}
+
+// Spelled out: of a spread Node 20 makes each object a kind of its own, which everybody who reads it
+// has to look at as if for the first time.
+function mailOf(
+  message: Extract<OneMessage, { channel: 'email' }>,
+  reference: MessageReference,
+): OneEmail {
+  return {
+    from: message.from,
+    replyTo: message.replyTo,
+    to: message.to,
+    subject: message.subject,
+    html: message.html,
+    text: message.text,
+    unsubscribeUrl: message.unsubscribeUrl,
+    reference,
+  };
 }
 
 const unreachableMs = 30_000;
