@@ -42,6 +42,8 @@ export interface AccountSender {
   channel: Channel;
   vendor: Vendor;
   senders: readonly Sender[];
+  /** Calls of a block, at most: enough to hide their waiting. */
+  mostInBlock: number;
   /**
    * Lets as many blocks of calls through as the account's connections carry in good time; more while
    * connections are idle, of those that wait for no limit.
@@ -93,7 +95,7 @@ export interface SenderOptions {
 /** What makes the calls of an account; `close` waits for those that are under way. */
 export type OpenSender = Pick<
   AccountSender,
-  'batch' | 'inTurn' | 'mostInHand' | 'send' | 'lookUp' | 'lookUpBatch'
+  'batch' | 'mostInBlock' | 'inTurn' | 'mostInHand' | 'send' | 'lookUp' | 'lookUpBatch'
 > & {
   close(): Promise<void>;
 };
@@ -117,6 +119,7 @@ export function createAccountSenders(options: SenderOptions): AccountSenders {
         senders: account.senders,
         isActive: account.active,
         batch: sender.batch,
+        mostInBlock: sender.mostInBlock,
         inTurn: sender.inTurn,
         mostInHand: sender.mostInHand,
         send: (message, reference, leaveByMs) => sender.send(message, reference, leaveByMs),

@@ -84,17 +84,18 @@ function activityOf(
 // Servers take a handful of connections from one place; many replace one after a hundred messages.
 const smtpConnections = 20;
 const messagesAConnection = 1_000;
-// All lanes share the connections: two blocks whose calls are made keep them busy while two pass the
-// gate. Where the database is slower than that, connections are idle and more blocks get a turn; not
-// many more, because a crash leaves all of them in doubt.
-const smtpBlocks = { usual: 4, most: 8 };
+// All lanes share the connections: a block whose calls are made keeps them busy while another one passes
+// the gate, which costs hardly more for many than for a few. Where the database is slower than that,
+// connections are idle and more blocks get a turn; not many more, because a crash leaves all of them
+// in doubt.
+const smtpBlocks = { calls: 128, usual: 2, most: 4 };
 
 // Some hundreds of calls at a time hide a vendor's slowest answers; thousands only fill the memory.
-const httpBlocks = { usual: 6, most: 6 };
+const httpBlocks = { calls: 64, usual: 6, most: 6 };
 
 // While blocks of some dispatches are sent, others are claimed, loaded and ended.
-function turnsOf({ usual, most }: { usual: number; most: number }) {
-  return { inTurn: createLimiter(usual, most), mostInHand: usual + most };
+function turnsOf({ calls, usual, most }: { calls: number; usual: number; most: number }) {
+  return { mostInBlock: calls, inTurn: createLimiter(usual, most), mostInHand: usual + most };
 }
 
 function smtpSender(

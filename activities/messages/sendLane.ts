@@ -36,8 +36,6 @@ export interface LaneWork {
   endsAtMs: number;
 }
 
-// Enough calls at a time to hide their waiting; few enough that a crash leaves little in doubt.
-const mostInBlock = 64;
 // One trip to the database settles a block and passes the gate for the next: so a lane keeps its turn
 // for some blocks, but not while others wait for a slow server.
 const longestTurnMs = 1_000;
@@ -75,7 +73,7 @@ export function createSendLane(deps: LaneDeps): (work: LaneWork) => Promise<Sent
       limitsNow,
       mostInBlock: messagesPerCall(
         limits.map((limit) => ({ ...limit, unit: 'messages' })),
-        mostInBlock,
+        sender.mostInBlock,
       ),
     });
     return new Lane(deps, work, {

@@ -31,18 +31,18 @@ test('a connection without a message lets another block have its turn', async ()
   const held = new Promise<void>((resolve) => {
     letGo = resolve;
   });
-  const blocks = [1, 2, 3, 4, 5, 6].map((n) =>
+  const blocks = [1, 2, 3, 4].map((n) =>
     sender.inTurn(() => {
       started.push(n);
       return held;
     }, true),
   );
-  expect(started).toEqual([1, 2, 3, 4]);
+  expect(started).toEqual([1, 2]);
   const { reference, ...mail } = oneEmail();
   expect(await sender.send({ ...mail, channel: 'email' }, reference)).toMatchObject({
     kind: 'accepted',
   });
-  expect(started).toEqual([1, 2, 3, 4, 5]);
+  expect(started).toEqual([1, 2, 3]);
   letGo();
   await Promise.all(blocks);
   await sender.close();

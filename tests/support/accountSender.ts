@@ -9,6 +9,7 @@ export function acceptingSender(change: Partial<AccountSender> = {}): AccountSen
     senders: [],
     isActive: true,
     batch: null,
+    mostInBlock: 64,
     inTurn: (work) => work(),
     mostInHand: 1,
     send: () => Promise.resolve({ kind: 'accepted', status: 202, providerMessageId: null }),
